@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * datapath.h - what daemons and eBPF programs say to each other: pinned maps and their values.
+ *
+ * Pin directories below the bpffs root (default /sys/fs/bpf/scaffold), COOKIE = the network
+ * namespace's cookie as 16 hexadecimal digits:
+ *
+ *   hooks/         one set per kernel: socket hooks on the root cgroup, shared by all hosts
+ *   host-COOKIE/   service access layer of one host
+ *   router-COOKIE/ datapath of one router
+ *
+ * Every directory holds a map "layout" (array of one __u32). Values below change only together with
+ * their layout number; an agent that finds another number migrates or refuses by name.
+ */
+#ifndef SF_CORE_DATAPATH_H
+#define SF_CORE_DATAPATH_H
+
+#include "core/addr.h"
+#include "core/flow.h"
+#include "core/reason.h"
+#include "core/resolve.h"
+#include "core/siphash.h"
+
+#define SF_HOST_LAYOUT	 1
+#define SF_ROUTER_LAYOUT 1
+#define SF_HOOKS_LAYOUT	 1
+
+/*
+ * hooks/
+ *   listeners  hash   struct sf_listener_key -> struct sf_listener
+ *   hosts      hash   __u64 netns cookie -> struct sf_hook_host: namespaces with a live host
+ *   rings      hash of maps  __u64 netns cookie -> ring buffer of struct sf_socket_event
+ *   runs       hash   struct sf_run_key -> struct sf_addr: service of wildcard sockets of a cgroup
+ *   sockets    sk storage: key that the socket registered
+ */
+struct sf_hook_host {
+	struct sf_net net;
+	__u32 flags;
+};
+
+struct sf_run_key {
+	__u64 cgroup; /* id of the control group that `scaffold run` made */
+};
+
+/*
+ * host-COOKIE/
+ *   config     array[1] struct sf_host_config
+ *   flows      hash  __u64 socketID -> struct sf_flow
+ *   tuples     hash  struct sf_tuple -> __u64 socketID
+ *   halfopen   LRU   __u64 socketID -> struct sf_flow
+ *   halftuples LRU   struct sf_tuple -> __u64 socketID
+ *   datagrams  LRU   struct sf_peer_key -> struct sf_peer
+ *   fragments  LRU   struct sf_frag_key -> struct sf_frag
+ *   counters   per-CPU array[SF_REASON_MAX] of struct sf_count, by reason
+ *   traffic    per-CPU array[SF_TRAFFIC_MAX] of struct sf_count
+ */
+struct sf_host_config {
+	struct sf_net net;
+	__u32 host;	     /* own hostAddr, host order; 0: not joined */
+	struct sf_addr own;  /* own locator, socketID unset (low 16 bits 1: the plain address) */
+	struct sf_addr self; /* own host service address */
+	struct sf_hashkey key;
+	__u64 cookie;  /* network namespace */
+	__u32 ifindex; /* uplink */
+	__u32 mtu;
+	__u32 flags;   /* SF_HOST_* */
+	__u32 boot_id; /* lower half of the boot nonce, for counters of socketIDs */
+};
+
+#define SF_HOST_HEADERS 0x1 /* SCAFFOLD header on every packet (service-based QoS) */
+
+/** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */
+struct sf_peer_key {
+	struct sf_addr peer;
+	__be16 pport;
+	__u8 proto;
+	__u8 pad[5];
+};
+
+struct sf_peer {
+	struct sf_addr locator;
+	struct sf_sid sid;
+	__u32 pad;
+	__u64 used;
+};
+
+struct sf_frag_key {
+	struct sf_addr src, dst;
+	__be32 id;
+	__u32 out; /* 1: outbound */
+};
+
+struct sf_frag {
+	struct sf_addr src, dst; /* after translation */
+	__u64 used;
+};
+
+struct sf_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* Indices of the traffic array. */
+enum sf_traffic {
+	SF_TRAFFIC_OUT_BOUND,
+	SF_TRAFFIC_OUT_SYN,
+	SF_TRAFFIC_OUT_DATA, /* unbound datagrams */
+	SF_TRAFFIC_IN_BOUND,
+	SF_TRAFFIC_IN_SYN,
+	SF_TRAFFIC_IN_DATA,
+	SF_TRAFFIC_FAIL_SENT,
+	SF_TRAFFIC_FAIL_TAKEN, /* acted upon */
+	SF_TRAFFIC_RETRIED,    /* SYNs turned round by a FAIL */
+	SF_TRAFFIC_RESOLVED,   /* routers: destinations chosen */
+	SF_TRAFFIC_PROBED,     /* probes answered */
+	SF_TRAFFIC_MAX,
+};
+
+/*
+ * router-COOKIE/
+ *   config   array[1] struct sf_router_config
+ *   rules    hash  struct sf_service_key -> struct sf_rule
+ *   slots    array of struct sf_addr
+ *   links    hash  __u32 ifindex -> struct sf_link: links with joined hosts
+ *   present  hash  __u32 hostAddr -> struct sf_presence
+ *   sources  hash  struct sf_source_key -> __u8: serviceIDs that a host may send from
+ *   counters, traffic: as above
+ */
+struct sf_router_config {
+	struct sf_net net;
+	__u32 roles;	    /* SF_ROLE_* of core/ctrl.h */
+	struct sf_addr own; /* locator of the router itself, source of its FAILs */
+	struct sf_sid id;
+	__u32 pad;
+	struct sf_hashkey key; /* of the choice; shared by all service routers */
+};
+
+/** struct sf_link - an access link: packets from here must come from its hosts. */
+struct sf_link {
+	__u32 host; /* the only hostAddr on this link, host order; 0: many, look in present */
+	__u32 flags;
+};
+
+struct sf_presence {
+	__u32 ifindex;
+	__u32 flags;
+	struct sf_sid identity;
+	__u32 pad;
+};
+
+struct sf_source_key {
+	__u32 host;
+	struct sf_sid sid;
+};
+
+SF_STATIC_ASSERT(sizeof(struct sf_host_config) == 88, "host config");
+SF_STATIC_ASSERT(sizeof(struct sf_router_config) == 64, "router config");
+SF_STATIC_ASSERT(sizeof(struct sf_peer_key) == 24, "peer key");
+SF_STATIC_ASSERT(sizeof(struct sf_source_key) == 16, "source key");
+
+#endif

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * flow.h - the flow entry: what a host knows of one connection (paper section 4.1, Figure 4).
+ *
+ * Both datapaths keep entries in two tables:
+ *
+ *   flows   local socketID            -> struct sf_flow    inbound packets need nothing else
+ *   tuples  what the local stack sees -> local socketID    outbound packets have nothing else
+ *
+ * Inbound flows that are half open live in tables of their own (halfopen, halftuples), which evict
+ * only each other: a SYN flood cannot touch what is established.
+ *
+ * States, and what is allowed in each:
+ *
+ *   CONNECTING  our SYN is out. Peer locator unset. SYN-ACK binds, FAIL re-resolves, nothing else
+ * in. OPENING     our SYN was answered; our ACK carries the header until the peer shows that it has
+ * it. HALF_OPEN   the peer's SYN is in (halfopen table). The peer's ACK makes it BOUND. BOUND both
+ * locators known. Packets carry no header. CLOSING     FIN both ways or RST seen. As BOUND; freed
+ * when the kernel has no such socket. DATAGRAM    peers of unbound datagrams (a table that evicts).
+ *
+ * Epoch, claim and last-acknowledged socketIDs belong to renegotiation (paper section 4.2.2).
+ */
+#ifndef SF_CORE_FLOW_H
+#define SF_CORE_FLOW_H
+
+#include "core/addr.h"
+#include "core/siphash.h"
+
+/* Version of every structure in a pinned map. An agent that finds another one migrates or refuses.
+ */
+#define SF_FLOW_LAYOUT 1
+
+enum sf_flow_state {
+	SF_FLOW_FREE = 0,
+	SF_FLOW_CONNECTING = 1,
+	SF_FLOW_OPENING = 2,
+	SF_FLOW_HALF_OPEN = 3,
+	SF_FLOW_BOUND = 4,
+	SF_FLOW_CLOSING = 5,
+	SF_FLOW_DATAGRAM = 6,
+	SF_FLOW_STATES = 7,
+};
+
+#define SF_FLOW_INBOUND	 0x01 /* the peer opened it */
+#define SF_FLOW_FIN_OUT	 0x02
+#define SF_FLOW_FIN_IN	 0x04
+#define SF_FLOW_RST	 0x08
+#define SF_FLOW_FAILOVER 0x10 /* wants failover */
+#define SF_FLOW_ANON	 0x20 /* the peer is shown by its first locator */
+
+/**
+ * struct sf_tuple - a connection as the local stack sees it. Ports in network order.
+ * @local: the local socket's address (a service address, or any that the program bound)
+ * @peer: the peer's address as shown to the local socket
+ */
+struct sf_tuple {
+	struct sf_addr local;
+	struct sf_addr peer;
+	__be16 lport;
+	__be16 pport;
+	__u8 proto;
+	__u8 pad[3];
+};
+
+/**
+ * struct sf_flow - one flow.
+ * @tuple: as the local stack sees it
+ * @own: own locator, with the local socketID
+ * @peer: peer's locator; while connecting, the service address asked for
+ * @local_sid, @peer_sid: serviceIDs as in the headers (0 = anonymous)
+ * @peer_host: the peer's host serviceID, under which it is found again after a move (0 = unknown)
+ * @csum_out: checksum delta of the outbound translation (core/csum.h); inbound is its inverse
+ * @isn: initial sequence number of the opener's SYN, host order
+ * @attempt: of the last SYN
+ * @created, @used: nanoseconds of the datapath's clock (CLOCK_MONOTONIC in the kernel)
+ * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
+ */
+struct sf_flow {
+	struct sf_tuple tuple;
+	struct sf_addr own;
+	struct sf_addr peer;
+	struct sf_sid local_sid;
+	struct sf_sid peer_sid;
+	struct sf_sid peer_host;
+	__u32 csum_out;
+	__u32 isn;
+	__u16 attempt;
+	__u8 state;
+	__u8 flags;
+	__u8 fail;
+	__u8 pad0[7];
+	__u64 created;
+	__u64 used;
+	__u64 tx_packets, tx_bytes;
+	__u64 rx_packets, rx_bytes;
+	__u32 epoch;
+	__u32 pad1;
+	__u64 claim;
+	__u64 own_acked;
+	__u64 peer_acked;
+};
+
+SF_STATIC_ASSERT(sizeof(struct sf_tuple) == 40, "tuple");
+SF_STATIC_ASSERT(sizeof(struct sf_flow) == 208, "flow");
+
+/**
+ * struct sf_listener_key - a listening socket on one host of this kernel.
+ * @host: network namespace cookie
+ * @addr: service address; the kernel's wildcard listeners appear under the service that
+ *        `scaffold run` gave them
+ */
+struct sf_listener_key {
+	__u64 host;
+	struct sf_addr addr;
+	__be16 port; /* 0: any port (native API, host identity) */
+	__u8 proto;  /* 0: any protocol */
+	__u8 pad[5];
+};
+
+/* Listener states. The datapath delivers only to LIVE ones; the agent judges PENDING ones. */
+enum sf_listener_state {
+	SF_LISTENER_PENDING = 1,
+	SF_LISTENER_LIVE = 2,
+	SF_LISTENER_DENIED = 3,
+	SF_LISTENER_DRAINING = 4, /* unregistered, new flows refused, old ones finish */
+};
+
+/**
+ * struct sf_listener - value of the listeners table.
+ * @sockets: how many sockets share the key (SO_REUSEPORT, fork)
+ * @state: enum sf_listener_state
+ * @flags: SF_LISTENER_*
+ * @flows: new flows delivered since the key appeared
+ */
+struct sf_listener {
+	__s32 sockets;
+	__u8 state;
+	__u8 flags;
+	__u8 reason; /* of DENIED */
+	__u8 pad;
+	__u32 uid;
+	__u32 pid;
+	__u64 cgroup;
+	__u64 flows;
+	__u64 packets;
+	__u64 bytes;
+};
+
+#define SF_LISTENER_WILDCARD 0x01 /* the socket is bound to ::, delivered by destination address \
+				   */
+#define SF_LISTENER_MANUAL 0x02	  /* registered by the CLI or the API, not by a socket */
+
+SF_STATIC_ASSERT(sizeof(struct sf_listener_key) == 32, "listener key");
+
+/* Socket events, kernel -> agent, one ring per host. */
+enum sf_socket_event_kind {
+	SF_SOCKET_LISTEN = 1,  /* a new key, or one more socket on it */
+	SF_SOCKET_RELEASE = 2, /* one socket less; @left tells how many remain */
+};
+
+struct sf_socket_event {
+	struct sf_listener_key key;
+	__u64 cookie; /* of the socket */
+	__u64 cgroup;
+	__u32 uid;
+	__u32 pid;
+	__s32 left;
+	__u8 kind;
+	__u8 flags;
+	__u8 pad[2];
+	char comm[16];
+};
+
+SF_STATIC_ASSERT(sizeof(struct sf_socket_event) == 80, "socket event");
+
+/**
+ * sf_socket_id() - the socketID of an inbound flow: a keyed function of what its SYN says, so that
+ * an evicted half-open entry can be checked and rebuilt from the handshake ACK alone.
+ * @peer: the opener's locator, whose own socketID makes it unique
+ *
+ * Return: 48 bits, never one that reads as unset.
+ */
+SF_INLINE __u64 sf_socket_id(const struct sf_hashkey *key, const struct sf_addr *peer,
+			     const struct sf_addr *local, __be16 lport, __be16 pport, __u8 proto)
+{
+	__u64 words[5];
+	__u64 id;
+
+	words[0] = (__u64)peer->w[0] << 32 | peer->w[1];
+	words[1] = (__u64)peer->w[2] << 32 | peer->w[3];
+	words[2] = (__u64)local->w[0] << 32 | local->w[1];
+	words[3] = (__u64)local->w[2] << 32 | local->w[3];
+	words[4] = (__u64)lport << 32 | (__u64)pport << 16 | proto;
+	id = sf_siphash24(key, words, 5) & SF_SOCK_MASK;
+	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+}
+
+/**
+ * sf_socket_id_next() - the socketID of an outbound flow: a keyed function of a counter that never
+ * repeats under one key (the datapath joins CPU and count).
+ */
+SF_INLINE __u64 sf_socket_id_next(const struct sf_hashkey *key, __u64 counter)
+{
+	__u64 words[2] = { counter, 0x6f7574626f756e64ull /* domain: "outbound" */ };
+	__u64 id = sf_siphash24(key, words, 2) & SF_SOCK_MASK;
+
+	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+}
+
+/**
+ * sf_socket_id_datagram() - the socketID under which a local datagram socket is answered. It
+ * depends on address and port alone, so answers are checked without any state.
+ */
+SF_INLINE __u64 sf_socket_id_datagram(const struct sf_hashkey *key, const struct sf_addr *local,
+				      __be16 lport, __u8 proto)
+{
+	__u64 words[3];
+	__u64 id;
+
+	words[0] = (__u64)local->w[0] << 32 | local->w[1];
+	words[1] = (__u64)local->w[2] << 32 | local->w[3];
+	words[2] = 0x64670000ull << 32 | (__u64)lport << 8 | proto;
+	id = sf_siphash24(key, words, 3) & SF_SOCK_MASK;
+	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+}
+
+#if SF_NATIVE
+/** sf_flow_state_name() - "connecting", "bound", ... */
+const char *sf_flow_state_name(unsigned int state);
+
+/** sf_proto_name() - "tcp", "udp", "any" or "?". */
+const char *sf_proto_name(unsigned int proto);
+
+/** sf_proto_parse() - inverse of sf_proto_name(). Return: 0 or -EINVAL. */
+int sf_proto_parse(const char *text, __u8 *proto);
+#endif
+
+#endif
