@@ -79,7 +79,7 @@ static void echo_once(int ep, int fd)
 	}
 }
 
-static int serve(void)
+static _Noreturn void serve(void)
 {
 	struct epoll_event ev = { .events = EPOLLIN }, evs[256];
 	int ep = epoll_create1(0);
@@ -196,7 +196,9 @@ int main(int argc, char **argv)
 	target.sin6_port = htons((unsigned short)atoi(argv[3]));
 	if (!strcmp(argv[1], "serve")) {
 		ports = argc > 4 ? atoi(argv[4]) : 1;
-		return ports < 1 || ports > PORTS_MAX ? 2 : serve();
+		if (ports < 1 || ports > PORTS_MAX)
+			goto usage;
+		serve();
 	}
 	if (!strcmp(argv[1], "connections") && argc == 6) {
 		ports = atoi(argv[4]);
