@@ -102,6 +102,56 @@ SF_INLINE __u32 sf_pick_want(__u16 attempt, __u16 instances)
 	return n ? attempt % n : 0;
 }
 
+/**
+ * sf_rule_pick() - sf_pick() for a rule's table: its sizes, and no nonce where it is sticky.
+ * @rule: of @size 2 or more
+ * @nonce: of a datagram, 0 for all else
+ */
+SF_INLINE struct sf_pick sf_rule_pick(const struct sf_hashkey *key, const struct sf_rule *rule,
+				      const struct sf_addr *src, __u16 nonce)
+{
+	if (rule->flags & SF_RULE_STICKY)
+		nonce = 0;
+	return sf_pick(key, src, nonce, rule->size, rule->instances);
+}
+
+/*
+ * The walk to the instance of attempt k > 0 looks alike in both worlds, but each reads its slots in
+ * its own way (a map look-up, an array), so the loop is the caller's and these are its parts:
+ *
+ *	first = slot rule->at + pick.slot
+ *	want = sf_pick_want(attempt, rule->instances)
+ *	for (i = 0; want && i < SF_RETRY_MAX; i++) {
+ *		slot = look up sf_pick_other(rule, &pick, i)
+ *		if (sf_pick_takes(slot, first, &want))
+ *			first = slot, and done
+ *	}
+ *
+ * SF_RETRY_MAX steps always suffice, and min(instances, SF_RETRY_MAX) are made at most: want is less
+ * than that, and one is left out.
+ */
+
+/** sf_pick_other() - index in the slot array of the @i-th candidate, @i below SF_RETRY_MAX. */
+SF_INLINE __u32 sf_pick_other(const struct sf_rule *rule, const struct sf_pick *pick, __u32 i)
+{
+	__u32 at = pick->start + i;
+
+	if (at >= rule->instances)
+		at -= rule->instances; /* once suffices: want is below @instances, too */
+	return rule->at + rule->size + at;
+}
+
+/**
+ * sf_pick_takes() - whether the walk ends at @candidate.
+ * @first: the hash's choice, which is left out
+ * @want: in: the how-many-eth other instance is wanted, at least 1; counted down
+ */
+SF_INLINE bool sf_pick_takes(const struct sf_addr *candidate, const struct sf_addr *first,
+			     __u32 *want)
+{
+	return !sf_addr_eq(candidate, first) && --*want == 0;
+}
+
 #if SF_NATIVE
 /**
  * struct sf_instance - an instance for table building.
