@@ -127,18 +127,16 @@ SF_INLINE struct sf_pick sf_rule_pick(const struct sf_hashkey *key, const struct
  *			first = slot, and done
  *	}
  *
- * SF_RETRY_MAX steps always suffice, and min(instances, SF_RETRY_MAX) are made at most: want is less
- * than that, and one is left out.
+ * SF_RETRY_MAX steps always suffice, and min(instances, SF_RETRY_MAX) are made at most: want is
+ *less than that, and one is left out.
  */
 
 /** sf_pick_other() - index in the slot array of the @i-th candidate, @i below SF_RETRY_MAX. */
 SF_INLINE __u32 sf_pick_other(const struct sf_rule *rule, const struct sf_pick *pick, __u32 i)
 {
-	__u32 at = pick->start + i;
+	__u32 n = rule->instances ? rule->instances : 1;
 
-	if (at >= rule->instances)
-		at -= rule->instances; /* once suffices: want is below @instances, too */
-	return rule->at + rule->size + at;
+	return rule->at + rule->size + (pick->start + i) % n;
 }
 
 /**
