@@ -17,10 +17,11 @@
 #include <sys/types.h>
 
 struct sf_daemon_options {
-	const char *name;	 /* "scaffoldd": of the lock file <run_dir>/<name>.pid */
-	const char *run_dir;	 /* "/run/scaffold"; made where missing */
-	mode_t run_dir_mode;	 /* 0: 0755 */
-	void (*stop)(void *ctx); /* SIGTERM, SIGINT: may be NULL; the loop ends after it returns */
+	const char *name;	   /* "scaffoldd": of the lock file <run_dir>/<name>.pid */
+	const char *run_dir;	   /* "/run/scaffold"; made where missing */
+	mode_t run_dir_mode;	   /* 0: 0755 */
+	void (*stop)(void *ctx);   /* SIGTERM, SIGINT; may be NULL */
+	uint32_t stop_grace;	   /* ms the loop goes on after @stop, at most; 0: ends at once */
 	void (*reload)(void *ctx); /* SIGHUP; NULL: ignored */
 	void *ctx;
 };
@@ -28,30 +29,38 @@ struct sf_daemon_options {
 struct sf_daemon {
 	struct event_base *base; /* for the daemon's own events */
 	struct sf_daemon_options options;
-	struct event *on_term, *on_int, *on_hup;
+	struct event *on_term, *on_int, *on_hup, *on_grace;
 	int lock_fd;
 	char lock_path[256];
 	bool stopping; /* a stop was asked for */
+	bool quit;     /* the loop shall end */
 };
 
 /**
  * sf_daemon_open - event base, signals (SIGPIPE is ignored), run directory, lock.
  * @d: written whole; strings of @options are kept by pointer
- * @err: one line that names what failed and what to do, e.g. "/run/scaffold/scaffoldd.pid: already
- * running (pid 17)" Returns 0, -EBUSY where another instance holds the lock, or negative errno; on
- * failure nothing stays open.
+ * @err: one line that names what failed and what to do, for example
+ *	"/run/scaffold/scaffoldd.pid: already running (pid 17); stop it first"
+ * Returns 0, -EBUSY where another instance holds the lock, or negative errno; on failure nothing
+ * stays open.
  */
 int sf_daemon_open(struct sf_daemon *d, const struct sf_daemon_options *options, char *err,
 		   size_t err_len);
 
 /**
- * sf_daemon_run - loop until a stop.
- * Says READY=1 before and STOPPING=1 after. Returns 0, or -EIO where the event loop failed.
+ * sf_daemon_run - say READY=1 and loop until a stop.
+ * Returns 0, or -EIO where the event loop failed.
  */
 int sf_daemon_run(struct sf_daemon *d);
 
-/** sf_daemon_stop - end the loop as SIGTERM would; calls the stop function once. */
+/**
+ * sf_daemon_stop - what SIGTERM does: STOPPING=1, the stop function, then sf_daemon_quit() after
+ * the grace time. A second call (or signal) quits at once.
+ */
 void sf_daemon_stop(struct sf_daemon *d);
+
+/** sf_daemon_quit - end the loop now: what the stop function began is done. */
+void sf_daemon_quit(struct sf_daemon *d);
 
 /** sf_daemon_close - free all, remove the lock file. Safe on a zeroed struct and after a failed
  * open. */

@@ -4,7 +4,9 @@
  * One struct sf_nl is one socket, bound for life to the network namespace it was opened in. It is
  * for one thread, and each call waits for the kernel's answer (microseconds). "::" and 0 mean "not
  * given" in every struct. All calls return 0 (or a count) or a negative errno; sf_nl_error() then
- * has the kernel's own words if it had any.
+ * has the kernel's own words if it had any. A list gives -EINTR where the table changed meanwhile,
+ * so that entries may be missing or doubled: ask again. Callbacks of lists must not use the same
+ * struct sf_nl.
  */
 #ifndef SF_UTIL_NETLINK_H
 #define SF_UTIL_NETLINK_H
