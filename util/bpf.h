@@ -29,7 +29,7 @@ struct bpf_map;
 struct bpf_object;
 struct bpf_object_skeleton;
 
-/* Longest name of a pin (a map, a link), without its NUL. */
+/* Longest name of a pin (a map, a link), without its NUL. A bpffs allows no dots in names. */
 #define SF_BPF_NAME_MAX 31
 
 /* Name of the pinned map that holds the layout versions. */
@@ -312,13 +312,6 @@ int sf_bpf_link_detach(const char *dir, const char *name, char *err, size_t errl
  * Return: 0, -ENOENT if there is no such pin, -ENOLINK if its device or cgroup is gone.
  */
 int sf_bpf_link_prog(const char *dir, const char *name, uint32_t *prog_id, char prog_name[16]);
-
-/**
- * sf_bpf_cgroup_mount() - Where the cgroup v2 hierarchy is mounted.
- *
- * Return: 0, -ENOENT if it is not, -ENAMETOOLONG.
- */
-int sf_bpf_cgroup_mount(char *path, size_t len);
 
 /* ---- probes ----------------------------------------------------------------------------- */
 

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+/* bpf_pin.h: what the sources of bpf.h share among themselves; not for others. */
+#ifndef SF_UTIL_BPF_PIN_H
+#define SF_UTIL_BPF_PIN_H
+
+#include <limits.h>
+#include <stddef.h>
+
+/** sf_bpf_pin_path() - "@dir/@name", checked. Return: 0, -EINVAL, -ENAMETOOLONG. */
+int sf_bpf_pin_path(const char *dir, const char *name, char path[PATH_MAX], char *err,
+		    size_t errlen);
+
+#endif
