@@ -194,8 +194,8 @@ struct sf_item_service {
 	__u8 proto;
 	__u8 flags; /* SF_RULE_* */
 	__be16 port;
-	__be16 instances; /* INSTANCE items that follow */
-	__be16 reserved;
+	__be16 instances;  /* INSTANCE items that follow */
+	__be16 move_grace; /* of this service, tenths of a second; 0: as in TIMERS */
 } SF_PACKED;
 
 struct sf_item_instance {
