@@ -6,8 +6,7 @@
  *
  *   service address  fd5e:0 (32) | ssID (32) | local (64)                     who
  *                                 `------ serviceID (96) -------'
- *   locator          fd5c (16) | ASAddr (32) | hostAddr (32) | socketID (48)  where, which
- * connection
+ *   locator          fd5c (16) | ASAddr (32) | hostAddr (32) | socketID (48)  where, which one
  *                    `- the AS's /48 -------'  block:16 host:16
  *
  * The two prefixes are a setting of the network (struct sf_net): a deployment may bring any /32 for
@@ -206,21 +205,23 @@ char *sf_addr_print(const struct sf_addr *a, char *buf);
 
 /**
  * sf_locator_print() - print a locator with its socketID shortened to the first 16 bits and an
- * ellipsis, for logs: a whole socketID is what protects a flow from attackers off its path.
+ * ellipsis, for logs: a whole socketID is what protects a flow from attackers off its path. An
+ * unset one is printed as it is. Return: @buf, of SF_ADDR_STRLEN bytes.
  */
 char *sf_locator_print(const struct sf_addr *a, char *buf);
 
-/** sf_sid_print() - print @s as "ssid:local" in hexadecimal (9 + 16 digits). Return: @buf. */
+/** sf_sid_print() - print @s as "ssid:local" in hexadecimal (8 and 16 digits). Return: @buf. */
 char *sf_sid_print(const struct sf_sid *s, char *buf);
 
-/** sf_prefix_parse() - parse "address/len". Return: 0 or -EINVAL. */
+/** sf_prefix_parse() - parse "address/len", keeping bits behind the prefix. Return: 0, -EINVAL. */
 int sf_prefix_parse(const char *text, struct sf_addr *addr, int *len);
 
 /**
  * sf_net_parse() - settings from text.
  * @service: a /32 as "fd5e::/32"
  * @as: a /48 as "fd5c:0:1::/48", or a decimal AS number, which means fd5c:ASAddr::/48
- * Return: 0, or -EINVAL with *@what naming the argument that is wrong.
+ * Return: 0, or -EINVAL with *@what naming the argument that is wrong: one that does not parse, is
+ * zero, has bits behind its prefix, or (service) holds the AS's locators.
  */
 int sf_net_parse(const char *service, const char *as, struct sf_net *out, const char **what);
 #endif

@@ -54,10 +54,22 @@ SF_INLINE __u32 sf_csum_undo(__u32 delta)
 /**
  * sf_csum_apply() - a transport checksum field after its pseudo-header changed by @delta
  * (RFC 1624 eqn. 3), for complete checksums. @field: as stored in the packet.
+ *
+ * The result may be 0 where the field was 0xffff, and the reverse: one value to TCP and ICMPv6. In
+ * UDP over IPv6 a field of 0 is forbidden (RFC 8200 section 8.1), so who writes it there makes it
+ * 0xffff: the kernel datapath by BPF_F_MARK_MANGLED_0, native code by sf_csum_apply_udp().
  */
 SF_INLINE __u16 sf_csum_apply(__u16 field, __u32 delta)
 {
 	return (__u16)~sf_csum_fold((__u64)(__u16)~field + delta);
+}
+
+/** sf_csum_apply_udp() - the same for UDP, where 0 is sent as 0xffff. */
+SF_INLINE __u16 sf_csum_apply_udp(__u16 field, __u32 delta)
+{
+	__u16 sum = sf_csum_apply(field, delta);
+
+	return sum ? sum : 0xffff;
 }
 
 /**
@@ -65,7 +77,8 @@ SF_INLINE __u16 sf_csum_apply(__u16 field, __u32 delta)
  * @was: the destination that is replaced (or any with the same sum)
  * @loc: locator whose socketID is unset; its low 16 bits are overwritten with the adjustment
  *
- * (sum(was) - sum(loc)) mod 0xffff. Both representations of zero are equal to a checksum.
+ * (sum(was) - sum(loc)) mod 0xffff: of the two representations of zero, 0. Neither address is all
+ * zeros, so both sums fold to the same 16 bits thereafter, not only to equivalent ones.
  */
 SF_INLINE void sf_csum_neutral(const struct sf_addr *was, struct sf_addr *loc)
 {
@@ -73,7 +86,8 @@ SF_INLINE void sf_csum_neutral(const struct sf_addr *was, struct sf_addr *loc)
 
 	loc->h[7] = 0;
 	own = sf_csum_fold(sf_csum_addr(loc));
-	loc->h[7] = sf_csum_fold(sf_csum_addr(was) + (__u16)~own);
+	own = sf_csum_fold(sf_csum_addr(was) + (__u16)~own);
+	loc->h[7] = own == 0xffff ? 0 : own;
 }
 
 #if SF_NATIVE

@@ -4,8 +4,8 @@
  *
  * One codec for both (docs/protocol.md, "Control protocol"). A message is a header and items:
  *
- *   | magic 'S' 'F' | version 1 | type    |   item: | type (16) | length (16) | value, padded to 4
- * | | sequence (32)                       | | session (64)                        |
+ *   message: magic 'S' 'F' (16) | version 1 (8) | type (8) | sequence (32) | session (64) | items
+ *   item:    type (16) | length of value (16) | value, padded with zeros to a multiple of 4
  *
  * Requests are retransmitted until answered and may be repeated harmlessly; an answer carries the
  * request's sequence number. The last item of an authenticated message is its MAC.
@@ -25,10 +25,10 @@
 #define SF_HEARTBEAT_MS	    1000 /* default; JOINED says */
 #define SF_HEARTBEAT_MISSES 3	 /* then the router probes the host's datapath */
 #define SF_MOVE_GRACE_MS    5000
-#define SF_ADDRESS_REST_MS  30000 /* a released hostAddr rests this long before it is given again \
-				   */
-#define SF_LEASE_MS \
-	60000 /* registrations of a host whose agent is silent but whose datapath answers */
+/* A released hostAddr rests this long before it is given again. */
+#define SF_ADDRESS_REST_MS 30000
+/* Registrations of a host whose agent is silent but whose datapath answers. */
+#define SF_LEASE_MS 60000
 
 /** struct sf_ctrl_hdr - head of every control message, 16 bytes. */
 struct sf_ctrl_hdr {
@@ -37,7 +37,7 @@ struct sf_ctrl_hdr {
 	__u8 type;
 	__be32 seq;
 	__be64 session; /* 0 before JOINED */
-} SF_PACKED;
+} SF_WIRE;
 
 SF_STATIC_ASSERT(sizeof(struct sf_ctrl_hdr) == 16, "control header");
 
@@ -88,7 +88,7 @@ enum sf_ctrl_type {
 struct sf_item {
 	__be16 type;
 	__be16 len; /* of the value, without padding */
-} SF_PACKED;
+} SF_WIRE;
 
 /* Items. Minimum length of each is the size of its struct (sf_item_min). */
 #define SF_ITEMS(X)                                                                          \
@@ -129,7 +129,7 @@ struct sf_item_timers {
 	__be32 heartbeat_ms;
 	__be32 move_grace_ms;
 	__be32 lease_ms;
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_item_registration - one instance of a service on the sending host. */
 struct sf_item_registration {
@@ -139,7 +139,7 @@ struct sf_item_registration {
 	__be16 port;   /* 0: any */
 	__be16 weight; /* wish; the controller's policy wins. 0: default (100) */
 	__be16 reserved;
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_item_result - what became of a registration: reason 0 accepted, else denied. */
 struct sf_item_result {
@@ -148,12 +148,12 @@ struct sf_item_result {
 	__u8 reason; /* enum sf_reason */
 	__be16 port;
 	__be32 reserved;
-} SF_PACKED;
+} SF_WIRE;
 
 struct sf_item_reason {
 	__u8 reason; /* enum sf_reason */
 	__u8 pad[3];
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_item_load - load of an instance since the last heartbeat's total; totals, not deltas.
  */
@@ -165,12 +165,12 @@ struct sf_item_load {
 	__be64 flows;
 	__be64 packets;
 	__be64 bytes;
-} SF_PACKED;
+} SF_WIRE;
 
 struct sf_item_version {
 	__be32 term;
 	__be32 number;
-} SF_PACKED;
+} SF_WIRE;
 
 #define SF_ROLE_ACCESS	0x1
 #define SF_ROLE_SERVICE 0x2
@@ -181,13 +181,13 @@ struct sf_item_router {
 	struct sf_sid id;    /* host serviceID of the router's key */
 	__u8 roles;
 	__u8 pad[3];
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_item_block - a hostAddr block (upper 16 bits of hostAddr); first 0 asks for any. */
 struct sf_item_block {
 	__be16 first;
 	__be16 count;
-} SF_PACKED;
+} SF_WIRE;
 
 struct sf_item_service {
 	struct sf_sid sid;
@@ -196,13 +196,13 @@ struct sf_item_service {
 	__be16 port;
 	__be16 instances;  /* INSTANCE items that follow */
 	__be16 move_grace; /* of this service, tenths of a second; 0: as in TIMERS */
-} SF_PACKED;
+} SF_WIRE;
 
 struct sf_item_instance {
 	struct sf_addr locator; /* socketID unset */
 	__be16 weight;
 	__be16 flags;
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_item_route - a prefix and the router's underlay address that leads there. */
 struct sf_item_route {
@@ -210,14 +210,14 @@ struct sf_item_route {
 	struct sf_addr via;
 	__u8 len; /* prefix length */
 	__u8 pad[3];
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_item_host - a host at a router: who, where, boot. */
 struct sf_item_host {
 	struct sf_addr locator;
 	struct sf_sid identity;
 	__be64 boot;
-} SF_PACKED;
+} SF_WIRE;
 
 SF_STATIC_ASSERT(sizeof(struct sf_item_registration) == 20, "registration");
 SF_STATIC_ASSERT(sizeof(struct sf_item_result) == 20, "result");
@@ -229,8 +229,13 @@ SF_STATIC_ASSERT(sizeof(struct sf_item_route) == 36, "route");
 SF_STATIC_ASSERT(sizeof(struct sf_item_host) == 36, "host");
 
 #if SF_NATIVE
-/** struct sf_ctrl_out - a message being written. @at is NULL-safe: once it overflows it stays so.
+/*
+ * Values lie on boundaries of 4 bytes where the message does, as the structures above demand: so
+ * give and read messages in buffers that are aligned so. A value with stricter needs (struct
+ * sf_hashkey) is copied out by sf_ctrl_get().
  */
+
+/** struct sf_ctrl_out - a message being written. Once it overflows it stays so. */
 struct sf_ctrl_out {
 	__u8 *start;
 	__u8 *at;
@@ -242,7 +247,11 @@ struct sf_ctrl_out {
 void sf_ctrl_begin(struct sf_ctrl_out *o, void *buf, size_t room, __u8 type, __u32 seq,
 		   __u64 session);
 
-/** sf_ctrl_put() - append an item. Return: its value in the buffer, or NULL (sticky overflow). */
+/**
+ * sf_ctrl_put() - append an item.
+ * @value: NULL leaves @len zero bytes to be filled in
+ * Return: its value in the buffer, or NULL (sticky overflow).
+ */
 void *sf_ctrl_put(struct sf_ctrl_out *o, __u16 type, const void *value, size_t len);
 
 /** sf_ctrl_room() - bytes left for items, their heads included. */
@@ -271,6 +280,7 @@ struct sf_ctrl_item {
 
 /**
  * sf_ctrl_open() - check a message: head, every item's bounds and minimum length, padding.
+ * Nothing but a MAC follows a SIGNATURE and nothing follows a MAC: it would not be covered.
  * @why: what was wrong, for people; static storage
  * Return: 0; -EPROTONOSUPPORT for another version; -EBADMSG for anything malformed. Items of
  * unknown type are allowed and skipped by readers; messages of unknown type are the reader's to
@@ -283,6 +293,12 @@ bool sf_ctrl_next(const struct sf_ctrl_in *in, struct sf_ctrl_item *it);
 
 /** sf_ctrl_find() - first item of @type. Return: its value (at least the minimum long), or NULL. */
 const void *sf_ctrl_find(const struct sf_ctrl_in *in, __u16 type, __u16 *len);
+
+/**
+ * sf_ctrl_get() - copy the first @size bytes of the first item of @type.
+ * Return: 0, -ENOENT without such an item, or -EBADMSG when it is shorter.
+ */
+int sf_ctrl_get(const struct sf_ctrl_in *in, __u16 type, void *out, size_t size);
 
 #define sf_ctrl_foreach(in, it) for (struct sf_ctrl_item it = { 0 }; sf_ctrl_next((in), &it);)
 

@@ -12,11 +12,12 @@
  *
  * States, and what is allowed in each:
  *
- *   CONNECTING  our SYN is out. Peer locator unset. SYN-ACK binds, FAIL re-resolves, nothing else
- * in. OPENING     our SYN was answered; our ACK carries the header until the peer shows that it has
- * it. HALF_OPEN   the peer's SYN is in (halfopen table). The peer's ACK makes it BOUND. BOUND both
- * locators known. Packets carry no header. CLOSING     FIN both ways or RST seen. As BOUND; freed
- * when the kernel has no such socket. DATAGRAM    peers of unbound datagrams (a table that evicts).
+ *   CONNECTING  our SYN is out; peer locator unset. SYN-ACK binds, FAIL re-resolves, nothing else.
+ *   OPENING     our SYN was answered; our ACK carries the header until the peer shows it has it.
+ *   HALF_OPEN   the peer's SYN is in (halfopen table). The peer's ACK makes it BOUND.
+ *   BOUND       both locators known. Packets carry no header.
+ *   CLOSING     FIN both ways or RST seen. As BOUND; freed when the kernel has no such socket.
+ *   DATAGRAM    peers of unbound datagrams (a table that evicts).
  *
  * Epoch, claim and last-acknowledged socketIDs belong to renegotiation (paper section 4.2.2).
  */
@@ -146,9 +147,10 @@ struct sf_listener {
 	__u64 bytes;
 };
 
-#define SF_LISTENER_WILDCARD 0x01 /* the socket is bound to ::, delivered by destination address \
-				   */
-#define SF_LISTENER_MANUAL 0x02	  /* registered by the CLI or the API, not by a socket */
+/* The socket is bound to ::, and delivered to by destination address. */
+#define SF_LISTENER_WILDCARD 0x01
+/* Registered by the CLI or the API, not by a socket. */
+#define SF_LISTENER_MANUAL 0x02
 
 SF_STATIC_ASSERT(sizeof(struct sf_listener_key) == 32, "listener key");
 

@@ -66,7 +66,12 @@ enum sf_kind {
 #define SF_FLAG_FULL_ID	 0x08 /* 256-bit identities follow in TLVs */
 #define SF_FLAG_KNOWN	 0x0f
 
-/** struct sf_hdr - the base header, 32 bytes. */
+/**
+ * struct sf_hdr - the base header, 32 bytes.
+ *
+ * It stands on a boundary of 4 bytes: true of a packet as drivers lay it out (NET_IP_ALIGN) on
+ * processors that mind, and of every buffer that allocators give. Copy it out of anything else.
+ */
 struct sf_hdr {
 	__u8 nexthdr;
 	__u8 len8; /* length in units of 8 bytes, not counting the first 8 */
@@ -77,7 +82,7 @@ struct sf_hdr {
 	__be16 aux;
 	struct sf_sid dst;
 	struct sf_sid src;
-} SF_PACKED;
+} SF_WIRE;
 
 SF_STATIC_ASSERT(sizeof(struct sf_hdr) == SF_HDR_LEN, "header");
 
@@ -102,7 +107,7 @@ struct sf_tlv_reason {
 	__u8 kind;     /* of the offending packet, SF_KIND_NONE for bound data */
 	__be16 quoted; /* bytes quoted */
 	__be16 reserved;
-} SF_PACKED;
+} SF_WIRE;
 
 /** struct sf_tlv_target - what a PROBE asks for, 8 bytes. Zero protocol and port: any. */
 struct sf_tlv_target {
@@ -112,7 +117,7 @@ struct sf_tlv_target {
 	__u8 reserved;
 	__be16 port;
 	__be16 ident; /* echoed in PROBE-ACK */
-} SF_PACKED;
+} SF_WIRE;
 
 SF_STATIC_ASSERT(sizeof(struct sf_tlv_reason) == 8, "reason TLV");
 SF_STATIC_ASSERT(sizeof(struct sf_tlv_target) == 8, "target TLV");
@@ -221,8 +226,20 @@ SF_INLINE __u64 sf_alone_pseudo(const struct sf_addr *src, const struct sf_addr 
 	return sf_csum_addr(src) + sf_csum_addr(dst) + sf_be32(len) + sf_be32(SF_NEXTHDR_DSTOPTS);
 }
 
+/**
+ * sf_alone_csum() - what a stand-alone packet's aux holds.
+ * @sum: sf_alone_pseudo() plus the sum over header (aux = 0) and contents
+ *
+ * The complement, as in TCP: a receiver's sum over everything, aux included, folds to 0xffff.
+ * 0 means no exemption as it does in UDP; it is sent as it is.
+ */
+SF_INLINE __be16 sf_alone_csum(__u64 sum)
+{
+	return (__be16)~sf_csum_fold(sum);
+}
+
 #if SF_NATIVE
-/** sf_kind_name() - "SYN", "SYN-ACK", ...; "?" for unknown kinds. */
+/** sf_kind_name() - "SYN", "SYN-ACK", ...; "none" for 0, "?" for unknown kinds. */
 const char *sf_kind_name(unsigned int kind);
 
 /**
@@ -242,8 +259,10 @@ struct sf_packet {
 
 /**
  * sf_packet_decode() - parse @len bytes from an IPv6 header on.
+ * @len: may pass the packet's own length (a link's padding)
+ *
  * Return: 0; -ENOENT when it is no SCAFFOLD packet; else -EBADMSG with *@reason set (enum
- * sf_reason). The checksum of stand-alone kinds is verified.
+ * sf_reason). The checksum of stand-alone kinds is verified; TLVs are not (sf_tlv_find()).
  */
 int sf_packet_decode(const void *data, size_t len, struct sf_packet *out, __u8 *reason);
 
@@ -253,7 +272,8 @@ int sf_tlv_find(const __u8 *tlvs, size_t len, __u8 type, const __u8 **value);
 /**
  * sf_alone_encode() - build a stand-alone packet: IPv6 header, SCAFFOLD header, TLVs, contents.
  * @tlvs: already encoded; padded here to a multiple of 8
- * Return: length written, or -EMSGSIZE when @room is too small or the header would pass SF_HDR_MAX.
+ * Return: length written, -EINVAL for a kind that does not stand alone, or -EMSGSIZE when @room is
+ * too small or the header would pass SF_HDR_MAX.
  */
 int sf_alone_encode(void *out, size_t room, const struct sf_addr *src, const struct sf_addr *dst,
 		    __u8 hop_limit, __u8 kind, __u8 flags, const struct sf_sid *dst_sid,
