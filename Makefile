@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# The short way in; meson.build is the build system. B=dir builds elsewhere, J=n bounds parallel jobs.
+B ?= build
+PREFIX ?= /usr
+J ?= $(shell nproc)
+MESON_FLAGS ?=
+
+.PHONY: build deps demo check bench install clean asan coverage fuzz lint
+
+build: $(B)/build.ninja
+	@ninja -C $(B) -j $(J)
+
+$(B)/build.ninja:
+	@packaging/deps
+	meson setup $(B) --prefix $(PREFIX) $(MESON_FLAGS)
+
+deps:
+	@packaging/deps
+
+# The main job, shown: namespaces, unmodified programs, a crash (docs/evaluation.md has the figures).
+demo: build
+	BUILD=$(abspath $(B)) lab/demo
+
+# All tests; the last line is the count. TESTS="addr conf" runs some.
+check: build
+	@tests/run $(B) $(TESTS)
+
+# BENCH="stream resolve" runs some; results also go to $(B)/bench.json.
+bench: build
+	BUILD=$(abspath $(B)) bench/run $(BENCH)
+
+install: build
+ifneq ($(origin PREFIX),file)
+	meson configure $(B) -Dprefix=$(PREFIX)
+endif
+	DESTDIR="$(abspath $(DESTDIR))" meson install -C $(B)
+
+# The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+asan:
+	@$(MAKE) check B=build-asan TESTS="$(TESTS)" \
+		MESON_FLAGS="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debug"
+
+coverage:
+	@$(MAKE) check B=build-cov TESTS="$(TESTS)" MESON_FLAGS="-Db_coverage=true -Dbuildtype=debug"
+	gcovr -r . build-cov --exclude 'build.*' --exclude 'tests/' --exclude 'bench/' \
+		--html-details build-cov/coverage.html --print-summary
+
+# Each fuzzer for FUZZ_SECONDS (default 10), from its corpus.
+fuzz: build
+	BUILD=$(abspath $(B)) tests/fuzz/run $(FUZZ_SECONDS)
+
+lint: build
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	cppcheck -q --error-exitcode=1 --inline-suppr --enable=warning,portability --suppress=missingIncludeSystem \
+		-I . core util
+
+clean:
+	rm -rf $(B) build-asan build-cov
