@@ -161,8 +161,7 @@ int sf_route_add(struct sf_nl *nl, const struct sf_nl_route *route, enum sf_nl_m
 
 /**
  * sf_route_replace - make the route, in place of the one with the same table, prefix and metric.
- * There is no moment without a route. A unicast route and one of another type do not replace each
- * other in every kernel: delete one when changing type.
+ * There is no moment without a route, also where the type changes (unreachable to unicast).
  */
 int sf_route_replace(struct sf_nl *nl, const struct sf_nl_route *route);
 
