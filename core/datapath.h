@@ -77,12 +77,22 @@ struct sf_peer_key {
 	__u8 pad[5];
 };
 
+/**
+ * struct sf_peer - where a datagram peer was last heard.
+ * @flags: SF_PEER_ANSWER
+ * @used: when, in nanoseconds of CLOCK_MONOTONIC
+ */
 struct sf_peer {
 	struct sf_addr locator;
 	struct sf_sid sid;
-	__u32 pad;
+	__u32 flags;
 	__u64 used;
 };
+
+/* Learned from an answer to a local socket: stale after SF_PEER_FRESH_NS of silence, so that a
+ * service whose instance fell silent is resolved again. Whoever asked us is answered for ever. */
+#define SF_PEER_ANSWER	 0x1
+#define SF_PEER_FRESH_NS 5000000000ull
 
 struct sf_frag_key {
 	struct sf_addr src, dst;
@@ -92,7 +102,9 @@ struct sf_frag_key {
 
 struct sf_frag {
 	struct sf_addr src, dst; /* after translation */
-	__u64 used;
+	__be16 port;		 /* destination's, of the whole datagram */
+	__u8 proto;
+	__u8 pad[5];
 };
 
 struct sf_count {
