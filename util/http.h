@@ -8,7 +8,10 @@
  *	{"error": {"what": "...", "where": "...", "expected": "..."}}
  * A handler runs in the event loop, so it answers at once, or later (deferred), or as a stream of
  * one JSON object a line. What a client does not read is buffered up to a limit and then dropped
- * with the connection: no client can block the loop or grow it without bound.
+ * with the connection: no client can block the loop or grow it without bound. (What is no HTTP, or
+ * too large, is refused before it gets here: by evhttp, as 400 or 413 with a page of HTML.)
+ *
+ * Use has a side effect: SIGPIPE is ignored from sf_http_new() on.
  *
  * `GET /v1/routes` is answered by the server itself: every route with its help.
  *
@@ -99,7 +102,8 @@ uint16_t sf_http_port(const struct sf_http *http);
 
 /**
  * sf_http_free() - Close all, tell requests that still wait (on_gone), remove the socket file if
- * it is still ours. NULL is fine. A request not replied to stays valid until it is.
+ * it is still ours. NULL is fine. A request not replied to stays valid until it is. Not from within
+ * a handler.
  */
 void sf_http_free(struct sf_http *http);
 

@@ -60,8 +60,7 @@ int sf_httpc_text(struct sf_httpc *client, const char *path, char **text, char *
 typedef int (*sf_httpc_line)(const json_t *line, void *ctx);
 
 /**
- * sf_httpc_stream() - GET a stream of JSON lines until the server, the callback or a signal ends
- * it.
+ * sf_httpc_stream() - GET a stream of JSON lines until the server or the callback ends it.
  *
  * Return: 0 when the server ended it, what @each returned, or -errno as for sf_httpc_call()
  * (-EPROTO a line that is no JSON, or longer than 1 MiB).
