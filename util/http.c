@@ -320,6 +320,8 @@ static const char *method_name(enum evhttp_cmd_type type)
 		return "POST";
 	case EVHTTP_REQ_PUT:
 		return "PUT";
+	case EVHTTP_REQ_PATCH:
+		return "PATCH";
 	case EVHTTP_REQ_DELETE:
 		return "DELETE";
 	default:

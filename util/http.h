@@ -47,7 +47,7 @@ typedef struct ssl_ctx_st SSL_CTX;
 typedef int (*sf_http_handler)(struct sf_http_req *req, json_t **reply, void *ctx);
 
 struct sf_http_route {
-	const char *method; /* "GET", "POST", "PUT" or "DELETE" */
+	const char *method; /* "GET", "POST", "PUT", "PATCH" or "DELETE" */
 	const char *path;   /* "/v1/things/{name}": {name} matches one segment, not empty */
 	sf_http_handler handle;
 	const char *help; /* one line for GET /v1/routes */
@@ -121,7 +121,7 @@ json_t *sf_http_body(const struct sf_http_req *req);
 /** sf_http_path() - The path as asked for, without the query. */
 const char *sf_http_path(const struct sf_http_req *req);
 
-/** sf_http_method() - "GET", "POST", "PUT" or "DELETE". */
+/** sf_http_method() - "GET", "POST", "PUT", "PATCH" or "DELETE". */
 const char *sf_http_method(const struct sf_http_req *req);
 
 struct sf_http_peer {

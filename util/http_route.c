@@ -71,15 +71,15 @@ static bool same_shape(const char *a, const char *b)
 
 static const char *route_fault(const struct sf_http_route *route)
 {
-	static const char *const methods[] = { "GET", "POST", "PUT", "DELETE" };
+	static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
 	const char *at = route->path, *segment;
 	unsigned n = 0, known = 0;
 	size_t len;
 
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < sizeof(methods) / sizeof(*methods); i++)
 		known += !strcmp(route->method, methods[i]);
 	if (!known)
-		return "expected method GET, POST, PUT or DELETE";
+		return "expected method GET, POST, PUT, PATCH or DELETE";
 	if (!at || *at != '/')
 		return "expected a path that begins with a slash";
 	for (; next_segment(&at, &segment, &len); n++)

@@ -36,7 +36,7 @@ void sf_httpc_free(struct sf_httpc *client);
 
 /**
  * sf_httpc_call() - One request.
- * @method: "GET", "POST", "PUT" or "DELETE".
+ * @method: "GET", "POST", "PUT", "PATCH" or "DELETE".
  * @path: with its query, such as "/v1/services?name=web"; segments escaped (sf_httpc_escape()).
  * @body: JSON to send, stays the caller's; NULL: none.
  * @reply: out: the reply's JSON, the caller's to json_decref(); may be NULL.

@@ -462,7 +462,7 @@ static void test_bad_routes(void **state)
 		struct sf_http_route routes[3];
 		const char *says;
 	} bad[] = {
-		{ { { "PATCH", "/x", get_empty, NULL } }, "method" },
+		{ { { "TRACE", "/x", get_empty, NULL } }, "method" },
 		{ { { "GET", "x", get_empty, NULL } }, "slash" },
 		{ { { "GET", "/x//y", get_empty, NULL } }, "segments" },
 		{ { { "GET", "/x/{}", get_empty, NULL } }, "segments" },
