@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * host.bpf.c - the service access layer of a host: tc programs at egress and ingress of its uplink
+ * (paper section 4.1; docs/protocol.md, "A flow's life").
+ *
+ * Theory of operation
+ *
+ * Local sockets know service addresses only, the network knows locators only. Outbound, a packet
+ * from or to a service address is looked up by its tuple, inbound by its socketID; both find the
+ * flow, which has the other side's addresses and the checksum's difference. That is the hot path,
+ * below. Whatever else can happen to a packet is decided in core/sal.h and done in the headers
+ * included here, a subject each.
+ *
+ * What is not ours leaves with TC_ACT_UNSPEC, so that later filters see it; so does what is ours
+ * and delivered.
+ */
+#include "bpf/maps_host.h"
+#include "bpf/reply.h"
+#include "bpf/egress_tcp.h"
+#include "bpf/ingress_tcp.h"
+
+char _license[] SEC("license") = "GPL";
+
+#define IPV6_PROTOCOL sf_be16(ETH_P_IPV6)
+
+/** out_other() - a packet of a local socket that is not a plain TCP segment of a bound flow. */
+static __noinline int out_other(struct __sk_buff *skb, const struct sf_host_config *cfg)
+{
+	struct work *w = work_get(1);
+	struct ip6 ip;
+	struct {
+		__be16 sport, dport;
+	} ports;
+
+	if (!w || load(skb, IP_AT, &ip, sizeof(ip)))
+		return TC_ACT_UNSPEC;
+	w->src = ip.src;
+	w->dst = ip.dst;
+	w->proto = w->nexthdr = ip.nexthdr;
+	w->kind = SF_KIND_NONE;
+	w->hlen = 0;
+	if (ip.nexthdr == SF_NEXTHDR_TCP) {
+		if (load(skb, L4_AT, &ports, sizeof(ports)))
+			return drop(skb, SF_TRUNCATED);
+		__builtin_memset(&w->tuple, 0, sizeof(w->tuple));
+		w->tuple.local = ip.src;
+		w->tuple.peer = ip.dst;
+		w->tuple.lport = ports.sport;
+		w->tuple.pport = ports.dport;
+		w->tuple.proto = SF_NEXTHDR_TCP;
+		return out_tcp(skb, cfg, w);
+	}
+	return drop(skb, SF_BAD_PROTOCOL);
+}
+
+SEC("tc")
+int sf_host_egress(struct __sk_buff *skb)
+{
+	const struct sf_host_config *cfg;
+	struct sf_tuple t = {};
+	struct sf_flow *f;
+	struct tcp *tcp;
+	struct ip6 *ip;
+	__u64 *id;
+
+	if (skb->protocol != IPV6_PROTOCOL)
+		return TC_ACT_UNSPEC;
+	cfg = host_config();
+	ip = header(skb, L4_AT);
+	if (!cfg || !ip)
+		return TC_ACT_UNSPEC;
+	ip = (void *)ip + IP_AT;
+	if (ip->src.w[0] != cfg->net.service && ip->dst.w[0] != cfg->net.service)
+		return TC_ACT_UNSPEC;
+	if (ip->nexthdr != SF_NEXTHDR_TCP)
+		return out_other(skb, cfg);
+	ip = header(skb, L4_AT + sizeof(*tcp));
+	if (!ip)
+		return drop(skb, SF_TRUNCATED);
+	ip = (void *)ip + IP_AT;
+	tcp = (void *)(ip + 1);
+	t.local = ip->src;
+	t.peer = ip->dst;
+	t.lport = tcp->sport;
+	t.pport = tcp->dport;
+	t.proto = SF_NEXTHDR_TCP;
+	if (tcp->flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST))
+		return out_other(skb, cfg);
+	id = bpf_map_lookup_elem(&tuples, &t);
+	if (!id)
+		return out_other(skb, cfg);
+	f = bpf_map_lookup_elem(&flows, id);
+	if (!f || !sf_flow_is_bound(f))
+		return out_other(skb, cfg);
+	if (readdress(skb, &f->own, L4_AT + TCP_CSUM, f->csum_out, 0))
+		return drop(skb, SF_INTERNAL);
+	flow_count(f, skb, true);
+	count_traffic(skb, SF_TRAFFIC_OUT_BOUND);
+	return TC_ACT_UNSPEC;
+}
+
+/** in_header() - a packet with a SCAFFOLD header: w->hdr and what it says. Return: 0 or a reason.
+ */
+static __always_inline __u8 in_header(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				      struct work *w)
+{
+	__u8 bad;
+
+	bad = sf_hdr_check(&w->hdr, w->plen);
+	if (bad)
+		return bad;
+	w->kind = sf_hdr_kind(&w->hdr);
+	w->hlen = sf_hdr_bytes(&w->hdr);
+	w->proto = w->hdr.nexthdr;
+	w->l4 = L4_AT + w->hlen;
+	w->service = sf_service_addr(&cfg->net, &w->hdr.dst);
+	return 0;
+}
+
+/** in_kind() - a packet with a SCAFFOLD header, by its kind. */
+static __noinline int in_kind(struct __sk_buff *skb, const struct sf_host_config *cfg,
+			      struct work *w)
+{
+	bool unset = sf_sock_is_unset(sf_locator_sock(&w->dst));
+	__u8 bad = in_header(skb, cfg, w);
+
+	if (bad)
+		return drop(skb, bad);
+	if (w->proto == SF_NEXTHDR_TCP && segment_load(skb, w))
+		return drop(skb, SF_TRUNCATED);
+	switch (w->kind) {
+	case SF_KIND_SYN:
+		return in_syn(skb, cfg, w);
+	case SF_KIND_SYN_ACK:
+	case SF_KIND_ACK:
+		if (w->proto != SF_NEXTHDR_TCP)
+			return drop(skb, SF_BAD_PROTOCOL);
+		if (unset)
+			return drop(skb, SF_WRONG_STATE);
+		return in_tcp(skb, cfg, w);
+	}
+	return drop(skb, SF_BAD_KIND);
+}
+
+/** in_other() - a packet for this host that is not a plain segment of a bound flow. */
+static __noinline int in_other(struct __sk_buff *skb, const struct sf_host_config *cfg)
+{
+	struct work *w = work_get(0);
+	struct ip6 ip;
+
+	if (!w || load(skb, IP_AT, &ip, sizeof(ip)))
+		return TC_ACT_UNSPEC;
+	w->src = ip.src;
+	w->dst = ip.dst;
+	w->proto = w->nexthdr = ip.nexthdr;
+	w->kind = SF_KIND_NONE;
+	w->hlen = 0;
+	w->l4 = L4_AT;
+	w->plen = sf_be16(ip.plen);
+	if (ip.nexthdr == SF_NEXTHDR_DSTOPTS) {
+		if (load(skb, L4_AT, &w->hdr, sizeof(w->hdr)))
+			return drop(skb, SF_TRUNCATED);
+		if (sf_hdr_is_ours(&w->hdr))
+			return in_kind(skb, cfg, w);
+	}
+	if (sf_sock_is_unset(sf_locator_sock(&w->dst)))
+		return TC_ACT_UNSPEC;
+	if (ip.nexthdr == SF_NEXTHDR_TCP) {
+		if (segment_load(skb, w))
+			return drop(skb, SF_TRUNCATED);
+		return in_tcp(skb, cfg, w);
+	}
+	return drop(skb, SF_BAD_PROTOCOL);
+}
+
+SEC("tc")
+int sf_host_ingress(struct __sk_buff *skb)
+{
+	const struct sf_host_config *cfg;
+	struct sf_addr pair[2];
+	struct sf_flow *f;
+	struct tcp *tcp;
+	struct ip6 *ip;
+	__u64 id;
+
+	if (skb->protocol != IPV6_PROTOCOL)
+		return TC_ACT_UNSPEC;
+	cfg = host_config();
+	ip = header(skb, L4_AT);
+	if (!cfg || !ip)
+		return TC_ACT_UNSPEC;
+	ip = (void *)ip + IP_AT;
+	if (!cfg->host || !sf_locator_same_host(&ip->dst, &cfg->own)) {
+		if (ip->dst.w[0] != cfg->net.service)
+			return TC_ACT_UNSPEC;
+		if (skb->mark != SF_MARK_OWN)
+			return drop(skb, SF_NO_HEADER);
+		skb->mark = 0;
+		return TC_ACT_UNSPEC;
+	}
+	if (ip->nexthdr != SF_NEXTHDR_TCP)
+		return in_other(skb, cfg);
+	ip = header(skb, L4_AT + sizeof(*tcp));
+	if (!ip)
+		return TC_ACT_UNSPEC;
+	ip = (void *)ip + IP_AT;
+	tcp = (void *)(ip + 1);
+	id = sf_locator_sock(&ip->dst);
+	f = bpf_map_lookup_elem(&flows, &id);
+	if (!f || !sf_flow_is_bound(f) || !sf_addr_eq(&f->peer, &ip->src) ||
+	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport ||
+	    (tcp->flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST)))
+		return in_other(skb, cfg);
+	pair[0] = f->tuple.peer;
+	pair[1] = f->tuple.local;
+	if (readdress(skb, pair, L4_AT + TCP_CSUM, sf_csum_undo(f->csum_out), 0))
+		return drop(skb, SF_INTERNAL);
+	flow_count(f, skb, false);
+	count_traffic(skb, SF_TRAFFIC_IN_BOUND);
+	return TC_ACT_UNSPEC;
+}

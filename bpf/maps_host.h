@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * maps_host.h - the maps of a host's datapath (core/datapath.h) and its per-CPU working memory.
+ *
+ * Sizes are defaults; the loader sets others before it loads. `halfopen` is sized together with the
+ * constant sf_half_open_max.
+ */
+#ifndef SF_BPF_MAPS_HOST_H
+#define SF_BPF_MAPS_HOST_H
+
+#include "bpf/count.h"
+#include "bpf/fail.h"
+#include "bpf/packet.h"
+
+#define SF_FLOWS_MAX	 1048576
+#define SF_HALF_OPEN_MAX 65536
+#define SF_PEERS_MAX	 65536
+#define SF_FRAGMENTS_MAX 4096
+#define SF_LISTENERS_MAX 65536
+
+/* Packets that we hand to our own stack pass our ingress program on their way; this mark tells them
+ * from what comes from the wire, which cannot carry one. */
+#define SF_MARK_OWN 0x5caf0001
+
+const volatile __u32 sf_half_open_max = SF_HALF_OPEN_MAX;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sf_host_config);
+} config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SF_FLOWS_MAX);
+	__type(key, __u64);
+	__type(value, struct sf_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SF_FLOWS_MAX);
+	__type(key, struct sf_tuple);
+	__type(value, __u64);
+} tuples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SF_HALF_OPEN_MAX);
+	__type(key, __u64);
+	__type(value, struct sf_flow);
+} halfopen SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SF_HALF_OPEN_MAX);
+	__type(key, struct sf_tuple);
+	__type(value, __u64);
+} halftuples SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SF_PEERS_MAX);
+	__type(key, struct sf_peer_key);
+	__type(value, struct sf_peer);
+} datagrams SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SF_FRAGMENTS_MAX);
+	__type(key, struct sf_frag_key);
+	__type(value, struct sf_frag);
+} fragments SEC(".maps");
+
+/* From hooks/: who listens, on all hosts of this kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SF_LISTENERS_MAX);
+	__type(key, struct sf_listener_key);
+	__type(value, struct sf_listener);
+} listeners SEC(".maps");
+
+/* How many socketIDs and nonces each CPU has given out; pinned with the key, under which the
+ * numbers must not repeat. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} sequence SEC(".maps");
+
+/** struct pressure - SYNs taken in this period and the one before: has a half-open flow possibly
+ * been evicted while its opener may still send? */
+struct pressure {
+	__u64 start;
+	__u64 now;
+	__u64 before;
+};
+
+/* Linux gives up a request socket after 63 s. */
+#define SF_PRESSURE_NS 64000000000ull
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pressure);
+} pressure SEC(".maps");
+
+/** struct work - what the slow paths know of the packet in hand, and what they build. */
+struct work {
+	struct sf_addr src; /* as in the packet */
+	struct sf_addr dst;
+	struct sf_segment seg;
+	__u32 l4;   /* offset of the transport header */
+	__u32 hlen; /* bytes of SCAFFOLD header */
+	__u32 plen; /* of the IPv6 header: payload length */
+	__u8 proto; /* of the transport */
+	__u8 kind;
+	__u8 nexthdr; /* of the IPv6 header */
+	__u8 out;     /* egress */
+	struct sf_hdr hdr;
+	struct sf_tlv_target target; /* directly behind hdr: the two are pushed as one */
+	struct sf_addr pair[2];	     /* source and destination to write */
+	struct sf_addr service;
+	struct sf_tuple tuple;
+	struct sf_listener_key listener;
+	struct sf_peer_key peer_key;
+	struct sf_peer peer;
+	struct sf_frag_key frag_key;
+	struct sf_frag frag;
+	struct sf_flow flow;
+	struct build build;
+};
+
+/* One for each direction: neither program interrupts itself on a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct work);
+} scratch SEC(".maps");
+
+static __always_inline const struct sf_host_config *host_config(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+static __always_inline struct work *work_get(__u32 out)
+{
+	struct work *w = bpf_map_lookup_elem(&scratch, &out);
+
+	if (w)
+		w->out = (__u8)out;
+	return w;
+}
+
+/** sequence_next() - a number that this host's key has not seen. */
+static __always_inline __u64 sequence_next(const struct sf_host_config *cfg)
+{
+	__u32 zero = 0;
+	__u64 *n = bpf_map_lookup_elem(&sequence, &zero);
+	__u64 cpu = bpf_get_smp_processor_id();
+
+	if (!n)
+		return 0;
+	*n += 1;
+	return (cpu << 48 | (*n & 0xffffffffffffull)) ^ (__u64)cfg->boot_id << 16;
+}
+
+static __always_inline void pressure_add(__u64 now)
+{
+	__u32 zero = 0;
+	struct pressure *p = bpf_map_lookup_elem(&pressure, &zero);
+
+	if (!p)
+		return;
+	if (now - p->start > SF_PRESSURE_NS) {
+		p->before = now - p->start > 2 * SF_PRESSURE_NS ? 0 : p->now;
+		p->now = 0;
+		p->start = now;
+	}
+	__sync_fetch_and_add(&p->now, 1);
+}
+
+/**
+ * half_open_may_be_lost() - whether a packet for an unknown socket may belong to an evicted
+ * half-open flow: only when more SYNs came lately than half the table holds (an LRU map evicts
+ * before it is quite full).
+ */
+static __always_inline bool half_open_may_be_lost(void)
+{
+	__u32 zero = 0;
+	struct pressure *p = bpf_map_lookup_elem(&pressure, &zero);
+
+	if (!p)
+		return true;
+	if (bpf_ktime_get_ns() - p->start > 2 * SF_PRESSURE_NS)
+		return false;
+	return p->now + p->before > sf_half_open_max / 2;
+}
+
+/** listener_find() - the live listener of (service, protocol, port), exact before any. */
+static __always_inline struct sf_listener *listener_find(const struct sf_host_config *cfg,
+							 struct work *w, __u8 proto, __be16 port)
+{
+	struct sf_listener_key *k = &w->listener;
+	struct sf_listener *l;
+
+	__builtin_memset(k, 0, sizeof(*k));
+	k->host = cfg->cookie;
+	k->addr = w->service;
+	k->port = port;
+	k->proto = proto;
+	l = bpf_map_lookup_elem(&listeners, k);
+	if (l && l->state == SF_LISTENER_LIVE)
+		return l;
+	k->port = 0;
+	k->proto = 0;
+	l = bpf_map_lookup_elem(&listeners, k);
+	return l && l->state == SF_LISTENER_LIVE ? l : NULL;
+}
+
+/** segment_load() - the TCP header at w->l4 into w->seg. Return: 0 or a reason. */
+static __always_inline int segment_load(struct __sk_buff *skb, struct work *w)
+{
+	struct tcp t;
+
+	if (load(skb, w->l4, &t, sizeof(t)))
+		return SF_TRUNCATED;
+	w->seg.sport = t.sport;
+	w->seg.dport = t.dport;
+	w->seg.seq = sf_be32(t.seq);
+	w->seg.ack = sf_be32(t.ack);
+	w->seg.flags = t.flags;
+	w->seg.empty = w->l4 + (t.doff >> 4) * 4 >= skb->len;
+	return 0;
+}
+
+/** flow_count() - counters of a flow. Both directions have their own; CPUs may race, so these are
+ * for people and load, not for decisions. */
+static __always_inline void flow_count(struct sf_flow *f, struct __sk_buff *skb, bool out)
+{
+	__u32 n = skb->gso_segs ? skb->gso_segs : 1;
+
+	if (out) {
+		f->tx_packets += n;
+		f->tx_bytes += skb->len;
+	} else {
+		f->rx_packets += n;
+		f->rx_bytes += skb->len;
+	}
+}
+
+/** flow_forget() - remove a flow and, if it is still its own, its tuple. @f is a copy. */
+static __always_inline void flow_forget(struct sf_flow *f)
+{
+	__u64 id = sf_locator_sock(&f->own);
+	__u64 *t = bpf_map_lookup_elem(&tuples, &f->tuple);
+
+	if (t && *t == id)
+		bpf_map_delete_elem(&tuples, &f->tuple);
+	bpf_map_delete_elem(&flows, &id);
+}
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * parse.h - packets as the eBPF programs see them: header layouts, offsets, one way to reach them.
+ *
+ * Two ways in, each for its place. The hot path reads headers directly, through header(), which
+ * checks bounds once. Everything else copies what it needs with bpf_skb_load_bytes(): offsets may
+ * then be any number, and nothing is invalidated by a helper that moves the packet.
+ * All offsets count from the Ethernet header.
+ */
+#ifndef SF_BPF_PARSE_H
+#define SF_BPF_PARSE_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#include "core/sal.h"
+#include "core/wire.h"
+
+/* Later UAPI headers and kernels have it; a kernel without it is told by sf_has_csum_ipv6. */
+#define SF_BPF_F_IPV6 (1ULL << 7)
+
+#define IP_AT  ETH_HLEN			/* IPv6 header */
+#define SRC_AT (ETH_HLEN + 8)		/* both addresses, 32 bytes */
+#define DST_AT (ETH_HLEN + 24)		/* destination */
+#define L4_AT  (ETH_HLEN + SF_IPV6_LEN) /* what follows the IPv6 header */
+
+#define TCP_CSUM   16
+#define UDP_CSUM   6
+#define ICMP6_CSUM 2
+
+struct ip6 {
+	__be32 vtc; /* version, traffic class, flow label */
+	__be16 plen;
+	__u8 nexthdr;
+	__u8 hops;
+	struct sf_addr src;
+	struct sf_addr dst;
+} SF_WIRE;
+
+struct tcp {
+	__be16 sport;
+	__be16 dport;
+	__be32 seq;
+	__be32 ack;
+	__u8 doff; /* upper half: length in words */
+	__u8 flags;
+	__be16 window;
+	__u16 csum;
+	__be16 urgent;
+} SF_WIRE;
+
+struct udp {
+	__be16 sport;
+	__be16 dport;
+	__be16 len;
+	__u16 csum;
+} SF_WIRE;
+
+struct icmp6 {
+	__u8 type;
+	__u8 code;
+	__u16 csum;
+	__be32 data; /* MTU of Packet Too Big */
+} SF_WIRE;
+
+struct frag6 {
+	__u8 nexthdr;
+	__u8 reserved;
+	__be16 offset; /* lowest bit: more follow */
+	__be32 id;
+} SF_WIRE;
+
+#define ICMP6_UNREACHABLE 1
+#define ICMP6_TOO_BIG	  2
+#define ICMP6_EXCEEDED	  3
+#define ICMP6_PARAMETER	  4
+#define ICMP6_NO_ADDRESS  3 /* codes of unreachable */
+#define ICMP6_NO_PORT	  4
+
+SF_STATIC_ASSERT(sizeof(struct ip6) == SF_IPV6_LEN, "IPv6 header");
+SF_STATIC_ASSERT(sizeof(struct tcp) == 20, "TCP header");
+
+/* Volatile, so that the compiler does not keep halves of these pointers over a call. */
+#define DATA(skb)     ((void *)(long)*(volatile __u32 *)&(skb)->data)
+#define DATA_END(skb) ((void *)(long)*(volatile __u32 *)&(skb)->data_end)
+
+/**
+ * header() - the first @len bytes of the packet, for direct access.
+ *
+ * Drivers may leave headers in fragments; they are pulled in then. Return: pointer or NULL when the
+ * packet is shorter.
+ */
+static __always_inline void *header(struct __sk_buff *skb, __u32 len)
+{
+	void *data = DATA(skb);
+
+	if (data + len <= DATA_END(skb))
+		return data;
+	if (skb->len < len || bpf_skb_pull_data(skb, len))
+		return NULL;
+	data = DATA(skb);
+	return data + len <= DATA_END(skb) ? data : NULL;
+}
+
+/** load() - copy @len bytes from @at. Return: 0 or a negative errno. */
+static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
+{
+	return (int)bpf_skb_load_bytes(skb, at, to, len);
+}
+
+/** sum_bytes() - ones'-complement sum of @len bytes (a multiple of 4, at most 512), not folded. */
+static __always_inline __u64 sum_bytes(void *from, __u32 len)
+{
+	return (__u32)bpf_csum_diff(NULL, 0, from, len, 0);
+}
+
+#endif

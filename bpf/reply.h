@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * reply.h - answers to the local stack and to the network that are written over the packet in hand.
+ *
+ * To the stack: at ingress the rewritten packet simply goes on up. At egress it is redirected to
+ * the uplink's ingress, marked as our own, with the MAC addresses swapped (the destination must be
+ * ours).
+ */
+#ifndef SF_BPF_REPLY_H
+#define SF_BPF_REPLY_H
+
+#include "bpf/maps_host.h"
+
+/** reply_up() - hand the @len bytes built in w->build to the local stack instead of the packet. */
+static __noinline int reply_up(struct __sk_buff *skb, struct work *w, __u32 len)
+{
+	if (packet_replace(skb, &w->build, len))
+		return drop(skb, SF_INTERNAL);
+	if (!w->out)
+		return TC_ACT_UNSPEC;
+	if (macs_swap(skb))
+		return drop(skb, SF_INTERNAL);
+	skb->mark = SF_MARK_OWN;
+	return (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+/** reply_back() - send the @len bytes built in w->build to the neighbour the packet came from. */
+static __noinline int reply_back(struct __sk_buff *skb, struct work *w, __u32 len)
+{
+	if (packet_replace(skb, &w->build, len) || macs_swap(skb))
+		return drop(skb, SF_INTERNAL);
+	return (int)bpf_redirect(skb->ifindex, 0);
+}
+
+/**
+ * reply_reset() - a TCP reset to a local socket.
+ * @t: the socket's tuple
+ * @seq, @ack: as in the segment, host order; with SF_TCP_ACK in @flags where @ack counts
+ */
+static __noinline int reply_reset(struct __sk_buff *skb, struct work *w, __u32 seq, __u32 ack,
+				  __u8 flags)
+{
+	struct build *b = &w->build;
+	struct tcp *t = (void *)&b->b[SF_IPV6_LEN];
+	__u32 len = SF_IPV6_LEN + sizeof(*t);
+	__u64 sum;
+
+	build_ip(b, &w->tuple.peer, &w->tuple.local, len, SF_NEXTHDR_TCP);
+	t->sport = w->tuple.pport;
+	t->dport = w->tuple.lport;
+	t->seq = sf_be32(seq);
+	t->ack = sf_be32(ack);
+	t->doff = 5 << 4;
+	t->flags = SF_TCP_RST | flags;
+	t->window = 0;
+	t->csum = 0;
+	t->urgent = 0;
+	sum = sf_csum_addr(&w->tuple.peer) + sf_csum_addr(&w->tuple.local) + sf_be32(sizeof(*t)) +
+	      sf_be32(SF_NEXTHDR_TCP) + build_sum(b, SF_IPV6_LEN, len);
+	t->csum = (__u16)~sf_csum_fold(sum);
+	return reply_up(skb, w, len);
+}
+
+/**
+ * reply_icmp6() - an ICMPv6 error to a local socket, whose quotation is in w->build already, at
+ * ICMP6_QUOTE_AT, in the addresses that the socket knows.
+ * @n: bytes quoted
+ * @data: MTU or 0
+ */
+#define ICMP6_QUOTE_AT (SF_IPV6_LEN + 8)
+
+static __noinline int reply_icmp6(struct __sk_buff *skb, struct work *w, __u8 type, __u32 data,
+				  __u32 n)
+{
+	struct build *b = &w->build;
+	struct icmp6 *i = (void *)&b->b[SF_IPV6_LEN];
+	struct ip6 *q = (void *)&b->b[ICMP6_QUOTE_AT];
+	__u32 len = ICMP6_QUOTE_AT + n;
+	struct sf_addr src = q->dst, dst = q->src;
+	__u64 sum;
+
+	if (n > SF_QUOTE_MAX)
+		return drop(skb, SF_INTERNAL);
+	build_pad(b, len);
+	build_ip(b, &src, &dst, len, SF_NEXTHDR_ICMPV6);
+	i->type = type;
+	i->code = type == ICMP6_UNREACHABLE ? (__u8)data : 0;
+	i->csum = 0;
+	i->data = type == ICMP6_UNREACHABLE ? 0 : sf_be32(data);
+	sum = sf_csum_addr(&src) + sf_csum_addr(&dst) + sf_be32(8 + n) +
+	      sf_be32(SF_NEXTHDR_ICMPV6) + build_sum(b, SF_IPV6_LEN, len);
+	i->csum = (__u16)~sf_csum_fold(sum);
+	return reply_up(skb, w, len);
+}
+
+/** reply_fail() - count @reason and answer the packet in hand with FAIL @fail, as far as the limit
+ * allows. */
+static __noinline int reply_fail(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				 struct work *w, __u8 reason, __u8 fail)
+{
+	struct sf_sid self = sf_addr_sid(&cfg->self);
+
+	count(skb, reason);
+	if (!may_answer())
+		return drop(skb, SF_RATE_LIMITED);
+	if (fail_make(skb, &w->build, &self, NULL, fail) || macs_swap(skb))
+		return drop(skb, SF_INTERNAL);
+	count_traffic(skb, SF_TRAFFIC_FAIL_SENT);
+	return (int)bpf_redirect(skb->ifindex, 0);
+}
+
+#endif
