@@ -42,6 +42,21 @@ struct sf_run_key {
 	__u64 cgroup; /* id of the control group that `scaffold run` made */
 };
 
+/**
+ * struct sf_judgement - argument of the program sf_listener_judge (hooks), run by
+ * BPF_PROG_TEST_RUN: the agent's verdict on a listener. A whole value written by the agent would
+ * race with the count of sockets.
+ * @state: enum sf_listener_state
+ * @flags: SF_LISTENER_* to add
+ */
+struct sf_judgement {
+	struct sf_listener_key key;
+	__u8 state;
+	__u8 reason;
+	__u8 flags;
+	__u8 pad[5];
+};
+
 /*
  * host-COOKIE/
  *   config     array[1] struct sf_host_config
@@ -53,6 +68,8 @@ struct sf_run_key {
  *   fragments  LRU   struct sf_frag_key -> struct sf_frag
  *   counters   per-CPU array[SF_REASON_MAX] of struct sf_count, by reason
  *   traffic    per-CPU array[SF_TRAFFIC_MAX] of struct sf_count
+ *   sequence   per-CPU array[1] of __u64: socketIDs given out; lives as long as config's key
+ *   limits, pressure  the datapath's own
  */
 struct sf_host_config {
 	struct sf_net net;
@@ -168,6 +185,7 @@ struct sf_source_key {
 SF_STATIC_ASSERT(sizeof(struct sf_host_config) == 88, "host config");
 SF_STATIC_ASSERT(sizeof(struct sf_router_config) == 64, "router config");
 SF_STATIC_ASSERT(sizeof(struct sf_peer_key) == 24, "peer key");
+SF_STATIC_ASSERT(sizeof(struct sf_judgement) == 40, "judgement");
 SF_STATIC_ASSERT(sizeof(struct sf_source_key) == 16, "source key");
 
 #endif
