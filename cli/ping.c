@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/* ping.c - scaffold ping: which instance would a new flow meet, and how far away is it? */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/target.h"
+#include "core/reason.h"
+
+struct ping {
+	struct sf_cli *cli;
+	const char *service;
+	long count;
+	int interval_ms, timeout_ms;
+	unsigned int sent, answered;
+	uint64_t min, max, sum;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	stopped = sig;
+}
+
+static void show(struct ping *p, const struct sf_probe_result *r)
+{
+	char who[SF_ADDR_STRLEN], from[SF_ADDR_STRLEN], why[160];
+	json_t *line;
+
+	sf_target_who(&r->who, who);
+	sf_locator_print(&r->from, from);
+	sf_target_why(r, why, sizeof(why));
+	if (p->cli->json) {
+		line = json_pack("{s:i,s:b,s:f,s:s,s:s,s:s}", "seq", (int)p->sent, "ok",
+				 r->outcome == SF_PROBE_ANSWER, "rtt_ms", (double)r->rtt_ns / 1e6,
+				 "host", who, "from", from, "error", why);
+		json_dumpf(line, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(line);
+	} else if (r->outcome == SF_PROBE_ANSWER) {
+		printf("%u: %s at %s: %.3f ms\n", p->sent, who, from, (double)r->rtt_ns / 1e6);
+	} else if (r->outcome == SF_PROBE_NOTHING) {
+		printf("%u: no answer within %d ms\n", p->sent, p->timeout_ms);
+	} else {
+		printf("%u: %s says %s\n", p->sent, from, why);
+	}
+	fflush(stdout);
+}
+
+static void account(struct ping *p, const struct sf_probe_result *r)
+{
+	if (r->outcome != SF_PROBE_ANSWER)
+		return;
+	p->min = !p->answered || r->rtt_ns < p->min ? r->rtt_ns : p->min;
+	p->max = r->rtt_ns > p->max ? r->rtt_ns : p->max;
+	p->sum += r->rtt_ns;
+	p->answered++;
+}
+
+static int ping_loop(struct ping *p, struct sf_prober *prober, const struct sf_probe_target *target)
+{
+	struct timespec pause = { p->interval_ms / 1000, p->interval_ms % 1000 * 1000000L };
+	struct sf_probe_result r;
+
+	while (!stopped && (!p->count || p->sent < p->count)) {
+		int err = sf_probe(prober, target, p->timeout_ms, &r);
+
+		if (err)
+			return sf_cli_fail(p->cli, "sending to %s: %s", p->service, strerror(-err));
+		p->sent++;
+		show(p, &r);
+		account(p, &r);
+		if (!stopped && (!p->count || p->sent < p->count))
+			nanosleep(&pause, NULL);
+	}
+	if (!p->cli->json && p->answered)
+		printf("%u of %u answered; round trip min %.3f, mean %.3f, max %.3f ms\n",
+		       p->answered, p->sent, (double)p->min / 1e6,
+		       (double)p->sum / p->answered / 1e6, (double)p->max / 1e6);
+	else if (!p->cli->json)
+		printf("0 of %u answered\n", p->sent);
+	return p->answered ? 0 : SF_EXIT_FAILED;
+}
+
+int cmd_ping(struct sf_cli *cli, int argc, char **argv)
+{
+	struct ping p = { .cli = cli, .interval_ms = 1000, .timeout_ms = 1000 };
+	struct sigaction act = { .sa_handler = stop };
+	struct sf_probe_target target;
+	struct sf_prober prober;
+	int opt, ret;
+
+	while ((opt = getopt(argc, argv, "c:i:W:")) != -1) {
+		if (opt == 'c')
+			p.count = atol(optarg);
+		else if (opt == 'i')
+			p.interval_ms = sf_target_seconds(optarg);
+		else if (opt == 'W')
+			p.timeout_ms = sf_target_seconds(optarg);
+		else
+			return sf_cli_usage(cli);
+	}
+	if (optind + 1 != argc || p.count < 0 || p.interval_ms < 0 || p.timeout_ms < 0)
+		return sf_cli_usage(cli);
+	p.service = argv[optind];
+	if (sf_target_parse(cli, p.service, &target) || sf_target_prober(cli, &prober))
+		return SF_EXIT_FAILED;
+	sigaction(SIGINT, &act, NULL);
+	ret = ping_loop(&p, &prober, &target);
+	sf_prober_close(&prober);
+	return ret;
+}

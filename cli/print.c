@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/* print.c - JSON from daemons as tables for people, or as it is for programs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/table.h"
+
+int sf_cli_value(const json_t *value)
+{
+	if (json_dumpf(value, stdout, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY) ||
+	    putchar('\n') == EOF)
+		return SF_EXIT_FAILED;
+	return 0;
+}
+
+static const json_t *descend(const json_t *row, const char *key)
+{
+	char part[64];
+	const char *dot;
+
+	while ((dot = strchr(key, '.'))) {
+		snprintf(part, sizeof(part), "%.*s", (int)(dot - key), key);
+		row = json_object_get(row, part);
+		key = dot + 1;
+	}
+	return json_object_get(row, key);
+}
+
+static void cell_scalar(struct sf_table *t, const json_t *v)
+{
+	if (json_is_string(v))
+		sf_table_cell(t, "%s", json_string_value(v));
+	else if (json_is_integer(v))
+		sf_table_cell(t, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+	else if (json_is_real(v))
+		sf_table_cell(t, "%.3g", json_real_value(v));
+	else if (json_is_boolean(v))
+		sf_table_cell(t, "%s", json_is_true(v) ? "yes" : "no");
+	else
+		sf_table_cell(t, "-");
+}
+
+static void cell_array(struct sf_table *t, const json_t *array)
+{
+	char text[256] = "";
+	size_t at = 0, i;
+	const json_t *v;
+
+	json_array_foreach (array, i, v) {
+		if (!json_is_string(v))
+			continue;
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? "," : "",
+				       json_string_value(v));
+		if (at >= sizeof(text))
+			break;
+	}
+	sf_table_cell(t, "%s", text);
+}
+
+static void cell(struct sf_table *t, const json_t *v, enum sf_show show)
+{
+	char buf[SF_ADDR_STRLEN];
+	struct sf_addr addr;
+	json_int_t n = json_integer_value(v);
+
+	if (json_is_array(v)) {
+		cell_array(t, v);
+		return;
+	}
+	if (show == SF_SHOW_ADDR && json_is_string(v) &&
+	    !sf_addr_parse(json_string_value(v), &addr)) {
+		sf_table_cell(t, "%s", sf_locator_print(&addr, buf));
+		return;
+	}
+	if (!json_is_integer(v) || n < 0 || show == SF_SHOW_TEXT) {
+		cell_scalar(t, v);
+		return;
+	}
+	if (show == SF_SHOW_COUNT)
+		sf_human_count((uint64_t)n, buf);
+	else if (show == SF_SHOW_BYTES)
+		sf_human_bytes((uint64_t)n, buf);
+	else
+		sf_human_duration((uint64_t)n, buf);
+	sf_table_cell(t, "%s", buf);
+}
+
+int sf_cli_rows(const struct sf_cli *cli, const json_t *rows, const struct sf_show_column *columns,
+		size_t n)
+{
+	struct sf_column heads[16];
+	struct sf_table *t;
+	const json_t *row;
+	size_t i;
+	int err;
+
+	if (cli->json)
+		return sf_cli_value(rows);
+	for (i = 0; i < n && i < sizeof(heads) / sizeof(heads[0]); i++)
+		heads[i] = (struct sf_column){ columns[i].title,
+					       columns[i].show == SF_SHOW_COUNT ||
+							       columns[i].show == SF_SHOW_BYTES
+						       ? SF_RIGHT
+						       : SF_LEFT };
+	t = sf_table_new(heads, n);
+	if (!t)
+		return sf_cli_fail(cli, "out of memory");
+	json_array_foreach (rows, i, row) {
+		for (size_t c = 0; c < n; c++)
+			cell(t, descend(row, columns[c].key), columns[c].show);
+	}
+	err = sf_table_print(t, stdout);
+	sf_table_free(t);
+	return err ? sf_cli_fail(cli, "cannot print: %s", strerror(-err)) : 0;
+}

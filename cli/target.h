@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/* target.h - what ping and trace share: SERVICE[/PROTO/PORT], and a prober on this host. */
+#ifndef SF_CLI_TARGET_H
+#define SF_CLI_TARGET_H
+
+#include "cli/cli.h"
+#include "cli/probe.h"
+
+/** sf_target_parse() - "web", "web/tcp/80"; failures are printed. Return: 0 or -EINVAL. */
+int sf_target_parse(const struct sf_cli *cli, const char *text, struct sf_probe_target *out);
+
+/** sf_target_prober() - open a prober as the host agent says; failures are printed. */
+int sf_target_prober(const struct sf_cli *cli, struct sf_prober *out);
+
+/** sf_target_seconds() - a number of seconds from the command line as milliseconds, or -EINVAL. */
+int sf_target_seconds(const char *text);
+
+/** sf_target_who() - name of the host with identity @who, or its serviceID; into @buf. */
+char *sf_target_who(const struct sf_sid *who, char *buf);
+
+/** sf_target_why() - a refusal or error in words; into @buf of @len bytes. */
+char *sf_target_why(const struct sf_probe_result *r, char *buf, size_t len);
+
+#endif

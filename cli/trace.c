@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * trace.c - scaffold trace: the way of a first packet, hop by hop, as far as it got and why it
+ * stopped.
+ *
+ * Probes leave with growing hop limits, as traceroute's. The router that sends Time Exceeded quotes
+ * the packet with the destination it then had, so the hop where the service became a locator shows.
+ */
+#include <getopt.h>
+#include <netinet/icmp6.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/target.h"
+#include "core/reason.h"
+
+#define HOPS_DEFAULT 16
+
+struct trace {
+	struct sf_cli *cli;
+	const struct sf_prober *prober;
+	json_t *hops; /* with --json */
+	bool resolved;
+};
+
+static void show(struct trace *t, int hop, const struct sf_probe_result *r)
+{
+	char from[SF_ADDR_STRLEN] = "*", who[SF_ADDR_STRLEN], to[SF_ADDR_STRLEN] = "", why[160];
+	bool passing = r->outcome == SF_PROBE_ICMP && r->icmp_type == ICMP6_TIME_EXCEEDED;
+
+	if (r->outcome != SF_PROBE_NOTHING)
+		sf_locator_print(&r->from, from);
+	if (r->outcome == SF_PROBE_ICMP && !sf_addr_is_zero(&r->quoted) &&
+	    !sf_addr_is_service(&t->prober->net, &r->quoted))
+		sf_locator_print(&r->quoted, to);
+	sf_target_who(&r->who, who);
+	sf_target_why(r, why, sizeof(why));
+	if (t->hops) {
+		json_array_append_new(
+			t->hops,
+			json_pack("{s:i,s:s,s:f,s:s,s:s,s:s,s:b}", "hop", hop, "from", from,
+				  "rtt_ms", (double)r->rtt_ns / 1e6, "resolved_to", to, "host",
+				  r->outcome == SF_PROBE_ANSWER ? who : "", "stopped",
+				  passing ? "" : why, "answer", r->outcome == SF_PROBE_ANSWER));
+		return;
+	}
+	printf("%2d  %-28s", hop, from);
+	if (r->outcome != SF_PROBE_NOTHING)
+		printf(" %8.3f ms", (double)r->rtt_ns / 1e6);
+	if (*to && !t->resolved)
+		printf("  resolved to %s", to);
+	if (r->outcome == SF_PROBE_ANSWER)
+		printf("  instance, host %s", who);
+	else if (!passing)
+		printf("  %s", why);
+	putchar('\n');
+	fflush(stdout);
+	t->resolved |= *to != '\0';
+}
+
+static int trace_loop(struct trace *t, struct sf_prober *prober, struct sf_probe_target *target,
+		      int hops, int timeout_ms)
+{
+	struct sf_probe_result r;
+
+	for (int hop = 1; hop <= hops; hop++) {
+		int err;
+
+		target->hop_limit = (uint8_t)hop;
+		err = sf_probe(prober, target, timeout_ms, &r);
+		if (err)
+			return sf_cli_fail(t->cli, "sending: %s", strerror(-err));
+		show(t, hop, &r);
+		if (r.outcome == SF_PROBE_ANSWER)
+			return 0;
+		if (r.outcome == SF_PROBE_FAIL ||
+		    (r.outcome == SF_PROBE_ICMP && r.icmp_type != ICMP6_TIME_EXCEEDED))
+			return SF_EXIT_FAILED;
+	}
+	return SF_EXIT_FAILED;
+}
+
+int cmd_trace(struct sf_cli *cli, int argc, char **argv)
+{
+	struct sf_probe_target target;
+	struct sf_prober prober;
+	struct trace t = { .cli = cli, .prober = &prober };
+	int hops = HOPS_DEFAULT, timeout_ms = 1000;
+	int opt, ret;
+
+	while ((opt = getopt(argc, argv, "m:W:")) != -1) {
+		if (opt == 'm')
+			hops = atoi(optarg);
+		else if (opt == 'W')
+			timeout_ms = sf_target_seconds(optarg);
+		else
+			return sf_cli_usage(cli);
+	}
+	if (optind + 1 != argc || hops < 1 || hops > 255 || timeout_ms < 0)
+		return sf_cli_usage(cli);
+	if (sf_target_parse(cli, argv[optind], &target) || sf_target_prober(cli, &prober))
+		return SF_EXIT_FAILED;
+	if (cli->json)
+		t.hops = json_array();
+	ret = trace_loop(&t, &prober, &target, hops, timeout_ms);
+	if (t.hops)
+		sf_cli_value(t.hops);
+	json_decref(t.hops);
+	sf_prober_close(&prober);
+	return ret;
+}
