@@ -13,6 +13,7 @@
 
 #ifdef __bpf__
 #define SF_NATIVE	   0
+#define SF_UNROLL	   _Pragma("clang loop unroll(full)")
 #define sf_memcpy(d, s, n) __builtin_memcpy((d), (s), (n))
 #define sf_memset(d, c, n) __builtin_memset((d), (c), (n))
 /* LLVM's eBPF backend has no memcmp: compare word by word where it matters (sf_addr_eq). */
@@ -26,6 +27,7 @@
 #endif
 #else
 #define SF_NATIVE 1
+#define SF_UNROLL /* the optimizer knows best */
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>

@@ -175,6 +175,14 @@ struct sf_socket_event {
 
 SF_STATIC_ASSERT(sizeof(struct sf_socket_event) == 80, "socket event");
 
+/** sf_socket_id_of() - a hash's 48 bits as a socketID, never one that reads as unset. */
+SF_INLINE __u64 sf_socket_id_of(__u64 hash)
+{
+	__u64 id = hash & SF_SOCK_MASK;
+
+	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+}
+
 /**
  * sf_socket_id() - the socketID of an inbound flow: a keyed function of what its SYN says, so that
  * an evicted half-open entry can be checked and rebuilt from the handshake ACK alone.
@@ -186,15 +194,13 @@ SF_INLINE __u64 sf_socket_id(const struct sf_hashkey *key, const struct sf_addr 
 			     const struct sf_addr *local, __be16 lport, __be16 pport, __u8 proto)
 {
 	__u64 words[5];
-	__u64 id;
 
 	words[0] = (__u64)peer->w[0] << 32 | peer->w[1];
 	words[1] = (__u64)peer->w[2] << 32 | peer->w[3];
 	words[2] = (__u64)local->w[0] << 32 | local->w[1];
 	words[3] = (__u64)local->w[2] << 32 | local->w[3];
 	words[4] = (__u64)lport << 32 | (__u64)pport << 16 | proto;
-	id = sf_siphash24(key, words, 5) & SF_SOCK_MASK;
-	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+	return sf_socket_id_of(sf_siphash24(key, words, 5));
 }
 
 /**
@@ -204,9 +210,8 @@ SF_INLINE __u64 sf_socket_id(const struct sf_hashkey *key, const struct sf_addr 
 SF_INLINE __u64 sf_socket_id_next(const struct sf_hashkey *key, __u64 counter)
 {
 	__u64 words[2] = { counter, 0x6f7574626f756e64ull /* domain: "outbound" */ };
-	__u64 id = sf_siphash24(key, words, 2) & SF_SOCK_MASK;
 
-	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+	return sf_socket_id_of(sf_siphash24(key, words, 2));
 }
 
 /**
@@ -217,13 +222,11 @@ SF_INLINE __u64 sf_socket_id_datagram(const struct sf_hashkey *key, const struct
 				      __be16 lport, __u8 proto)
 {
 	__u64 words[3];
-	__u64 id;
 
 	words[0] = (__u64)local->w[0] << 32 | local->w[1];
 	words[1] = (__u64)local->w[2] << 32 | local->w[3];
 	words[2] = 0x64670000ull << 32 | (__u64)lport << 8 | proto;
-	id = sf_siphash24(key, words, 3) & SF_SOCK_MASK;
-	return sf_sock_is_unset(id) ? id | 0x10000 : id;
+	return sf_socket_id_of(sf_siphash24(key, words, 3));
 }
 
 #if SF_NATIVE

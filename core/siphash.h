@@ -72,9 +72,7 @@ SF_INLINE __u64 sf_siphash24(const struct sf_hashkey *key, const __u64 *words, i
 	__u64 v[4];
 
 	sf_sip_start(v, key);
-#ifdef __bpf__
-#pragma clang loop unroll(full)
-#endif
+	SF_UNROLL
 	for (int i = 0; i < n; i++)
 		sf_sip_block(v, words[i], 2);
 	return sf_sip_end(v, n, 2, 4);
@@ -86,9 +84,7 @@ SF_INLINE __u64 sf_siphash13(const struct sf_hashkey *key, const __u64 *words, i
 	__u64 v[4];
 
 	sf_sip_start(v, key);
-#ifdef __bpf__
-#pragma clang loop unroll(full)
-#endif
+	SF_UNROLL
 	for (int i = 0; i < n; i++)
 		sf_sip_block(v, words[i], 1);
 	return sf_sip_end(v, n, 1, 3);

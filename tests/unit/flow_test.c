@@ -48,6 +48,16 @@ static void names(void **state)
 	assert_string_equal(sf_proto_name(132), "?");
 }
 
+/* One hash in 2^32 reads as unset: no key leads there in a test's time. */
+static void ids_are_never_unset(void **state)
+{
+	assert_int_equal(sf_socket_id_of(0), 0x10000);
+	assert_int_equal(sf_socket_id_of(0xffff), 0x1ffff);
+	assert_int_equal(sf_socket_id_of(0xabcd00000000ffffull), 0x1ffff);
+	assert_int_equal(sf_socket_id_of(0x10000), 0x10000);
+	assert_int_equal(sf_socket_id_of(~0ull), SF_SOCK_MASK);
+}
+
 static void inbound_ids_depend_on_every_field(void **state)
 {
 	struct sf_net net = sf_net_default(1);
@@ -128,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
+		cmocka_unit_test(ids_are_never_unset),
 		cmocka_unit_test(inbound_ids_depend_on_every_field),
 		cmocka_unit_test(outbound_ids_do_not_repeat),
 		cmocka_unit_test(datagram_ids),
