@@ -187,9 +187,12 @@ static void notifies(void **state)
 
 static int stages(void)
 {
-	static const struct sf_priv_stage serve = { "serve",
-						    SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_NET_RAW),
-						    false };
+	static const struct sf_priv_stage serve = {
+		"serve", SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_NET_RAW) | SF_CAP(CAP_SETPCAP), false
+	};
+	static const struct sf_priv_stage more = { "more",
+						   SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_SYS_ADMIN),
+						   false };
 	static const struct sf_priv_stage idle = { "idle", 0, false };
 
 	if (sf_priv_enter(&serve) || !sf_priv_have(serve.caps) ||
@@ -200,10 +203,13 @@ static int stages(void)
 		return 2;
 	if (chown(dir, 1, (gid_t)-1) == 0) /* what root alone could do */
 		return 3;
-	if (sf_priv_enter(&idle) || sf_priv_have(SF_CAP(CAP_NET_ADMIN)))
-		return 4;
 	/* No way back, and a refused stage changes nothing. */
-	return sf_priv_enter(&serve) == -EPERM && !sf_priv_have(SF_CAP(CAP_NET_ADMIN)) ? 0 : 5;
+	if (sf_priv_enter(&more) != -EPERM || !sf_priv_have(serve.caps) ||
+	    prctl(PR_CAPBSET_READ, CAP_NET_RAW) != 1)
+		return 4;
+	if (sf_priv_enter(&idle) || sf_priv_have(SF_CAP(CAP_NET_ADMIN)))
+		return 5;
+	return sf_priv_enter(&serve) == -EPERM ? 0 : 6;
 }
 
 static void privileges_only_shrink(void **state)

@@ -94,6 +94,12 @@ static void journal_gets_priorities(void **state)
 	setenv("JOURNAL_STREAM", "1:1", 1);
 	sf_error("a");
 	assert_null(strstr(end(), "<3>"));
+	begin();
+	assert_int_equal(fstat(2, &st), 0);
+	snprintf(stream, sizeof(stream), "1:%llu", (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	sf_error("a");
+	assert_null(strstr(end(), "<3>"));
 	unsetenv("JOURNAL_STREAM");
 }
 

@@ -452,6 +452,7 @@ static int open_monitor(void *ctx)
 
 static void events(void **state)
 {
+	struct sf_nl_link port, bridge;
 	struct sf_nl_hop hops[2] = { { ip("fd5c::b"), va.ifindex, 1 },
 				     { ip("fd5c::c"), va.ifindex, 1 } };
 	struct monitor_args args = { .topics =
@@ -496,6 +497,16 @@ static void events(void **state)
 	assert_int_equal(sf_link_add(a, "m0", "ifb", SF_NL_STRICT), 0);
 	assert_true(sf_nl_monitor_read(args.mon) > 0);
 	assert_string_equal(args.text, "-link +link ");
+	/* To leave a bridge is not to be deleted, though the bridge says so. */
+	assert_int_equal(sf_link_add(a, "m1", "bridge", SF_NL_STRICT), 0);
+	assert_int_equal(sf_link_get(a, "m0", &port), 0);
+	assert_int_equal(sf_link_get(a, "m1", &bridge), 0);
+	assert_int_equal(sf_link_set_master(a, port.ifindex, bridge.ifindex), 0);
+	assert_int_equal(sf_link_set_master(a, port.ifindex, 0), 0);
+	args.text[0] = '\0';
+	assert_true(sf_nl_monitor_read(args.mon) > 0);
+	assert_null(strstr(args.text, "-link"));
+	assert_int_equal(sf_link_del(a, "m1", SF_NL_STRICT), 0);
 	sf_nl_monitor_close(args.mon);
 	assert_int_equal(sf_link_del(a, "m0", SF_NL_STRICT), 0);
 }
