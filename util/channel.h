@@ -13,6 +13,8 @@
  * has one channel object per peer, freed when it closes. Callbacks run in the event loop;
  * sending, closing and freeing is allowed from within them.
  *
+ * Use has a side effect: SIGPIPE is ignored from the first channel on.
+ *
  * Every function returns 0 or a negative errno; `err`/`errlen` receive one line of text on
  * failure (err may be NULL with errlen 0).
  */
@@ -38,7 +40,8 @@ struct sf_channel_ops {
 	void (*on_message)(struct sf_channel *ch, const void *body, size_t len, void *ctx);
 	/* Closed, once after each on_open. An accepted channel is freed when this returns. */
 	void (*on_close)(struct sf_channel *ch, const char *reason, void *ctx);
-	/* Send queue: true above send_high, false again below send_low. */
+	/* Send queue: true above send_high (from within sf_channel_send()), false again below
+	 * send_low. */
 	void (*on_pressure)(struct sf_channel *ch, bool high, void *ctx);
 	/* Could not open (either side), or, connecting side only, was closed: the next attempt is
 	 * in @retry_ms (accepting side: 0, and the channel, of which no on_open was told, goes). */
@@ -99,7 +102,9 @@ void sf_channel_server_free(struct sf_channel_server *server);
 /**
  * sf_channel_send() - Queue one frame.
  *
- * Frames arrive whole and in order, or the channel closes.
+ * Frames arrive whole and in order, or the channel closes. Nothing is sent before the loop's next
+ * turn, so many sends in one go fill whole packets.
+ *
  * Return: 0; -EMSGSIZE if @len is 0 or above SF_CHANNEL_FRAME_MAX; -ENOTCONN if not open;
  * -ENOBUFS if send_max bytes are queued.
  */
