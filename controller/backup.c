@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Backup and restore of the store, by SQLite's backup interface: a consistent copy while the
+ * controller works.
+ *
+ * Both write a temporary file beside the target, make it durable, then give it its name in one
+ * step, so that neither a crash nor a full disk leaves half a file under a name that counts.
+ */
+#include "controller/store.h"
+#include "controller/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fsync_path(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int fsync_dir_of(const char *file)
+{
+	char copy[CTL_PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", file);
+	return fsync_path(dirname(copy), O_RDONLY | O_DIRECTORY);
+}
+
+/* Copy @from into a new file @to, without write-ahead log, mode 0600. */
+static int copy_db(sqlite3 *from, const char *to, char *err, size_t errlen)
+{
+	sqlite3_backup *backup;
+	sqlite3 *db = NULL;
+	int fd = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int ret;
+	int rc;
+
+	if (fd < 0)
+		return ctl_fail(-errno, err, errlen, "%s: %s", to, strerror(errno));
+	close(fd);
+	rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE, NULL);
+	backup = rc == SQLITE_OK ? sqlite3_backup_init(db, "main", from, "main") : NULL;
+	if (backup) {
+		rc = sqlite3_backup_step(backup, -1);
+		sqlite3_backup_finish(backup);
+		rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
+	} else if (rc == SQLITE_OK) {
+		rc = sqlite3_errcode(db);
+	}
+	/* The copy is one file that can be carried away. */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
+	ret = ctl_sqlite_errno(rc);
+	if (ret)
+		ctl_fail(ret, err, errlen, "%s: %s", to, db ? sqlite3_errmsg(db) : "no memory");
+	sqlite3_close(db);
+	if (!ret) {
+		ret = fsync_path(to, O_RDONLY);
+		if (ret)
+			ctl_fail(ret, err, errlen, "%s: %s", to, strerror(-ret));
+	}
+	if (ret)
+		unlink(to);
+	return ret;
+}
+
+int ctl_store_backup(struct ctl_store *s, const char *file, char *err, size_t errlen)
+{
+	char tmp[CTL_PATH_MAX];
+	int ret;
+
+	if (snprintf(tmp, sizeof(tmp), "%s.part", file) >= (int)sizeof(tmp))
+		return ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", file);
+	unlink(tmp); /* left by a crash */
+	ret = copy_db(ctl_store_db(s), tmp, err, errlen);
+	if (ret)
+		return ret;
+	/* link() instead of rename(): it never replaces what is there. */
+	if (link(tmp, file))
+		ret = ctl_fail(-errno, err, errlen, "%s: %s", file, strerror(errno));
+	unlink(tmp);
+	return ret ? ret : fsync_dir_of(file);
+}
+
+static int open_checked(const char *file, sqlite3 **db, char *err, size_t errlen)
+{
+	int schema = 0;
+	int rc = sqlite3_open_v2(file, db, SQLITE_OPEN_READONLY, NULL);
+	int ret;
+
+	if (rc != SQLITE_OK)
+		return ctl_fail(ctl_sqlite_errno(rc), err, errlen, "%s: %s", file,
+				*db ? sqlite3_errmsg(*db) : "no memory");
+	ret = ctl_store_check(*db, file, &schema, err, errlen);
+	if (!ret && schema == 0)
+		ret = ctl_fail(-EUCLEAN, err, errlen, "%s: empty, not a backup", file);
+	return ret;
+}
+
+static uint32_t read_term(sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	__be32 term = 0;
+
+	if (sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key = 'term'", -1, &st, NULL) ==
+		    SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == sizeof(term))
+		memcpy(&term, sqlite3_column_blob(st, 0), sizeof(term));
+	sqlite3_finalize(st);
+	return sf_be32(term);
+}
+
+static int write_term(const char *file, uint32_t term)
+{
+	sqlite3_stmt *st = NULL;
+	sqlite3 *db = NULL;
+	__be32 value = sf_be32(term);
+	int rc = sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO meta VALUES('term', ?1)", -1,
+					&st, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_blob(st, 1, &value, sizeof(value), SQLITE_TRANSIENT);
+		rc = sqlite3_step(st);
+	}
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return ctl_sqlite_errno(rc);
+}
+
+/* The term of the store that is replaced, 0 where it cannot be read; its log is folded into it. */
+static uint32_t old_term(const char *path)
+{
+	sqlite3 *db = NULL;
+	uint32_t term = 0;
+	int app = 0;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+	    ctl_pragma_int(db, "application_id", &app) == 0 && app == CTL_STORE_APP)
+		term = read_term(db);
+	sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_close(db);
+	return term;
+}
+
+/* Give the new file the store's name. The old one keeps a second name, so that at no moment there
+ * is none: a controller that finds no store makes an empty one. */
+static int put_in_place(const char *path, const char *tmp, char *err, size_t errlen)
+{
+	char old[CTL_PATH_MAX + 16], side[CTL_PATH_MAX + 16];
+
+	snprintf(old, sizeof(old), "%s.replaced", path);
+	unlink(old);
+	if (link(path, old) && errno != ENOENT)
+		return ctl_fail(-errno, err, errlen, "%s: %s", old, strerror(errno));
+	snprintf(side, sizeof(side), "%s-wal", path);
+	unlink(side);
+	snprintf(side, sizeof(side), "%s-shm", path);
+	unlink(side);
+	if (rename(tmp, path))
+		return ctl_fail(-errno, err, errlen, "%s: %s", path, strerror(errno));
+	return fsync_dir_of(path);
+}
+
+int ctl_store_restore(const char *dir, const char *file, char *err, size_t errlen)
+{
+	char path[CTL_PATH_MAX], tmp[CTL_PATH_MAX];
+	sqlite3 *from = NULL;
+	uint32_t term, old;
+	int lock;
+	int ret;
+
+	lock = ctl_state_lock(dir, err, errlen);
+	if (lock < 0)
+		return lock;
+	if (snprintf(path, sizeof(path), "%s/controller.db", dir) >= (int)sizeof(path) ||
+	    snprintf(tmp, sizeof(tmp), "%s/controller.db.part", dir) >= (int)sizeof(tmp)) {
+		ret = ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
+		goto out;
+	}
+	ret = open_checked(file, &from, err, errlen);
+	if (ret)
+		goto out;
+	term = read_term(from);
+	unlink(tmp);
+	ret = copy_db(from, tmp, err, errlen);
+	if (ret)
+		goto out;
+	old = old_term(path);
+	term = term > old ? term : old;
+	term = term < UINT32_MAX - CTL_RESTORE_TERMS ? term + CTL_RESTORE_TERMS : term;
+	ret = write_term(tmp, term);
+	if (ret)
+		ctl_fail(ret, err, errlen, "%s: cannot set the term", tmp);
+	else
+		ret = put_in_place(path, tmp, err, errlen);
+	if (ret)
+		unlink(tmp);
+out:
+	sqlite3_close(from);
+	close(lock);
+	return ret;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The controller's settings: section [controller] of its file, and the command line. */
+#ifndef SF_CONTROLLER_CONFIG_H
+#define SF_CONTROLLER_CONFIG_H
+
+#include "core/addr.h"
+#include "core/ctrl.h"
+#include "util/conf.h"
+
+#define CTL_PORT 24159 /* TCP, routers */
+
+struct ctl_config {
+	/* [controller] */
+	struct sf_conf_list listen; /* "[addr]:port" or "[addr]" each, for routers */
+	bool plain;		    /* no TLS towards routers */
+	char *tls_cert, *tls_key, *tls_ca;
+	char *rest_group;      /* owner group of the Unix socket; "": as the process */
+	char *rest_listen;     /* "[addr]:port" of REST over TLS; "": none */
+	char *rest_token_file; /* bearer token of rest_listen */
+	char *backup_dir;      /* "": STATE/backup */
+	char *service_prefix;  /* /32 */
+	char *as;	       /* AS number or /48 */
+	uint16_t block_first, block_last;
+	int register_default;				/* enum ctl_register_default */
+	uint32_t heartbeat_ms, move_grace_ms, lease_ms; /* told to routers (TIMERS) */
+	uint32_t router_lease_ms;
+	uint32_t settle_ms;
+	uint32_t events_memory, events_store;
+	uint32_t max_instances, max_instances_host;
+	uint32_t metrics_services;
+
+	/* made from the above */
+	struct sf_net net;
+
+	/* command line */
+	const char *file; /* NULL: defaults only */
+	const char *run_dir, *state_dir;
+	const char *restore; /* file to restore from, then end */
+	uint32_t term;	     /* start at this term at least */
+	int log_level;
+};
+
+enum ctl_register_default { CTL_REGISTER_ALLOW, CTL_REGISTER_DENY };
+
+/** ctl_config_schema - the keys of the file, with their defaults. */
+extern const struct sf_conf_schema ctl_config_schema;
+
+/**
+ * ctl_config_load() - defaults, the file if one is named, then what follows from both.
+ * @config: @file set, the rest zeroed; free with ctl_config_free() whatever is returned
+ * @err: one line that names the file, line, key and what was expected
+ * Return: 0 or a negative errno.
+ */
+int ctl_config_load(struct ctl_config *config, char *err, size_t errlen);
+
+/**
+ * ctl_config_args() - read the command line into @config, load the file, check everything.
+ * Return: 0: go on; 1: all is done (--help, --version, --sample-config), exit 0; negative: exit 2,
+ * @err says why.
+ */
+int ctl_config_args(struct ctl_config *config, int argc, char **argv, char *err, size_t errlen);
+
+/** ctl_config_free() - free what loading allocated. */
+void ctl_config_free(struct ctl_config *config);
+
+/**
+ * ctl_config_endpoint() - an item of `listen` with its port: "[::1]" gives "[::1]:24159".
+ * Return: 0, -EINVAL not an address, -ENAMETOOLONG.
+ */
+int ctl_config_endpoint(const char *text, char *out, size_t len);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * events.h - the event log: why things are as they are.
+ *
+ * Each event enters a ring in memory at once, and the store a little later, in batches: 20,000
+ * registrations a second must not wait for a disk. What the ring overwrote before it was stored is
+ * counted. Ids rise, with gaps, also across restarts.
+ */
+#ifndef SF_CONTROLLER_EVENTS_H
+#define SF_CONTROLLER_EVENTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controller/ctl.h"
+
+#define CTL_EVENTS(X)                                                                       \
+	X(STARTED, "started")			/* the controller, with its term */         \
+	X(STOPPED, "stopped")			/* it was asked to end */                   \
+	X(ROUTER_CONNECTED, "router-connected") /* HELLO accepted */                        \
+	X(ROUTER_SYNCED, "router-synced")	/* announced its state and was told ours */ \
+	X(ROUTER_LOST, "router-lost")		/* connection closed; its state is kept */  \
+	X(ROUTER_GONE, "router-gone")		/* the lease of that state ended */         \
+	X(ROUTER_REJECTED, "router-rejected")	/* HELLO refused, or a malformed message */ \
+	X(HOST_JOINED, "host-joined")                                                       \
+	X(HOST_LEFT, "host-left")                                                           \
+	X(HOST_MOVED, "host-moved") /* joined elsewhere; its old place is forgotten */      \
+	X(REGISTERED, "registered")                                                         \
+	X(UNREGISTERED, "unregistered")                                                     \
+	X(DENIED, "denied")                                                                 \
+	X(ALARM, "alarm") /* reported by a router, or found here */                         \
+	X(POLICY, "policy")                                                                 \
+	X(NAME, "name")                                                                     \
+	X(BLOCK, "block") /* a lease of hostAddr blocks */                                  \
+	X(BACKUP, "backup")
+
+enum ctl_event_kind {
+#define X(sym, name) CTL_EVENT_##sym,
+	CTL_EVENTS(X)
+#undef X
+		CTL_EVENT_KINDS,
+};
+
+/** struct ctl_event - one event; zero fields do not apply. */
+struct ctl_event {
+	uint64_t id;
+	uint64_t time_ms; /* since 1970 */
+	uint8_t kind;
+	uint8_t reason; /* enum sf_reason */
+	uint8_t proto;
+	bool has_port; /* @proto and @port mean something */
+	__be16 port;
+	struct sf_sid router;
+	struct sf_sid host;
+	struct sf_sid service;
+	struct sf_addr locator;
+	char host_name[24];
+	char router_name[24];
+	char *text; /* the log's, NULL: none */
+};
+
+struct ctl_events;
+
+/** ctl_events_new() - @memory: events in the ring; @stored: in the store, 0: none. */
+int ctl_events_new(struct ctl_store *store, uint32_t memory, uint32_t stored,
+		   struct ctl_events **out);
+void ctl_events_free(struct ctl_events *ev);
+
+/**
+ * ctl_event_add() - log an event; id and time are filled in.
+ * @fmt: printf text for people, or NULL
+ * Return: its id.
+ */
+uint64_t ctl_event_add(struct ctl *c, const struct ctl_event *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** ctl_event_of_host() - an event about a host, its router filled in. */
+struct ctl_event ctl_event_of_host(enum ctl_event_kind kind, const struct ctl_host *host);
+
+/** ctl_event_of_router() - an event about a router. */
+struct ctl_event ctl_event_of_router(enum ctl_event_kind kind, const struct ctl_router *router);
+
+/** ctl_event_json() - as docs/api.md has it, a new reference; NULL without memory. */
+json_t *ctl_event_json(struct ctl *c, const struct ctl_event *e);
+
+/** ctl_events_last() - the newest id. */
+uint64_t ctl_events_last(const struct ctl_events *ev);
+
+/** ctl_events_lost() - events that never reached the store. */
+uint64_t ctl_events_lost(const struct ctl_events *ev);
+
+/**
+ * ctl_events_store() - move at most @limit events to the store. Return: number moved or -errno.
+ */
+int ctl_events_store(struct ctl *c, uint32_t limit);
+
+typedef int (*ctl_event_fn)(void *ctx, uint64_t id, json_t *event);
+
+/**
+ * ctl_events_each() - events after id @since, oldest first, from store and memory.
+ * @limit: the newest so many of them
+ * @each: borrows @event; its non-zero return ends it
+ */
+int ctl_events_each(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each, void *ctx);
+
+/** ctl_events_each_new() - as above, oldest @limit of them, from memory alone (followers). */
+int ctl_events_each_new(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each,
+			void *ctx);
+
+#define CTL_TIME_TEXT 40
+
+/** ctl_time_text() - ms since 1970 as "2026-01-31T23:59:59.999Z". Return: @out. */
+char *ctl_time_text(uint64_t ms, char out[CTL_TIME_TEXT]);
+
+/** ctl_event_kind_name() - "host-joined", ...; NULL for unknown ones. */
+const char *ctl_event_kind_name(unsigned int kind);
+
+#endif

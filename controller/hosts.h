@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * hosts.h - hosts that have joined, by locator.
+ *
+ * A host is entered by what its access router announces. One identity may be at several locators
+ * for a while (a move, seen by the new router first; a cloned key); one locator belongs to one
+ * identity only, and the second that claims it is refused (address-clash).
+ */
+#ifndef SF_CONTROLLER_HOSTS_H
+#define SF_CONTROLLER_HOSTS_H
+
+#include <uthash.h>
+
+#include "controller/ctl.h"
+#include "controller/policy.h"
+#include "core/ctrl.h"
+
+/** struct ctl_identity - a host's key, and the hosts that show it. */
+struct ctl_identity {
+	struct sf_sid sid;
+	struct ctl_host *hosts; /* list by @same */
+	UT_hash_handle hh;
+	char text[CTL_SID_TEXT];
+};
+
+struct ctl_host {
+	struct sf_addr locator; /* socketID unset */
+	struct ctl_identity *identity;
+	struct ctl_router *router;
+	struct ctl_instance *instances; /* list by @host_next */
+	uint32_t n_instances;
+	uint32_t generation; /* of the router's announcement that confirmed it */
+	uint64_t boot;	     /* host order */
+	uint64_t joined_ms;  /* since 1970 */
+	struct ctl_host *same;
+	struct ctl_host *prev, *next; /* of the router */
+	UT_hash_handle hh;
+	char name[CTL_HOST_TEXT]; /* lower case; "" none */
+};
+
+/** ctl_host_find() - by locator (its socketID is not looked at). */
+struct ctl_host *ctl_host_find(const struct ctl *c, const struct sf_addr *locator);
+
+/**
+ * ctl_host_join() - enter what a router announced, or confirm it.
+ * @name: as announced, not terminated
+ * Return: 0; -EADDRINUSE another host has the locator; -EADDRNOTAVAIL it is none of the router's
+ * blocks, or of this AS; -EINVAL malformed; -ENOMEM.
+ */
+int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item_host *item,
+		  const char *name, size_t name_len);
+
+/** ctl_host_leave() - with all its instances. @kind: HOST_LEFT or HOST_MOVED. */
+void ctl_host_leave(struct ctl *c, struct ctl_host *host, int kind, uint8_t reason,
+		    const char *why);
+
+/**
+ * ctl_host_lookup() - hosts by what people call them: name, identity, service address, locator.
+ * @text: as given
+ * @n: how many match
+ * Return: one of them, NULL if none.
+ */
+struct ctl_host *ctl_host_lookup(const struct ctl *c, const char *text, unsigned int *n);
+
+/** ctl_host_who() - as policies know it. */
+struct ctl_who ctl_host_who(const struct ctl_host *host);
+
+#endif

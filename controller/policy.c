@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Policies: JSON in, JSON out, and the merge that makes an instance's weight. */
+#include "controller/policy.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/name.h"
+#include "core/resolve.h"
+#include "util/crypto.h"
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+struct ctl_policy *ctl_policy_new(const struct sf_sid *sid)
+{
+	struct ctl_policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->sid = *sid;
+	p->enabled = true;
+	p->weight = CTL_UNSET;
+	p->move_grace_ms = CTL_UNSET;
+	return p;
+}
+
+static void free_allow(struct ctl_policy *p)
+{
+	struct ctl_allowed *a, *tmp;
+
+	HASH_ITER (hh, p->allow, a, tmp) {
+		HASH_DEL(p->allow, a);
+		free(a);
+	}
+	p->listed = false;
+	p->anyone = false;
+}
+
+static void free_hosts(struct ctl_policy *p)
+{
+	struct ctl_policy_host *h, *tmp;
+
+	HASH_ITER (hh, p->hosts, h, tmp) {
+		HASH_DEL(p->hosts, h);
+		free(h);
+	}
+}
+
+void ctl_policy_free(struct ctl_policy *p)
+{
+	if (!p)
+		return;
+	free_allow(p);
+	free_hosts(p);
+	free(p);
+}
+
+static int add_allowed(struct ctl_policy *p, const char *host)
+{
+	struct ctl_allowed *a;
+
+	HASH_FIND_STR(p->allow, host, a);
+	if (a)
+		return 0;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	snprintf(a->host, sizeof(a->host), "%s", host);
+	HASH_ADD_STR(p->allow, host, a);
+	if (strcmp(host, "*") == 0)
+		p->anyone = true;
+	return 0;
+}
+
+int ctl_policy_set_host(struct ctl_policy *p, const char *host, int weight, bool draining)
+{
+	struct ctl_policy_host *h;
+
+	HASH_FIND_STR(p->hosts, host, h);
+	if (weight == CTL_UNSET && !draining) {
+		if (h) {
+			HASH_DEL(p->hosts, h);
+			free(h);
+		}
+		return 0;
+	}
+	if (!h) {
+		if (HASH_COUNT(p->hosts) >= CTL_POLICY_HOSTS)
+			return -ENOSPC;
+		h = calloc(1, sizeof(*h));
+		if (!h)
+			return -ENOMEM;
+		snprintf(h->host, sizeof(h->host), "%s", host);
+		HASH_ADD_STR(p->hosts, host, h);
+	}
+	h->weight = weight;
+	h->draining = draining;
+	return 0;
+}
+
+static struct ctl_policy *policy_copy(const struct sf_sid *sid, const struct ctl_policy *from)
+{
+	struct ctl_policy *p = ctl_policy_new(sid);
+	int ret = 0;
+
+	if (!p || !from)
+		return p;
+	p->enabled = from->enabled;
+	p->sticky = from->sticky;
+	p->listed = from->listed;
+	p->weight = from->weight;
+	p->move_grace_ms = from->move_grace_ms;
+	for (const struct ctl_allowed *a = from->allow; a && !ret; a = a->hh.next)
+		ret = add_allowed(p, a->host);
+	for (const struct ctl_policy_host *h = from->hosts; h && !ret; h = h->hh.next)
+		ret = ctl_policy_set_host(p, h->host, h->weight, h->draining);
+	if (ret) {
+		ctl_policy_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+/* ---- hosts as text ------------------------------------------------------------------------- */
+
+int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_TEXT],
+		  const char **why)
+{
+	struct sf_name name;
+	struct sf_sid sid;
+	char printed[64];
+
+	/* A colon cannot be in a name. */
+	if (strchr(text, ':')) {
+		if (sf_sid_parse(net, text, sf_sha256, &sid, why))
+			return -EINVAL;
+		snprintf(out, CTL_HOST_TEXT, "%s", sf_sid_print(&sid, printed));
+		return 0;
+	}
+	if (strchr(text, '@') || sf_name_parse(text, &name, why)) {
+		if (strchr(text, '@'))
+			*why = "a host's name has no '@'";
+		return -EINVAL;
+	}
+	if (strlen(name.text) >= CTL_HOST_TEXT) {
+		*why = "longer than 63 characters";
+		return -EINVAL;
+	}
+	snprintf(out, CTL_HOST_TEXT, "%s", name.text);
+	return 0;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static int refuse(struct ctl_policy_error *e, const char *where, const char *what,
+		  const char *expected)
+{
+	snprintf(e->what, sizeof(e->what), "%s", what);
+	snprintf(e->where, sizeof(e->where), "%s", where);
+	snprintf(e->expected, sizeof(e->expected), "%s", expected);
+	return -EINVAL;
+}
+
+static int parse_bool(const json_t *v, bool *out, const char *where, struct ctl_policy_error *e)
+{
+	if (!json_is_boolean(v))
+		return refuse(e, where, "wrong type", "true or false");
+	*out = json_is_true(v);
+	return 0;
+}
+
+static int parse_int(const json_t *v, int max, int *out, const char *where,
+		     struct ctl_policy_error *e)
+{
+	char expected[64];
+
+	if (json_is_null(v)) {
+		*out = CTL_UNSET;
+		return 0;
+	}
+	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max) {
+		snprintf(expected, sizeof(expected), "an integer from 0 to %d, or null", max);
+		return refuse(e, where, json_is_integer(v) ? "out of range" : "wrong type",
+			      expected);
+	}
+	*out = (int)json_integer_value(v);
+	return 0;
+}
+
+static int parse_host(const struct sf_net *net, const char *text, char out[CTL_HOST_TEXT],
+		      const char *where, struct ctl_policy_error *e)
+{
+	const char *why = "no host";
+	char at[sizeof(e->where)];
+
+	if (!ctl_host_text(net, text, out, &why))
+		return 0;
+	snprintf(at, sizeof(at), "%s: %.64s", where, text);
+	refuse(e, at, why, "a host's name or identity (ssid:local)");
+	return -EINVAL;
+}
+
+static int parse_allow(struct ctl_policy *p, const json_t *v, const struct sf_net *net,
+		       struct ctl_policy_error *e)
+{
+	char host[CTL_HOST_TEXT];
+	const json_t *item;
+	size_t i;
+	int ret;
+
+	free_allow(p);
+	if (json_is_null(v))
+		return 0;
+	if (!json_is_array(v))
+		return refuse(e, "allow", "wrong type",
+			      "a list of host names and identities, \"*\", or null");
+	if (json_array_size(v) > CTL_POLICY_HOSTS)
+		return refuse(e, "allow", "too many hosts", "at most 65536");
+	p->listed = true;
+	json_array_foreach (v, i, item) {
+		if (!json_is_string(item))
+			return refuse(e, "allow", "wrong type", "host names and identities");
+		if (strcmp(json_string_value(item), "*") == 0)
+			strcpy(host, "*");
+		else if ((ret = parse_host(net, json_string_value(item), host, "allow", e)))
+			return ret;
+		ret = add_allowed(p, host);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int parse_instance(struct ctl_policy *p, const char *host, const json_t *v,
+			  struct ctl_policy_error *e)
+{
+	const struct ctl_policy_host *old;
+	bool draining = false;
+	int weight = CTL_UNSET;
+	const char *key;
+	json_t *field;
+	char at[160];
+	int ret;
+
+	HASH_FIND_STR(p->hosts, host, old);
+	if (old) {
+		weight = old->weight;
+		draining = old->draining;
+	}
+	if (json_is_null(v))
+		return ctl_policy_set_host(p, host, CTL_UNSET, false);
+	if (!json_is_object(v)) {
+		snprintf(at, sizeof(at), "instances.%s", host);
+		return refuse(e, at, "wrong type", "an object with weight and draining, or null");
+	}
+	json_object_foreach ((json_t *)(uintptr_t)v, key, field) {
+		snprintf(at, sizeof(at), "instances.%s.%.32s", host, key);
+		if (strcmp(key, "weight") == 0)
+			ret = parse_int(field, SF_WEIGHT_MAX, &weight, at, e);
+		else if (strcmp(key, "draining") == 0)
+			ret = parse_bool(field, &draining, at, e);
+		else
+			ret = refuse(e, at, "unknown field", "weight or draining");
+		if (ret)
+			return ret;
+	}
+	ret = ctl_policy_set_host(p, host, weight, draining);
+	return ret == -ENOSPC ? refuse(e, "instances", "too many hosts", "at most 65536") : ret;
+}
+
+static int parse_instances(struct ctl_policy *p, const json_t *v, const struct sf_net *net,
+			   struct ctl_policy_error *e)
+{
+	char host[CTL_HOST_TEXT];
+	const char *key;
+	json_t *value;
+	int ret;
+
+	if (json_is_null(v)) {
+		free_hosts(p);
+		return 0;
+	}
+	if (!json_is_object(v))
+		return refuse(e, "instances", "wrong type",
+			      "an object of hosts, each with weight and draining");
+	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
+		ret = parse_host(net, key, host, "instances", e);
+		if (!ret)
+			ret = parse_instance(p, host, value, e);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int parse_field(struct ctl_policy *p, const char *key, const json_t *v,
+		       const struct sf_net *net, struct ctl_policy_error *e)
+{
+	if (strcmp(key, "enabled") == 0)
+		return parse_bool(v, &p->enabled, key, e);
+	if (strcmp(key, "sticky") == 0)
+		return parse_bool(v, &p->sticky, key, e);
+	if (strcmp(key, "weight") == 0)
+		return parse_int(v, SF_WEIGHT_MAX, &p->weight, key, e);
+	if (strcmp(key, "move_grace_ms") == 0)
+		return parse_int(v, CTL_MOVE_GRACE_MAX, &p->move_grace_ms, key, e);
+	if (strcmp(key, "allow") == 0)
+		return parse_allow(p, v, net, e);
+	if (strcmp(key, "instances") == 0)
+		return parse_instances(p, v, net, e);
+	return refuse(e, key, "unknown field",
+		      "enabled, sticky, weight, move_grace_ms, allow or instances");
+}
+
+int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct ctl_policy *base,
+		     const struct sf_net *net, struct ctl_policy **out, struct ctl_policy_error *e)
+{
+	struct ctl_policy *p;
+	const char *key;
+	json_t *value;
+	int ret = 0;
+
+	if (!json_is_object(json))
+		return refuse(e, "body", "wrong type", "a JSON object");
+	p = policy_copy(sid, base);
+	if (!p)
+		return -ENOMEM;
+	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+		ret = parse_field(p, key, value, net, e);
+		if (ret)
+			break;
+	}
+	if (ret) {
+		ctl_policy_free(p);
+		return ret;
+	}
+	*out = p;
+	return 0;
+}
+
+static json_t *int_or_null(int n)
+{
+	return n == CTL_UNSET ? json_null() : json_integer(n);
+}
+
+json_t *ctl_policy_json(const struct ctl_policy *p)
+{
+	json_t *instances = json_object();
+	json_t *allow = p->listed ? json_array() : json_null();
+
+	for (const struct ctl_allowed *a = p->allow; a; a = a->hh.next)
+		json_array_append_new(allow, json_string(a->host));
+	for (const struct ctl_policy_host *h = p->hosts; h; h = h->hh.next)
+		json_object_set_new(instances, h->host,
+				    json_pack("{s:o, s:b}", "weight", int_or_null(h->weight),
+					      "draining", h->draining));
+	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o}", "enabled", p->enabled, "sticky",
+			 p->sticky, "weight", int_or_null(p->weight), "move_grace_ms",
+			 int_or_null(p->move_grace_ms), "allow", allow, "instances", instances);
+}
+
+/* ---- merge --------------------------------------------------------------------------------- */
+
+const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const struct ctl_who *who)
+{
+	struct ctl_policy_host *h = NULL;
+
+	if (!p || !p->hosts)
+		return NULL;
+	HASH_FIND_STR(p->hosts, who->identity, h);
+	if (!h && *who->name)
+		HASH_FIND_STR(p->hosts, who->name, h);
+	return h;
+}
+
+unsigned int ctl_policy_weight(const struct ctl_policy *p, const struct ctl_who *who,
+			       unsigned int wish)
+{
+	const struct ctl_policy_host *h = ctl_policy_find(p, who);
+
+	if (p && !p->enabled)
+		return 0;
+	if (h && h->draining)
+		return 0;
+	if (h && h->weight != CTL_UNSET)
+		return (unsigned int)h->weight;
+	if (p && p->weight != CTL_UNSET)
+		return (unsigned int)p->weight;
+	if (wish == 0)
+		return CTL_WEIGHT_DEFAULT;
+	return wish < SF_WEIGHT_MAX ? wish : SF_WEIGHT_MAX;
+}
+
+bool ctl_policy_allows(const struct ctl_policy *p, const struct ctl_who *who, bool otherwise)
+{
+	struct ctl_allowed *a = NULL;
+
+	if (!p || !p->listed)
+		return otherwise;
+	if (p->anyone)
+		return true;
+	HASH_FIND_STR(p->allow, who->identity, a);
+	if (!a && *who->name)
+		HASH_FIND_STR(p->allow, who->name, a);
+	return a != NULL;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * policy.h - what the operator decides for a service: who may register, who takes new flows and
+ * with what weight. Pure: no I/O. docs/api.md, "Policy", has the JSON form.
+ *
+ * A host is named by its identity ("80000000:0123456789abcdef") or by its name. Names are what
+ * hosts call themselves; identities are keys. Where both are in a policy, the identity wins.
+ */
+#ifndef SF_CONTROLLER_POLICY_H
+#define SF_CONTROLLER_POLICY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "core/addr.h"
+
+#define CTL_WEIGHT_DEFAULT 100
+#define CTL_UNSET	   (-1)
+#define CTL_HOST_TEXT	   64	 /* a host's name or identity as text, with NUL */
+#define CTL_POLICY_HOSTS   65536 /* instances, and allowed hosts, of one policy */
+#define CTL_MOVE_GRACE_MAX 3600000
+
+/** struct ctl_policy_host - what a policy says of one host. */
+struct ctl_policy_host {
+	char host[CTL_HOST_TEXT];
+	int weight; /* 0..SF_WEIGHT_MAX, CTL_UNSET */
+	bool draining;
+	UT_hash_handle hh;
+};
+
+struct ctl_allowed {
+	char host[CTL_HOST_TEXT];
+	UT_hash_handle hh;
+};
+
+/** struct ctl_policy - of one service, all its protocols and ports. */
+struct ctl_policy {
+	struct sf_sid sid;
+	bool enabled;
+	bool sticky;
+	bool listed;	   /* only @allow may register; "*" in it: anyone */
+	bool anyone;	   /* @allow has "*" */
+	int weight;	   /* of hosts without one of their own; CTL_UNSET: as they wish */
+	int move_grace_ms; /* CTL_UNSET: the network's */
+	struct ctl_allowed *allow;
+	struct ctl_policy_host *hosts;
+	UT_hash_handle hh;
+};
+
+/** struct ctl_policy_error - what is wrong with a JSON text, as sf_http_fail() takes it. */
+struct ctl_policy_error {
+	char what[96];
+	char where[192];
+	char expected[96];
+};
+
+/** struct ctl_who - a host, as policies know hosts. */
+struct ctl_who {
+	const char *identity; /* as sf_sid_print() has it */
+	const char *name;     /* lower case; "" none */
+};
+
+/** ctl_policy_new() - the policy that changes nothing, NULL without memory. */
+struct ctl_policy *ctl_policy_new(const struct sf_sid *sid);
+
+/** ctl_policy_free() - NULL is fine. Takes it out of no table. */
+void ctl_policy_free(struct ctl_policy *p);
+
+/**
+ * ctl_policy_parse() - a policy from JSON.
+ * @base: what fields that are absent keep; NULL: the policy that changes nothing
+ * @net: to read hosts that are given as service addresses
+ * Within "instances", a host whose value is null loses its entry.
+ * Return: 0; -EINVAL, @e says why; -ENOMEM.
+ */
+int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct ctl_policy *base,
+		     const struct sf_net *net, struct ctl_policy **out, struct ctl_policy_error *e);
+
+/** ctl_policy_json() - the inverse, a new reference; NULL without memory. */
+json_t *ctl_policy_json(const struct ctl_policy *p);
+
+/** ctl_policy_find() - the entry for a host, by identity, else by name; NULL if none. */
+const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p,
+					      const struct ctl_who *who);
+
+/**
+ * ctl_policy_weight() - the weight that an instance takes new flows with.
+ * @p: NULL: no policy
+ * @wish: of the registration, 0: none
+ *
+ * 0 when disabled or draining; else the host's in the policy, else the policy's, else the wish,
+ * else CTL_WEIGHT_DEFAULT. Return: 0..SF_WEIGHT_MAX.
+ */
+unsigned int ctl_policy_weight(const struct ctl_policy *p, const struct ctl_who *who,
+			       unsigned int wish);
+
+/**
+ * ctl_policy_allows() - may the host register?
+ * @otherwise: the answer where the policy (or its absence) leaves it open
+ */
+bool ctl_policy_allows(const struct ctl_policy *p, const struct ctl_who *who, bool otherwise);
+
+/**
+ * ctl_policy_set_host() - set the entry of one host. @host is as ctl_host_text() made it.
+ * @weight: CTL_UNSET: none; @draining with CTL_UNSET and false removes the entry
+ * Return: 0, -ENOMEM, -ENOSPC above CTL_POLICY_HOSTS.
+ */
+int ctl_policy_set_host(struct ctl_policy *p, const char *host, int weight, bool draining);
+
+/**
+ * ctl_host_text() - a host as policies store it: an identity as "ssid:local", a name in lower case.
+ * @text: name, identity, or service address of an identity
+ * Return: 0, -EINVAL with *@why (static storage).
+ */
+int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_TEXT],
+		  const char **why);
+
+#endif

@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: Apache-2.0
+/* REST: the server, and what is not about services (those are in rest_services.c). */
+#include "controller/rest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "controller/blocks.h"
+#include "controller/events.h"
+#include "controller/hosts.h"
+#include "controller/metrics.h"
+#include "controller/policies.h"
+#include "controller/routers.h"
+#include "controller/services.h"
+#include "core/flow.h"
+#include "util/crypto.h"
+#include "util/file.h"
+
+#define PAGE	     1000 /* hosts, services in one reply */
+#define PAGE_MAX     100000
+#define EVENTS_PAGE  100
+#define EVENTS_MAX   10000
+#define FOLLOW_BATCH 1000 /* events for one follower in one turn */
+
+struct follower {
+	struct ctl_rest *rest;
+	struct sf_http_req *req;
+	uint64_t last; /* id of the last event sent */
+	bool gone;
+	struct follower *prev, *next;
+};
+
+struct ctl_rest {
+	struct ctl *c;
+	struct sf_http *http;
+	SSL_CTX *tls;
+	struct follower *followers;
+};
+
+struct ctl *ctl_rest_ctl(void *ctx)
+{
+	return ((struct ctl_rest *)ctx)->c;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+json_t *ctl_json_text(const char *text)
+{
+	json_t *v = json_string(text);
+
+	return v ? v : json_string("?");
+}
+
+json_t *ctl_json_sid(const struct sf_sid *sid)
+{
+	char text[CTL_SID_TEXT];
+
+	return json_string(sf_sid_print(sid, text));
+}
+
+json_t *ctl_json_addr(const struct sf_addr *a)
+{
+	char text[SF_ADDR_STRLEN];
+
+	return json_string(sf_addr_print(a, text));
+}
+
+json_t *ctl_json_time(uint64_t ms)
+{
+	char text[CTL_TIME_TEXT];
+
+	return json_string(ctl_time_text(ms, text));
+}
+
+static json_t *json_name(const char *name)
+{
+	return *name ? ctl_json_text(name) : json_null();
+}
+
+static json_t *json_prefix(const struct sf_addr *a, int len)
+{
+	char text[SF_ADDR_STRLEN + 8];
+
+	sf_addr_print(a, text);
+	snprintf(text + strlen(text), 8, "/%d", len);
+	return json_string(text);
+}
+
+/* ---- requests ------------------------------------------------------------------------------ */
+
+int ctl_rest_number(struct sf_http_req *req, const char *name, uint64_t max, uint64_t def,
+		    uint64_t *out, json_t **reply)
+{
+	const char *text = sf_http_query(req, name);
+	char expected[64];
+	char *end;
+	unsigned long long n;
+
+	*out = def;
+	if (!text)
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || n > max) {
+		snprintf(expected, sizeof(expected), "an integer from 0 to %llu",
+			 (unsigned long long)max);
+		return sf_http_fail(reply, 400, "bad query parameter", name, expected);
+	}
+	*out = n;
+	return 0;
+}
+
+int ctl_rest_internal(struct ctl *c, json_t **reply, int error, const char *what)
+{
+	char text[256];
+
+	if (error == -ENOMEM)
+		return sf_http_fail(reply, 500, "no memory", what, NULL);
+	snprintf(text, sizeof(text), "%s: %s (%s)", what, strerror(-error),
+		 ctl_store_error(c->store));
+	return sf_http_fail(reply, 500, text, NULL, NULL);
+}
+
+/* ---- status, metrics ----------------------------------------------------------------------- */
+
+static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const struct sf_net *net = &c->config->net;
+	struct sf_addr as = sf_locator(net, 0, 0);
+	struct sf_addr service = { .w = { net->service } };
+	unsigned int connected = 0;
+
+	for (struct ctl_router *r = c->routers; r; r = r->hh.next)
+		connected += r->session != NULL;
+	*reply = json_pack(
+		"{s:s, s:I, s:I, s:b, s:I, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:I, s:I, s:I, "
+		"s:I, s:I, s:I, s:I, s:s}",
+		"version", SF_VERSION, "term", (json_int_t)c->term, "number", (json_int_t)c->number,
+		"settled", c->settled, "awaited_routers", (json_int_t)c->awaited, "started",
+		ctl_json_time(c->started_wall), "uptime_ms", (json_int_t)(c->clock() - c->started),
+		"as_prefix", json_prefix(&as, 48), "service_prefix", json_prefix(&service, 32),
+		"routers", "known", (json_int_t)HASH_COUNT(c->routers), "connected",
+		(json_int_t)connected, "blocks", (json_int_t)ctl_blocks_used(c->blocks), "hosts",
+		(json_int_t)HASH_COUNT(c->hosts), "services", (json_int_t)HASH_COUNT(c->services),
+		"endpoints", (json_int_t)HASH_COUNT(c->endpoints), "instances",
+		(json_int_t)HASH_COUNT(c->instances), "policies",
+		(json_int_t)HASH_COUNT(c->policies), "registrations_total",
+		(json_int_t)c->stats.registrations, "last_event",
+		(json_int_t)ctl_events_last(c->events), "store", ctl_store_path(c->store));
+	return 200;
+}
+
+static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	size_t len = 0;
+	char *text = ctl_metrics(ctl_rest_ctl(ctx), &len);
+
+	if (!text)
+		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
+	sf_http_reply_text(req, 200, "text/plain; version=0.0.4", text, len);
+	free(text);
+	return SF_HTTP_LATER;
+}
+
+/* ---- routers ------------------------------------------------------------------------------- */
+
+static json_t *json_blocks(const struct ctl *c, const struct ctl_router *r)
+{
+	struct ctl_lease leases[CTL_BLOCKS_LEASES_MAX];
+	unsigned int n = ctl_blocks_of(c->blocks, &r->id, leases, CTL_BLOCKS_LEASES_MAX);
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < n && i < CTL_BLOCKS_LEASES_MAX; i++) {
+		struct sf_addr a = sf_locator(&c->config->net, (uint32_t)leases[i].first << 16, 0);
+
+		json_array_append_new(list, json_pack("{s:i, s:i, s:o}", "first", leases[i].first,
+						      "count", leases[i].count, "prefix",
+						      json_prefix(&a, 64)));
+	}
+	return list;
+}
+
+static json_t *json_router(const struct ctl *c, const struct ctl_router *r)
+{
+	json_t *roles = json_array();
+	uint64_t left = 0;
+
+	if (r->roles & SF_ROLE_ACCESS)
+		json_array_append_new(roles, json_string("access"));
+	if (r->roles & SF_ROLE_SERVICE)
+		json_array_append_new(roles, json_string("service"));
+	if (!r->session) {
+		uint64_t gone = r->lost + c->config->router_lease_ms;
+
+		left = gone > c->clock() ? gone - c->clock() : 0;
+	}
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:{s:I, s:I}, "
+		"s:I, s:I, s:o, s:I}",
+		"id", ctl_json_sid(&r->id), "name", json_name(r->name), "address",
+		ctl_json_addr(&r->addr), "roles", roles, "connected", r->session != NULL, "synced",
+		r->synced, "behind", r->behind, "awaited", r->awaited, "since",
+		ctl_json_time(r->changed_ms), "peer",
+		r->session ? json_string(r->session->peer) : json_null(), "certificate",
+		json_name(r->cn), "blocks", json_blocks(c, r), "hosts", (json_int_t)r->n_hosts,
+		"applied", "term", (json_int_t)sf_be32(r->applied.term), "number",
+		(json_int_t)sf_be32(r->applied.number), "told", (json_int_t)r->told, "queued_bytes",
+		(json_int_t)(r->session ? r->session->ops->queued(r->session->io) : 0), "rtt_ms",
+		r->session ? json_integer(r->rtt_ms) : json_null(), "lease_left_ms",
+		(json_int_t)left);
+}
+
+static int get_routers(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	json_t *list = json_array();
+
+	for (const struct ctl_router *r = c->routers; r; r = r->hh.next)
+		json_array_append_new(list, json_router(c, r));
+	*reply = json_pack("{s:o}", "routers", list);
+	return 200;
+}
+
+static int delete_router(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const char *text = sf_http_param(req, "router");
+	unsigned int n;
+	struct ctl_router *r = ctl_router_lookup(c, text, &n);
+	int ret;
+
+	if (!r)
+		return sf_http_fail(reply, 404, "no such router", text,
+				    "a name or id of GET "
+				    "/v1/routers");
+	if (n > 1)
+		return sf_http_fail(reply, 409, "several routers have this name", text, "an id");
+	ret = ctl_router_forget(c, r);
+	if (ret == -EBUSY)
+		return sf_http_fail(reply, 409, "the router is connected", text,
+				    "one that is lost");
+	return ret ? ctl_rest_internal(c, reply, ret, "store") : 200;
+}
+
+/* ---- hosts --------------------------------------------------------------------------------- */
+
+static json_t *json_host(const struct ctl *c, const struct ctl_host *h)
+{
+	struct sf_addr service = sf_service_addr(&c->config->net, &h->identity->sid);
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
+			 ctl_json_sid(&h->identity->sid), "name", json_name(h->name), "address",
+			 ctl_json_addr(&service), "locator", ctl_json_addr(&h->locator), "router",
+			 ctl_json_sid(&h->router->id), "router_name", json_name(h->router->name),
+			 "router_connected", h->router->session != NULL, "joined",
+			 ctl_json_time(h->joined_ms), "registrations", (json_int_t)h->n_instances);
+}
+
+static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const char *after = sf_http_query(req, "after");
+	const struct ctl_host *h = c->hosts;
+	json_t *list, *next = json_null();
+	struct sf_addr a;
+	uint64_t limit;
+	int status = ctl_rest_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
+
+	if (status)
+		return status;
+	if (after) {
+		h = sf_addr_parse(after, &a) ? NULL : ctl_host_find(c, &a);
+		if (!h)
+			return sf_http_fail(reply, 409, "this host has left: begin the list again",
+					    "after", "the next of the previous reply");
+		h = h->hh.next;
+	}
+	list = json_array();
+	for (; h && limit; h = h->hh.next, limit--) {
+		json_array_append_new(list, json_host(c, h));
+		if (limit == 1 && h->hh.next) {
+			json_decref(next);
+			next = ctl_json_addr(&h->locator);
+		}
+	}
+	*reply = json_pack("{s:o, s:o}", "hosts", list, "next", next);
+	return 200;
+}
+
+static int get_host(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const char *text = sf_http_param(req, "host");
+	unsigned int n;
+	struct ctl_host *h = ctl_host_lookup(c, text, &n);
+	json_t *list;
+	struct ctl_instance *in;
+
+	if (!h)
+		return sf_http_fail(reply, 404, "no such host", text,
+				    "a name, identity or locator of GET /v1/hosts");
+	if (n > 1)
+		return sf_http_fail(reply, 409, "several hosts match", text, "a locator");
+	list = json_array();
+	DL_FOREACH2(h->instances, in, host_next)
+	{
+		const struct sf_service_key *k = &in->key.endpoint->key;
+		const char *name = ctl_name_of(c, &k->sid);
+
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service",
+					ctl_json_sid(&k->sid), "name", json_name(name ? name : ""),
+					"protocol", sf_proto_name(k->proto), "port",
+					sf_be16(k->port), "weight", in->weight, "verdict",
+					in->denied ? sf_reason_name(in->denied) : "accepted"));
+	}
+	*reply = json_host(c, h);
+	json_object_set_new(*reply, "services", list);
+	return 200;
+}
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+static int collect_event(void *ctx, uint64_t id, json_t *event)
+{
+	return json_array_append(ctx, event) ? -ENOMEM : 0;
+}
+
+static int stream_event(void *ctx, uint64_t id, json_t *event)
+{
+	struct follower *f = ctx;
+	int ret = f->gone ? -EPIPE : sf_http_stream_send(f->req, event);
+
+	if (!ret)
+		f->last = id;
+	return ret;
+}
+
+static void follower_gone(struct sf_http_req *req, void *ctx)
+{
+	struct follower *f = ctx;
+
+	/* Ended by ctl_rest_follow(): this may run from within its sending. */
+	f->gone = true;
+	ctl_wake(f->rest->c);
+}
+
+static void follower_free(struct follower *f)
+{
+	DL_DELETE(f->rest->followers, f);
+	sf_http_stream_end(f->req);
+	free(f);
+}
+
+static int follow(struct ctl_rest *rest, struct sf_http_req *req, uint64_t since, uint64_t limit,
+		  json_t **reply)
+{
+	struct follower *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
+	f->rest = rest;
+	f->req = req;
+	f->last = since;
+	DL_APPEND(rest->followers, f);
+	sf_http_on_gone(req, follower_gone, f);
+	if (sf_http_stream_start(req) ||
+	    ctl_events_each(rest->c, since, (uint32_t)limit, stream_event, f))
+		f->gone = true;
+	ctl_wake(rest->c);
+	return SF_HTTP_LATER;
+}
+
+static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl_rest *rest = ctx;
+	uint64_t since, limit, stream;
+	json_t *list;
+	int status = ctl_rest_number(req, "since", INT64_MAX - 1, 0, &since, reply);
+
+	if (!status)
+		status = ctl_rest_number(req, "limit", EVENTS_MAX, EVENTS_PAGE, &limit, reply);
+	if (!status)
+		status = ctl_rest_number(req, "follow", 1, 0, &stream, reply);
+	if (status)
+		return status;
+	if (stream)
+		return follow(rest, req, since, limit, reply);
+	list = json_array();
+	if (ctl_events_each(rest->c, since, (uint32_t)limit, collect_event, list)) {
+		json_decref(list);
+		return ctl_rest_internal(rest->c, reply, -EIO, "events");
+	}
+	*reply = json_pack("{s:o, s:I}", "events", list, "last",
+			   (json_int_t)ctl_events_last(rest->c->events));
+	return 200;
+}
+
+void ctl_rest_follow(struct ctl_rest *rest)
+{
+	struct follower *f, *tmp;
+
+	DL_FOREACH_SAFE(rest->followers, f, tmp)
+	{
+		if (!f->gone &&
+		    ctl_events_each_new(rest->c, f->last, FOLLOW_BATCH, stream_event, f))
+			f->gone = true;
+		if (f->gone)
+			follower_free(f);
+		else if (f->last < ctl_events_last(rest->c->events))
+			ctl_wake(rest->c);
+	}
+}
+
+/* ---- backup -------------------------------------------------------------------------------- */
+
+static bool good_file_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				"._-");
+
+	return n > 0 && n < 128 && !name[n] && name[0] != '.';
+}
+
+/* The name in the body, or one from the time. Return: 0 or a status. */
+static int backup_name(struct sf_http_req *req, char *out, size_t len, json_t **reply)
+{
+	json_t *body = sf_http_body(req);
+	const char *name = json_string_value(json_object_get(body, "file"));
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (body && (!json_is_object(body) || (json_object_size(body) > 0 && !name)))
+		return sf_http_fail(reply, 400, "bad body", "body", "{\"file\": NAME}, or none");
+	if (!name) {
+		gmtime_r(&now, &tm);
+		strftime(out, len, "controller-%Y%m%d-%H%M%S.db", &tm);
+		return 0;
+	}
+	if (!good_file_name(name))
+		return sf_http_fail(reply, 400, "bad file name", "file",
+				    "letters, digits, '.', '_' and '-', below the backup "
+				    "directory");
+	snprintf(out, len, "%s", name);
+	return 0;
+}
+
+static int post_backup(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	char dir[256], name[160], path[512];
+	char err[320] = "";
+	struct stat st = { 0 };
+	int status = backup_name(req, name, sizeof(name), reply);
+	int ret;
+
+	if (status)
+		return status;
+	if (*c->config->backup_dir)
+		snprintf(dir, sizeof(dir), "%s", c->config->backup_dir);
+	else
+		snprintf(dir, sizeof(dir), "%s/backup", c->config->state_dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	ret = sf_mkdir_p(dir, 0700);
+	if (ret)
+		snprintf(err, sizeof(err), "%s: %s", dir, strerror(-ret));
+	while (!ret && ctl_events_store(c, 10000) > 0)
+		;
+	if (!ret)
+		ret = ctl_store_backup(c->store, path, err, sizeof(err));
+	if (ret == -EEXIST)
+		return sf_http_fail(reply, 409, "the file exists", path, "a new name");
+	if (ret)
+		return sf_http_fail(reply, 500, err, NULL, NULL);
+	stat(path, &st);
+	ctl_event_add(c, &(struct ctl_event){ .kind = CTL_EVENT_BACKUP }, "%s, by %s", path,
+		      sf_http_peer(req)->address);
+	*reply = json_pack("{s:s, s:I, s:I}", "file", path, "bytes", (json_int_t)st.st_size, "term",
+			   (json_int_t)c->term);
+	return 201;
+}
+
+/* ---- the server ---------------------------------------------------------------------------- */
+
+static const struct sf_http_route routes[] = {
+	{ "GET", "/v1/status", get_status, "What runs, its version and counts." },
+	{ "GET", "/v1/routers", get_routers, "Routers: connection, sync, blocks." },
+	{ "DELETE", "/v1/routers/{router}", delete_router, "Forget a lost router and its blocks." },
+	{ "GET", "/v1/hosts", get_hosts, "Hosts that have joined." },
+	{ "GET", "/v1/hosts/{host}", get_host, "A host and what it registered." },
+	{ "GET", "/v1/services", ctl_rest_services, "Services that somebody registered." },
+	{ "GET", "/v1/services/{service}", ctl_rest_service, "A service and its instances." },
+	{ "GET", "/v1/services/{service}/policy", ctl_rest_policy_get, "Its policy." },
+	{ "PUT", "/v1/services/{service}/policy", ctl_rest_policy_put, "Replace its policy." },
+	{ "PATCH", "/v1/services/{service}/policy", ctl_rest_policy_patch,
+	  "Change parts of its policy." },
+	{ "DELETE", "/v1/services/{service}/policy", ctl_rest_policy_delete, "Drop its policy." },
+	{ "PUT", "/v1/services/{service}/instances/{host}/weight", ctl_rest_weight,
+	  "Weight of one instance." },
+	{ "POST", "/v1/services/{service}/instances/{host}/drain", ctl_rest_drain,
+	  "No new flows to this instance." },
+	{ "POST", "/v1/services/{service}/instances/{host}/undrain", ctl_rest_undrain,
+	  "New flows again." },
+	{ "GET", "/v1/policies", ctl_rest_policies, "All policies." },
+	{ "GET", "/v1/names", ctl_rest_names, "Names of services." },
+	{ "POST", "/v1/names", ctl_rest_name_add, "Remember the name of a service." },
+	{ "GET", "/v1/events", get_events, "The event log; follow=1 streams." },
+	{ "POST", "/v1/backup", post_backup, "Write a backup of the store." },
+	{ "GET", "/metrics", get_metrics, "For Prometheus." },
+	{ 0 },
+};
+
+/* The token file's first line. */
+static int read_token(const char *path, char *out, size_t len, char *err, size_t errlen)
+{
+	struct stat st;
+	char *text = NULL;
+	int ret = stat(path, &st) ? -errno : sf_file_read(path, 4096, &text, NULL);
+
+	if (ret) {
+		snprintf(err, errlen, "rest_token_file: %s: %s", path, strerror(-ret));
+		return ret;
+	}
+	if (st.st_mode & 077) {
+		snprintf(err, errlen,
+			 "rest_token_file: %s: others may read it (mode %03o), expected 0600", path,
+			 st.st_mode & 0777);
+		ret = -EACCES;
+	}
+	text[strcspn(text, "\r\n")] = '\0';
+	snprintf(out, len, "%s", text);
+	sf_cleanse(text, strlen(text));
+	free(text);
+	return ret;
+}
+
+static int listen_tcp(struct ctl_rest *rest, char *err, size_t errlen)
+{
+	const struct ctl_config *cfg = rest->c->config;
+	struct sf_tls_files files = { .cert = cfg->tls_cert, .key = cfg->tls_key };
+	char token[512];
+	int ret = read_token(cfg->rest_token_file, token, sizeof(token), err, errlen);
+
+	if (!ret)
+		ret = sf_tls_server(&files, &rest->tls, err, errlen);
+	if (!ret)
+		ret = sf_http_listen_tcp(rest->http, cfg->rest_listen, rest->tls, token, err,
+					 errlen);
+	sf_cleanse(token, sizeof(token));
+	return ret;
+}
+
+int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, char *err,
+		 size_t errlen)
+{
+	struct ctl_rest *rest = calloc(1, sizeof(*rest));
+	char path[512];
+	int ret;
+
+	if (!rest)
+		return -ENOMEM;
+	rest->c = c;
+	snprintf(path, sizeof(path), "%s/controller.sock", c->config->run_dir);
+	ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
+	if (!ret)
+		ret = sf_http_listen_unix(rest->http, path, 0660,
+					  *c->config->rest_group ? c->config->rest_group : NULL,
+					  err, errlen);
+	if (!ret && *c->config->rest_listen)
+		ret = listen_tcp(rest, err, errlen);
+	if (ret)
+		ctl_rest_free(rest);
+	else
+		*out = rest;
+	return ret;
+}
+
+void ctl_rest_free(struct ctl_rest *rest)
+{
+	struct follower *f, *tmp;
+
+	if (!rest)
+		return;
+	DL_FOREACH_SAFE(rest->followers, f, tmp)
+	follower_free(f);
+	sf_http_free(rest->http);
+	sf_tls_free(rest->tls);
+	free(rest);
+}

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: Apache-2.0
+/* REST: services, policies, names. */
+#include "controller/rest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "controller/events.h"
+#include "controller/hosts.h"
+#include "controller/policies.h"
+#include "controller/routers.h"
+#include "controller/services.h"
+#include "core/flow.h"
+#include "core/name.h"
+#include "util/crypto.h"
+
+#define PAGE	 1000
+#define PAGE_MAX 100000
+
+/* ---- the {service} of a path --------------------------------------------------------------- */
+
+struct asked {
+	struct sf_sid sid;
+	char name[SF_NAME_MAX + 16]; /* canonical, if it was asked for by name; else "" */
+};
+
+static int parse_service(struct ctl *c, const char *text, struct asked *out, const char **why)
+{
+	struct sf_name name;
+
+	out->name[0] = '\0';
+	if (sf_sid_parse(&c->config->net, text, sf_sha256, &out->sid, why))
+		return -EINVAL;
+	if (strchr(text, ':') || sf_name_parse(text, &name, why))
+		return 0;
+	if (name.ssid == SF_SSID_DEFAULT)
+		snprintf(out->name, sizeof(out->name), "%s", name.text);
+	else
+		snprintf(out->name, sizeof(out->name), "%s@%x", name.text, name.ssid);
+	return 0;
+}
+
+static int asked_service(struct sf_http_req *req, json_t **reply, void *ctx, struct asked *out)
+{
+	const char *text = sf_http_param(req, "service");
+	const char *why = "not a service";
+
+	if (!parse_service(ctl_rest_ctl(ctx), text, out, &why))
+		return 0;
+	return sf_http_fail(reply, 400, why, text,
+			    "a name, a serviceID (ssid:local) or a service address");
+}
+
+/* Lists show the name by which people asked. A failure costs only that. */
+static void learn(struct ctl *c, const struct asked *a)
+{
+	if (*a->name)
+		ctl_name_learn(c, &a->sid, a->name);
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static json_t *json_load(const struct ctl_load *l)
+{
+	return json_pack("{s:I, s:I, s:I}", "flows", (json_int_t)l->flows, "packets",
+			 (json_int_t)l->packets, "bytes", (json_int_t)l->bytes);
+}
+
+/* Why an instance takes new flows or not. */
+static const char *state_of(const struct ctl *c, const struct ctl_instance *in)
+{
+	const struct ctl_policy *p = ctl_policy_of(c, &in->key.endpoint->key.sid);
+	struct ctl_who who = ctl_host_who(in->key.host);
+	const struct ctl_policy_host *h = ctl_policy_find(p, &who);
+
+	if (in->denied)
+		return "denied";
+	if (p && !p->enabled)
+		return "disabled";
+	if (h && h->draining)
+		return "draining";
+	return in->weight ? "serving" : "weight-0";
+}
+
+static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in)
+{
+	const struct ctl_host *h = in->key.host;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:o}", "host",
+			 ctl_json_sid(&h->identity->sid), "host_name",
+			 *h->name ? ctl_json_text(h->name) : json_null(), "locator",
+			 ctl_json_addr(&h->locator), "router", ctl_json_text(h->router->name),
+			 "router_connected", h->router->session != NULL, "weight",
+			 in->denied ? 0 : in->weight, "wish", in->wish, "state", state_of(c, in),
+			 "reason",
+			 in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
+			 "since", ctl_json_time(in->since_ms), "load", json_load(&in->load));
+}
+
+static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep, bool full)
+{
+	json_t *list = full ? json_array() : NULL;
+	unsigned int serving = 0;
+	unsigned int weight = 0;
+	struct ctl_instance *in;
+	json_t *o;
+
+	DL_FOREACH(ep->instances, in)
+	{
+		if (!in->denied && in->weight) {
+			serving++;
+			weight += in->weight;
+		}
+		if (full)
+			json_array_append_new(list, json_instance(c, in));
+	}
+	o = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "protocol", sf_proto_name(ep->key.proto),
+		      "port", sf_be16(ep->key.port), "registered", (json_int_t)ep->n_instances,
+		      "serving", (json_int_t)serving, "denied", (json_int_t)ep->n_denied, "weight",
+		      (json_int_t)weight);
+	if (full)
+		json_object_set_new(o, "instances", list);
+	return o;
+}
+
+/* @s may be NULL: a service with a policy that nobody has registered. */
+static json_t *json_service(const struct ctl *c, const struct sf_sid *sid,
+			    const struct ctl_service *s, bool full)
+{
+	const struct ctl_policy *p = ctl_policy_of(c, sid);
+	const char *name = ctl_name_of(c, sid);
+	struct sf_addr a = sf_service_addr(&c->config->net, sid);
+	static const struct ctl_load none;
+	json_t *list = json_array();
+	struct ctl_endpoint *ep;
+	json_t *o;
+
+	if (s) {
+		DL_FOREACH2(s->endpoints, ep, service_next)
+		{
+			if (ep->n_instances)
+				json_array_append_new(list, json_endpoint(c, ep, full));
+		}
+	}
+	o = json_pack("{s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "id", ctl_json_sid(sid), "name",
+		      name ? ctl_json_text(name) : json_null(), "address", ctl_json_addr(&a),
+		      "enabled", !p || p->enabled, "sticky", p && p->sticky, "has_policy",
+		      p != NULL, "endpoints", list, "load", json_load(s ? &s->load : &none));
+	if (full)
+		json_object_set_new(o, "policy", p ? ctl_policy_json(p) : json_null());
+	return o;
+}
+
+/* ---- services ------------------------------------------------------------------------------ */
+
+int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const char *after = sf_http_query(req, "after");
+	const struct ctl_service *s = c->services;
+	json_t *list, *next = json_null();
+	uint64_t limit, hosts;
+	struct sf_sid sid;
+	const char *why;
+	int status = ctl_rest_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
+
+	if (!status)
+		status = ctl_rest_number(req, "hosts", 1, 0, &hosts, reply);
+	if (status)
+		return status;
+	if (after) {
+		s = sf_sid_parse(&c->config->net, after, sf_sha256, &sid, &why)
+			    ? NULL
+			    : ctl_service_find(c, &sid);
+		if (!s)
+			return sf_http_fail(reply, 409,
+					    "this service is gone: begin the list again", "after",
+					    "the next of the previous reply");
+		s = s->hh.next;
+	}
+	list = json_array();
+	for (; s && limit; s = s->hh.next) {
+		if (ctl_sid_is_host(&s->sid) && !hosts)
+			continue;
+		json_array_append_new(list, json_service(c, &s->sid, s, false));
+		limit--;
+		if (!limit && s->hh.next) {
+			json_decref(next);
+			next = ctl_json_sid(&s->sid);
+		}
+	}
+	*reply = json_pack("{s:o, s:o}", "services", list, "next", next);
+	return 200;
+}
+
+int ctl_rest_service(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const struct ctl_service *s;
+	struct asked a;
+	char text[CTL_SID_TEXT];
+	int status = asked_service(req, reply, ctx, &a);
+
+	if (status)
+		return status;
+	s = ctl_service_find(c, &a.sid);
+	if (!s && !ctl_policy_of(c, &a.sid))
+		return sf_http_fail(reply, 404, "nobody has registered this service",
+				    sf_sid_print(&a.sid, text), NULL);
+	learn(c, &a);
+	*reply = json_service(c, &a.sid, s, true);
+	return 200;
+}
+
+/* ---- policies ------------------------------------------------------------------------------ */
+
+int ctl_rest_policies(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	json_t *list = json_array();
+
+	for (const struct ctl_policy *p = c->policies; p; p = p->hh.next) {
+		const char *name = ctl_name_of(c, &p->sid);
+
+		json_array_append_new(list,
+				      json_pack("{s:o, s:o, s:o}", "id", ctl_json_sid(&p->sid),
+						"name", name ? ctl_json_text(name) : json_null(),
+						"policy", ctl_policy_json(p)));
+	}
+	*reply = json_pack("{s:o}", "policies", list);
+	return 200;
+}
+
+int ctl_rest_policy_get(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const struct ctl_policy *p;
+	struct asked a;
+	int status = asked_service(req, reply, ctx, &a);
+
+	if (status)
+		return status;
+	p = ctl_policy_of(c, &a.sid);
+	if (!p)
+		return sf_http_fail(reply, 404, "the service has no policy",
+				    sf_http_param(req, "service"), NULL);
+	*reply = ctl_policy_json(p);
+	return 200;
+}
+
+static void log_change(struct ctl *c, struct sf_http_req *req, const struct sf_sid *sid,
+		       const char *what)
+{
+	struct ctl_event e = { .kind = CTL_EVENT_POLICY, .service = *sid };
+
+	ctl_event_add(c, &e, "%.400s (by %s)", what, sf_http_peer(req)->address);
+}
+
+/* Put @p in force and answer with it. Takes @p. */
+static int put_policy(struct ctl *c, struct sf_http_req *req, const struct asked *a,
+		      struct ctl_policy *p, json_t **reply)
+{
+	json_t *json = ctl_policy_json(p);
+	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	int ret;
+
+	ret = text ? ctl_policy_put(c, p) : -ENOMEM;
+	if (!text)
+		ctl_policy_free(p);
+	if (ret) {
+		free(text);
+		json_decref(json);
+		return ctl_rest_internal(c, reply, ret, "policy not stored");
+	}
+	learn(c, a);
+	log_change(c, req, &a->sid, text);
+	free(text);
+	*reply = json;
+	return 200;
+}
+
+static int change_policy(struct sf_http_req *req, json_t **reply, void *ctx, bool whole)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	struct ctl_policy_error e = { "", "", "" };
+	struct ctl_policy *p = NULL;
+	struct asked a;
+	int status = asked_service(req, reply, ctx, &a);
+	int ret;
+
+	if (status)
+		return status;
+	ret = ctl_policy_parse(&a.sid, sf_http_body(req), whole ? NULL : ctl_policy_of(c, &a.sid),
+			       &c->config->net, &p, &e);
+	if (ret == -EINVAL)
+		return sf_http_fail(reply, 400, e.what, e.where, e.expected);
+	if (ret)
+		return ctl_rest_internal(c, reply, ret, "policy");
+	return put_policy(c, req, &a, p, reply);
+}
+
+int ctl_rest_policy_put(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	return change_policy(req, reply, ctx, true);
+}
+
+int ctl_rest_policy_patch(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	return change_policy(req, reply, ctx, false);
+}
+
+int ctl_rest_policy_delete(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	struct asked a;
+	int status = asked_service(req, reply, ctx, &a);
+	int ret;
+
+	if (status)
+		return status;
+	ret = ctl_policy_delete(c, &a.sid);
+	if (ret == -ENOENT)
+		return sf_http_fail(reply, 404, "the service has no policy",
+				    sf_http_param(req, "service"), NULL);
+	if (ret)
+		return ctl_rest_internal(c, reply, ret, "policy not stored");
+	log_change(c, req, &a.sid, "deleted");
+	return 200;
+}
+
+/* ---- one instance -------------------------------------------------------------------------- */
+
+enum change { SET_WEIGHT, DRAIN, UNDRAIN };
+
+/*
+ * The {host} of a path as policies store it. A host that is known has two names, of which a policy
+ * shall use one: @other is the one that the caller did not use, "" if not known.
+ */
+static int asked_host(struct ctl *c, struct sf_http_req *req, json_t **reply,
+		      char host[CTL_HOST_TEXT], char other[CTL_HOST_TEXT])
+{
+	const char *text = sf_http_param(req, "host");
+	const char *why = "not a host";
+	unsigned int n;
+	const struct ctl_host *h = ctl_host_lookup(c, text, &n);
+	struct sf_addr a;
+
+	other[0] = '\0';
+	if (h && sf_addr_parse(text, &a) == 0) {
+		snprintf(host, CTL_HOST_TEXT, "%s", h->identity->text);
+	} else if (ctl_host_text(&c->config->net, text, host, &why)) {
+		return sf_http_fail(reply, 400, why, text, "a host's name, identity or locator");
+	}
+	if (h && n == 1)
+		snprintf(other, CTL_HOST_TEXT, "%s",
+			 strcmp(host, h->identity->text) == 0 ? h->name : h->identity->text);
+	return 0;
+}
+
+static const struct ctl_policy_host *entry_of(const struct ctl_policy *p, const char *host)
+{
+	struct ctl_who who = { .identity = host, .name = "" };
+
+	return *host ? ctl_policy_find(p, &who) : NULL;
+}
+
+static int parse_weight(struct sf_http_req *req, json_t **reply, int *weight)
+{
+	json_t *body = sf_http_body(req);
+	json_t *v = json_object_get(body, "weight");
+	json_int_t n = json_integer_value(v);
+
+	if (!v || json_object_size(body) != 1 || !(json_is_integer(v) || json_is_null(v)) ||
+	    n < 0 || n > SF_WEIGHT_MAX)
+		return sf_http_fail(reply, 400, "bad weight", "body",
+				    "{\"weight\": N} with N from 0 to 1000, or null");
+	*weight = json_is_null(v) ? CTL_UNSET : (int)n;
+	return 0;
+}
+
+static int change_instance(struct sf_http_req *req, json_t **reply, void *ctx, enum change change)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	char host[CTL_HOST_TEXT], other[CTL_HOST_TEXT];
+	const struct ctl_policy_host *old;
+	struct ctl_policy_error e;
+	struct ctl_policy *p = NULL;
+	json_t *nothing;
+	struct asked a;
+	int weight = CTL_UNSET;
+	bool draining = false;
+	int status = asked_service(req, reply, ctx, &a);
+	int ret;
+
+	if (!status)
+		status = asked_host(c, req, reply, host, other);
+	if (!status && change == SET_WEIGHT)
+		status = parse_weight(req, reply, &weight);
+	if (status)
+		return status;
+	nothing = json_object();
+	ret = ctl_policy_parse(&a.sid, nothing, ctl_policy_of(c, &a.sid), &c->config->net, &p, &e);
+	json_decref(nothing);
+	if (ret)
+		return ctl_rest_internal(c, reply, -ENOMEM, "policy");
+	old = entry_of(p, host) ? entry_of(p, host) : entry_of(p, other);
+	if (old) {
+		draining = old->draining;
+		weight = change == SET_WEIGHT ? weight : old->weight;
+	}
+	draining = change == SET_WEIGHT ? draining : change == DRAIN;
+	ctl_policy_set_host(p, other, CTL_UNSET, false);
+	ret = ctl_policy_set_host(p, host, weight, draining);
+	if (ret) {
+		ctl_policy_free(p);
+		return ret == -ENOSPC ? sf_http_fail(reply, 409, "the policy is full", host,
+						     "at most 65536 hosts")
+				      : ctl_rest_internal(c, reply, ret, "policy");
+	}
+	return put_policy(c, req, &a, p, reply);
+}
+
+int ctl_rest_weight(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	return change_instance(req, reply, ctx, SET_WEIGHT);
+}
+
+int ctl_rest_drain(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	return change_instance(req, reply, ctx, DRAIN);
+}
+
+int ctl_rest_undrain(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	return change_instance(req, reply, ctx, UNDRAIN);
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static json_t *json_named(const struct ctl *c, const struct sf_sid *sid, const char *name)
+{
+	struct sf_addr a = sf_service_addr(&c->config->net, sid);
+
+	return json_pack("{s:o, s:o, s:o}", "name", ctl_json_text(name), "id", ctl_json_sid(sid),
+			 "address", ctl_json_addr(&a));
+}
+
+int ctl_rest_names(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	json_t *list = json_array();
+
+	for (const struct ctl_name *n = c->names; n; n = n->hh.next)
+		json_array_append_new(list, json_named(c, &n->sid, n->text));
+	*reply = json_pack("{s:o}", "names", list);
+	return 200;
+}
+
+int ctl_rest_name_add(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	json_t *body = sf_http_body(req);
+	const char *text = json_string_value(json_object_get(body, "name"));
+	struct ctl_event e = { .kind = CTL_EVENT_NAME };
+	const char *why = "not a name";
+	struct asked a;
+	bool known;
+	int ret;
+
+	if (!text || json_object_size(body) != 1)
+		return sf_http_fail(reply, 400, "bad body", "body", "{\"name\": NAME}");
+	if (parse_service(c, text, &a, &why) || !*a.name)
+		return sf_http_fail(reply, 400, why, text, "a name such as web or web@2a");
+	known = ctl_name_of(c, &a.sid) != NULL;
+	ret = ctl_name_learn(c, &a.sid, a.name);
+	if (ret == -ENOSPC)
+		return sf_http_fail(reply, 409, "the table of names is full", text, NULL);
+	if (ret)
+		return ctl_rest_internal(c, reply, ret, "name not stored");
+	if (!known) {
+		e.service = a.sid;
+		ctl_event_add(c, &e, "by %s", sf_http_peer(req)->address);
+	}
+	*reply = json_named(c, &a.sid, a.name);
+	return known ? 200 : 201;
+}

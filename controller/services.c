@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Services, endpoints, instances. */
+#include "controller/services.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "controller/events.h"
+#include "controller/hosts.h"
+#include "controller/policies.h"
+#include "controller/routers.h"
+
+/* ---- tables -------------------------------------------------------------------------------- */
+
+struct ctl_service *ctl_service_find(const struct ctl *c, const struct sf_sid *sid)
+{
+	struct ctl_service *s;
+
+	HASH_FIND(hh, c->services, sid, sizeof(*sid), s);
+	return s;
+}
+
+struct ctl_endpoint *ctl_endpoint_find(const struct ctl *c, const struct sf_service_key *key)
+{
+	struct ctl_endpoint *ep;
+
+	HASH_FIND(hh, c->endpoints, key, sizeof(*key), ep);
+	return ep;
+}
+
+struct ctl_instance *ctl_instance_find(const struct ctl *c, struct ctl_endpoint *endpoint,
+				       struct ctl_host *host)
+{
+	struct ctl_instance_key key = { endpoint, host };
+	struct ctl_instance *in;
+
+	HASH_FIND(hh, c->instances, &key, sizeof(key), in);
+	return in;
+}
+
+static void touch(struct ctl *c, struct ctl_endpoint *ep)
+{
+	if (ep->dirty)
+		return;
+	ep->dirty = true;
+	LL_PREPEND2(c->dirty, ep, dirty_next);
+	ctl_wake(c);
+}
+
+static struct ctl_service *service_get(struct ctl *c, const struct sf_sid *sid)
+{
+	struct ctl_service *s = ctl_service_find(c, sid);
+
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->sid = *sid;
+	HASH_ADD(hh, c->services, sid, sizeof(s->sid), s);
+	return s;
+}
+
+static void service_drop(struct ctl *c, struct ctl_service *s)
+{
+	if (s->endpoints)
+		return;
+	HASH_DEL(c->services, s);
+	free(s);
+}
+
+static struct ctl_endpoint *endpoint_get(struct ctl *c, const struct sf_service_key *key)
+{
+	struct ctl_endpoint *ep = ctl_endpoint_find(c, key);
+	struct ctl_service *s;
+
+	if (ep)
+		return ep;
+	s = service_get(c, &key->sid);
+	if (!s)
+		return NULL;
+	ep = calloc(1, sizeof(*ep));
+	if (!ep) {
+		service_drop(c, s);
+		return NULL;
+	}
+	ep->key = *key;
+	ep->service = s;
+	DL_APPEND2(s->endpoints, ep, service_prev, service_next);
+	HASH_ADD(hh, c->endpoints, key, sizeof(ep->key), ep);
+	return ep;
+}
+
+static void endpoint_free(struct ctl *c, struct ctl_endpoint *ep)
+{
+	struct ctl_service *s = ep->service;
+
+	HASH_DEL(c->endpoints, ep);
+	DL_DELETE2(s->endpoints, ep, service_prev, service_next);
+	free(ep);
+	service_drop(c, s);
+}
+
+void ctl_services_sweep(struct ctl *c, struct ctl_endpoint *flushed)
+{
+	while (flushed) {
+		struct ctl_endpoint *next = flushed->dirty_next;
+
+		flushed->dirty_next = NULL;
+		if (!flushed->n_instances)
+			endpoint_free(c, flushed);
+		flushed = next;
+	}
+}
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+/* Policy's word on an instance: SF_NONE or the reason of denial. */
+static uint8_t judge(const struct ctl *c, const struct ctl_policy *p, const struct sf_sid *sid,
+		     const struct ctl_host *host)
+{
+	struct ctl_who who = ctl_host_who(host);
+
+	if (ctl_sid_is_host(sid))
+		return sf_sid_eq(sid, &host->identity->sid) ? SF_NONE : SF_DENIED_KEYED;
+	return ctl_policy_allows(p, &who, c->config->register_default == CTL_REGISTER_ALLOW)
+		       ? SF_NONE
+		       : SF_DENIED_POLICY;
+}
+
+/* Put policy's word in force. Return: whether anything changed for routers. */
+static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance *in)
+{
+	struct ctl_endpoint *ep = in->key.endpoint;
+	struct ctl_who who = ctl_host_who(in->key.host);
+	uint8_t denied = judge(c, p, &ep->key.sid, in->key.host);
+	uint16_t weight = (uint16_t)ctl_policy_weight(p, &who, in->wish);
+	bool changed = denied != in->denied || (!denied && weight != in->weight);
+
+	ep->n_denied += (denied != SF_NONE) - (in->denied != SF_NONE);
+	in->denied = denied;
+	in->weight = weight;
+	return changed;
+}
+
+void ctl_service_judge(struct ctl *c, const struct sf_sid *sid)
+{
+	const struct ctl_policy *p = ctl_policy_of(c, sid);
+	struct ctl_service *s = ctl_service_find(c, sid);
+	struct ctl_endpoint *ep;
+	struct ctl_instance *in;
+
+	if (!s)
+		return;
+	DL_FOREACH2(s->endpoints, ep, service_next)
+	{
+		DL_FOREACH(ep->instances, in)
+		{
+			uint8_t before = in->denied;
+
+			apply(c, p, in);
+			if (before != in->denied)
+				ctl_router_verdict(c, in);
+		}
+		/* Flags of the rule may have changed without any weight. */
+		touch(c, ep);
+	}
+}
+
+/* ---- registering --------------------------------------------------------------------------- */
+
+static struct sf_service_key key_of(const struct sf_item_registration *reg)
+{
+	return (struct sf_service_key){ .sid = reg->sid, .port = reg->port, .proto = reg->proto };
+}
+
+static struct ctl_event event_of(enum ctl_event_kind kind, const struct ctl_host *host,
+				 const struct sf_service_key *key)
+{
+	struct ctl_event e = ctl_event_of_host(kind, host);
+
+	e.service = key->sid;
+	e.proto = key->proto;
+	e.port = key->port;
+	e.has_port = true;
+	return e;
+}
+
+static uint8_t deny(struct ctl *c, const struct ctl_host *host, const struct sf_service_key *key,
+		    uint8_t reason, const char *why)
+{
+	struct ctl_event e = event_of(CTL_EVENT_DENIED, host, key);
+
+	e.reason = reason;
+	ctl_event_add(c, &e, "%s", why);
+	c->stats.denials[reason]++;
+	return reason;
+}
+
+static struct ctl_instance *instance_add(struct ctl *c, struct ctl_endpoint *ep,
+					 struct ctl_host *host)
+{
+	struct ctl_instance *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return NULL;
+	in->key.endpoint = ep;
+	in->key.host = host;
+	in->since_ms = ctl_wall_ms();
+	DL_APPEND(ep->instances, in);
+	ep->n_instances++;
+	DL_APPEND2(host->instances, in, host_prev, host_next);
+	host->n_instances++;
+	HASH_ADD(hh, c->instances, key, sizeof(in->key), in);
+	return in;
+}
+
+/* Is there room? Return: NULL, or what is full. */
+static const char *full(const struct ctl *c, const struct ctl_host *host,
+			const struct ctl_endpoint *ep)
+{
+	if (HASH_COUNT(c->instances) >= c->config->max_instances)
+		return "max_instances of the controller";
+	if (host->n_instances >= c->config->max_instances_host)
+		return "max_instances_host of the controller";
+	if (ep && ep->n_instances >= CTL_ENDPOINT_INSTANCES)
+		return "instances of one service";
+	return NULL;
+}
+
+static uint8_t confirm(struct ctl *c, struct ctl_instance *in, uint16_t wish)
+{
+	in->generation = in->key.host->router->generation;
+	if (in->wish != wish) {
+		in->wish = wish;
+		if (apply(c, ctl_policy_of(c, &in->key.endpoint->key.sid), in))
+			touch(c, in->key.endpoint);
+	}
+	return in->denied;
+}
+
+uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg)
+{
+	struct sf_service_key key = key_of(reg);
+	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
+	struct ctl_instance *in = ep ? ctl_instance_find(c, ep, host) : NULL;
+	struct ctl_event e;
+	const char *why;
+
+	if (in)
+		return confirm(c, in, sf_be16(reg->weight));
+	if (sf_sid_is_zero(&key.sid))
+		return deny(c, host, &key, SF_BAD_MESSAGE, "the serviceID is zero");
+	why = full(c, host, ep);
+	if (why)
+		return deny(c, host, &key, SF_DENIED_FULL, why);
+	if (!ep)
+		ep = endpoint_get(c, &key);
+	in = ep ? instance_add(c, ep, host) : NULL;
+	if (!in) {
+		if (ep && !ep->n_instances)
+			touch(c, ep); /* swept away */
+		return deny(c, host, &key, SF_DENIED_FULL, "no memory");
+	}
+	in->wish = sf_be16(reg->weight);
+	in->generation = host->router->generation;
+	apply(c, ctl_policy_of(c, &key.sid), in);
+	if (in->denied)
+		return deny(c, host, &key, in->denied, sf_reason_text(in->denied));
+	touch(c, ep);
+	c->stats.registrations++;
+	/* Its own identity is part of the join, whose event is there already. */
+	if (!ctl_sid_is_host(&key.sid)) {
+		e = event_of(CTL_EVENT_REGISTERED, host, &key);
+		ctl_event_add(c, &e, NULL);
+	}
+	return SF_NONE;
+}
+
+void ctl_host_register_self(struct ctl *c, struct ctl_host *host)
+{
+	struct sf_item_registration reg = { .sid = host->identity->sid };
+
+	/* Identities made by hand in tests and tools need not be keyed. */
+	if (ctl_sid_is_host(&reg.sid))
+		ctl_register(c, host, &reg);
+}
+
+void ctl_instance_remove(struct ctl *c, struct ctl_instance *in, uint8_t reason)
+{
+	struct ctl_endpoint *ep = in->key.endpoint;
+	struct ctl_host *host = in->key.host;
+
+	if (!in->denied) {
+		c->stats.unregistrations++;
+		if (!ctl_sid_is_host(&ep->key.sid)) {
+			struct ctl_event e = event_of(CTL_EVENT_UNREGISTERED, host, &ep->key);
+
+			e.reason = reason;
+			ctl_event_add(c, &e, NULL);
+		}
+	}
+	ep->n_denied -= in->denied != SF_NONE;
+	ep->n_instances--;
+	DL_DELETE(ep->instances, in);
+	DL_DELETE2(host->instances, in, host_prev, host_next);
+	host->n_instances--;
+	HASH_DEL(c->instances, in);
+	free(in);
+	touch(c, ep);
+}
+
+void ctl_unregister(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg)
+{
+	struct sf_service_key key = key_of(reg);
+	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
+	struct ctl_instance *in = ep ? ctl_instance_find(c, ep, host) : NULL;
+
+	if (in)
+		ctl_instance_remove(c, in, SF_NONE);
+}
+
+/* Totals may begin anew (a host that restarted its datapath): then all of them is new. */
+static uint64_t grown(uint64_t before, uint64_t now)
+{
+	return now >= before ? now - before : now;
+}
+
+void ctl_instance_load(struct ctl *c, struct ctl_host *host, const struct sf_item_load *load)
+{
+	struct sf_service_key key = { .sid = load->sid, .port = load->port, .proto = load->proto };
+	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
+	struct ctl_instance *in = ep ? ctl_instance_find(c, ep, host) : NULL;
+	struct ctl_load now = { sf_be64(load->flows), sf_be64(load->packets),
+				sf_be64(load->bytes) };
+
+	if (!in)
+		return;
+	ep->service->load.flows += grown(in->load.flows, now.flows);
+	ep->service->load.packets += grown(in->load.packets, now.packets);
+	ep->service->load.bytes += grown(in->load.bytes, now.bytes);
+	in->load = now;
+}

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Connections of routers: every message that can come, in one table. Nothing here trusts lengths:
+ * sf_ctrl_open() has checked that each known item is at least as long as its struct.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "controller/blocks.h"
+#include "controller/events.h"
+#include "controller/hosts.h"
+#include "controller/routers.h"
+#include "controller/rules.h"
+#include "controller/services.h"
+
+#define TEXT_MAX 200 /* of a router's text that is kept */
+
+/* ---- sending ------------------------------------------------------------------------------- */
+
+static void session_send(struct ctl_session *s, const struct sf_ctrl_out *o)
+{
+	int len = sf_ctrl_end(o);
+
+	if (len > 0 && !s->broken && s->ops->send(s->io, o->start, (size_t)len))
+		s->broken = "cannot send";
+}
+
+static void put_text(struct sf_ctrl_out *o, const char *text)
+{
+	sf_ctrl_put(o, SF_ITEM_TEXT, text, strlen(text));
+}
+
+static const char text_rejected[] = "rejected";
+
+/* Refuse the peer: REJECTED, an event, and the end of the connection. */
+static int reject(struct ctl_session *s, uint32_t seq, uint8_t reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static int reject(struct ctl_session *s, uint32_t seq, uint8_t reason, const char *fmt, ...)
+{
+	struct sf_item_reason why = { .reason = reason };
+	struct ctl_event e = { .kind = CTL_EVENT_ROUTER_REJECTED, .reason = reason };
+	struct sf_ctrl_out o;
+	char text[TEXT_MAX];
+	uint8_t buf[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (s->router)
+		e = ctl_event_of_router(CTL_EVENT_ROUTER_REJECTED, s->router);
+	e.reason = reason;
+	ctl_event_add(s->c, &e, "%s: %s", s->peer, text);
+	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_REJECTED, seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_REASON, &why, sizeof(why));
+	put_text(&o, text);
+	session_send(s, &o);
+	if (!s->broken) {
+		s->broken = text_rejected;
+		s->linger = true;
+		s->opened = s->c->clock();
+	}
+	return -EPROTO;
+}
+
+/* ---- HELLO --------------------------------------------------------------------------------- */
+
+static int check_hello(struct ctl_session *s, const struct sf_ctrl_in *in,
+		       const struct sf_item_router *item)
+{
+	const struct sf_item_version *v = sf_ctrl_find(in, SF_ITEM_VERSION, NULL);
+	const struct ctl_router *known;
+
+	if (!item || sf_sid_is_zero(&item->id) || sf_addr_is_zero(&item->addr))
+		return reject(s, in->seq, SF_BAD_MESSAGE, "HELLO: ROUTER is missing or empty");
+	if (!item->roles || (item->roles & ~(SF_ROLE_ACCESS | SF_ROLE_SERVICE)))
+		return reject(s, in->seq, SF_BAD_MESSAGE, "HELLO: unknown roles 0x%x", item->roles);
+	/* Fencing: a newer controller has been at work, or our store is from before its time. */
+	if (v && sf_be32(v->term) > s->c->term)
+		return reject(s, in->seq, SF_LOWER_TERM,
+			      "the router has seen term %u, this controller is at %u; if it is the "
+			      "right one, start it with --term %u",
+			      sf_be32(v->term), s->c->term, sf_be32(v->term) + 1);
+	known = ctl_router_find(s->c, &item->id);
+	if (known && *known->cn && strcmp(known->cn, s->cn) != 0)
+		return reject(s, in->seq, SF_DENIED_POLICY,
+			      "this router id belongs to certificate '%s', not '%s'", known->cn,
+			      s->cn);
+	return 0;
+}
+
+/* Another router at the same underlay address: routes could lead to only one of them. */
+static int check_address(struct ctl_session *s, const struct sf_ctrl_in *in,
+			 const struct sf_item_router *item)
+{
+	struct ctl_router *other, *tmp;
+
+	HASH_ITER (hh, s->c->routers, other, tmp) {
+		if (!sf_addr_eq(&other->addr, &item->addr) || sf_sid_eq(&other->id, &item->id))
+			continue;
+		if (other->session)
+			return reject(s, in->seq, SF_ADDRESS_CLASH,
+				      "router %.63s is connected with the same underlay address",
+				      other->name);
+		ctl_router_gone(s->c, other, "its underlay address has another router now");
+	}
+	return 0;
+}
+
+/* One connection a router: the newer one counts, the older is most likely half dead. */
+static void displace(struct ctl_session *s, struct ctl_router *r)
+{
+	struct ctl_session *old = r->session;
+	size_t host = (size_t)(strrchr(s->peer, ':') ? strrchr(s->peer, ':') - s->peer : 0);
+
+	if (!old)
+		return;
+	if (strncmp(old->peer, s->peer, host + 1) != 0) {
+		struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, r);
+
+		e.reason = SF_CLONED;
+		s->c->stats.alarms[SF_CLONED]++;
+		ctl_event_add(s->c, &e, "the router's id came from %s while connected from %s",
+			      s->peer, old->peer);
+	}
+	old->ops->close(old->io, "replaced by a newer connection");
+}
+
+/* Lease what one BLOCK item asks for. Return: 0, or negative after a rejection. */
+static int lease(struct ctl_session *s, const struct sf_ctrl_in *in, const struct sf_sid *id,
+		 const struct sf_item_block *want, struct ctl_lease *out)
+{
+	uint16_t first = sf_be16(want->first);
+	uint16_t count = want->count ? sf_be16(want->count) : 1;
+	int ret = ctl_blocks_lease(s->c->blocks, id, first, count, out);
+
+	if (ret == -EEXIST) {
+		struct ctl_event e = { .kind = CTL_EVENT_ALARM,
+				       .reason = SF_ADDRESS_CLASH,
+				       .router = *id };
+
+		s->c->stats.alarms[SF_ADDRESS_CLASH]++;
+		ctl_event_add(s->c, &e, "%s claims hostAddr block %04x, which is another router's",
+			      s->peer, first);
+		ret = ctl_blocks_lease(s->c->blocks, id, 0, count, out);
+	}
+	if (ret == -EINVAL)
+		return reject(s, in->seq, SF_BAD_MESSAGE, "HELLO: bad BLOCK %04x+%u", first, count);
+	if (ret == -ENOSPC)
+		return reject(s, in->seq, SF_NO_ADDRESS, "no %u free hostAddr blocks", count);
+	if (ret)
+		return reject(s, in->seq, SF_INTERNAL, "cannot lease a block: %s", strerror(-ret));
+	return 0;
+}
+
+/* All that the router asks for, then what it has besides. Return: number of leases or negative. */
+static int lease_all(struct ctl_session *s, const struct sf_ctrl_in *in,
+		     const struct sf_item_router *router,
+		     struct ctl_lease out[CTL_BLOCKS_LEASES_MAX])
+{
+	struct ctl_lease have[CTL_BLOCKS_LEASES_MAX];
+	const struct sf_item_block any = { 0 };
+	unsigned int total;
+	int n = 0;
+	int ret;
+
+	if (!(router->roles & SF_ROLE_ACCESS))
+		return 0;
+	sf_ctrl_foreach (in, it) {
+		if (it.type != SF_ITEM_BLOCK || n == CTL_BLOCKS_LEASES_MAX)
+			continue;
+		ret = lease(s, in, &router->id, it.value, &out[n]);
+		if (ret)
+			return ret;
+		n++;
+	}
+	if (n == 0) {
+		ret = lease(s, in, &router->id, &any, &out[n++]);
+		if (ret)
+			return ret;
+	}
+	total = ctl_blocks_of(s->c->blocks, &router->id, have, CTL_BLOCKS_LEASES_MAX);
+	for (unsigned int i = 0; i < total && i < CTL_BLOCKS_LEASES_MAX; i++) {
+		bool told = false;
+
+		for (int k = 0; k < n; k++)
+			told |= out[k].first == have[i].first;
+		if (!told && n < CTL_BLOCKS_LEASES_MAX)
+			out[n++] = have[i];
+	}
+	return n;
+}
+
+static void welcome(struct ctl_session *s, uint32_t seq, const struct ctl_lease *leases, int n)
+{
+	const struct ctl_config *cfg = s->c->config;
+	struct sf_item_version v = { sf_be32(s->c->term), sf_be32(s->c->number) };
+	struct sf_item_timers t = { sf_be32(cfg->heartbeat_ms), sf_be32(cfg->move_grace_ms),
+				    sf_be32(cfg->lease_ms) };
+	struct sf_ctrl_out o;
+	uint8_t buf[512];
+
+	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_WELCOME, seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_VERSION, &v, sizeof(v));
+	for (int i = 0; i < n; i++) {
+		struct sf_item_block b = { sf_be16(leases[i].first), sf_be16(leases[i].count) };
+
+		sf_ctrl_put(&o, SF_ITEM_BLOCK, &b, sizeof(b));
+	}
+	sf_ctrl_put(&o, SF_ITEM_NET, &cfg->net, sizeof(cfg->net));
+	sf_ctrl_put(&o, SF_ITEM_HASHKEY, &s->c->hashkey, sizeof(s->c->hashkey));
+	sf_ctrl_put(&o, SF_ITEM_TIMERS, &t, sizeof(t));
+	session_send(s, &o);
+}
+
+static void copy_name(char *out, size_t size, const char *name, size_t len)
+{
+	size_t n = 0;
+
+	for (; n < len && n < size - 1 && name[n]; n++)
+		out[n] = name[n] > ' ' && name[n] < 0x7f ? name[n] : '?';
+	out[n] = '\0';
+}
+
+static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_router *item = sf_ctrl_find(in, SF_ITEM_ROUTER, NULL);
+	struct ctl_lease leases[CTL_BLOCKS_LEASES_MAX];
+	struct ctl_router *r;
+	const char *name;
+	uint16_t len = 0;
+	bool routes;
+	int before, n;
+
+	if (s->router)
+		return reject(s, in->seq, SF_BAD_MESSAGE, "a second HELLO on one connection");
+	if (check_hello(s, in, item) || check_address(s, in, item))
+		return -EPROTO;
+	before = (int)ctl_blocks_of(s->c->blocks, &item->id, leases, 0);
+	n = lease_all(s, in, item, leases);
+	if (n < 0)
+		return n;
+	r = ctl_router_get(s->c, &item->id);
+	if (!r)
+		return reject(s, in->seq, SF_DENIED_FULL, "more than %u routers", CTL_ROUTERS_MAX);
+	displace(s, r);
+	/* Others need routes anew only where something differs from what they were told. */
+	routes = !sf_addr_eq(&r->addr, &item->addr) || r->roles != item->roles ||
+		 before != (int)ctl_blocks_of(s->c->blocks, &item->id, leases, 0);
+	if (routes && !sf_addr_is_zero(&r->addr))
+		ctl_routes_withdraw(s->c, r);
+	r->addr = item->addr;
+	r->roles = item->roles;
+	name = sf_ctrl_find(in, SF_ITEM_NAME, &len);
+	if (name)
+		copy_name(r->name, sizeof(r->name), name, len);
+	ctl_router_connected(s->c, r, s);
+	welcome(s, in->seq, leases, n);
+	if (routes)
+		ctl_routes_publish(s->c, r);
+	return 0;
+}
+
+/* ---- hosts --------------------------------------------------------------------------------- */
+
+static void refuse_host(struct ctl_session *s, uint32_t seq, const struct sf_item_host *item,
+			int error)
+{
+	uint8_t reason = error == -EINVAL   ? SF_BAD_MESSAGE
+			 : error == -ENOMEM ? SF_DENIED_FULL
+					    : SF_ADDRESS_CLASH;
+	const char *text = error == -EADDRINUSE	     ? "another host has this locator"
+			   : error == -EADDRNOTAVAIL ? "not a locator of this router's blocks"
+			   : error == -EINVAL	     ? "the identity is zero"
+						     : "no memory";
+	struct sf_item_reason why = { .reason = reason };
+	struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, s->router);
+	struct sf_ctrl_out o;
+	uint8_t buf[256];
+
+	e.reason = reason;
+	e.host = item->identity;
+	e.locator = item->locator;
+	s->c->stats.alarms[reason]++;
+	ctl_event_add(s->c, &e, "host refused: %s", text);
+	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_ALARM, seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_HOST, item, sizeof(*item));
+	sf_ctrl_put(&o, SF_ITEM_REASON, &why, sizeof(why));
+	put_text(&o, text);
+	session_send(s, &o);
+}
+
+static int on_joined(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_host *host = NULL;
+	const char *name = NULL;
+	size_t len = 0;
+	bool end = false;
+
+	/* HOST and its NAME, any number of times. */
+	for (struct sf_ctrl_item it = { 0 }; !end;) {
+		end = !sf_ctrl_next(in, &it);
+		if (!end && it.type == SF_ITEM_NAME) {
+			name = it.value;
+			len = it.len;
+		}
+		if (!end && it.type != SF_ITEM_HOST)
+			continue;
+		if (host) {
+			int ret = ctl_host_join(s->c, s->router, host, name, len);
+
+			if (ret)
+				refuse_host(s, in->seq, host, ret);
+		}
+		host = end ? NULL : it.value;
+		name = NULL;
+		len = 0;
+	}
+	return 0;
+}
+
+/* The host that an item means, if it is this router's and the same one. */
+static struct ctl_host *host_of(struct ctl_session *s, const struct sf_item_host *item)
+{
+	struct ctl_host *h = ctl_host_find(s->c, &item->locator);
+
+	return h && h->router == s->router && sf_sid_eq(&h->identity->sid, &item->identity) ? h
+											    : NULL;
+}
+
+static int on_left(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_reason *why = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
+	uint8_t reason = why ? why->reason : SF_NONE;
+
+	sf_ctrl_foreach (in, it) {
+		struct ctl_host *h = it.type == SF_ITEM_HOST ? host_of(s, it.value) : NULL;
+
+		if (h)
+			ctl_host_leave(s->c, h, CTL_EVENT_HOST_LEFT, reason,
+				       reason ? sf_reason_text(reason) : "left");
+	}
+	return 0;
+}
+
+/* ---- registrations ------------------------------------------------------------------------- */
+
+/* VERDICTS in the making: only what is denied is told. */
+struct verdicts {
+	struct ctl_session *s;
+	uint32_t seq;
+	struct sf_ctrl_out out;
+	bool open;
+	uint8_t buf[8192];
+};
+
+static void verdicts_end(struct verdicts *v)
+{
+	if (v->open)
+		session_send(v->s, &v->out);
+	v->open = false;
+}
+
+static void verdicts_put(struct verdicts *v, const struct sf_item_host *host,
+			 const struct sf_item_registration *reg, uint8_t reason)
+{
+	struct sf_item_result r = {
+		.sid = reg->sid, .proto = reg->proto, .port = reg->port, .reason = reason
+	};
+
+	if (v->open && sf_ctrl_room(&v->out) < sizeof(struct sf_item) + sizeof(r))
+		verdicts_end(v);
+	if (!v->open) {
+		sf_ctrl_begin(&v->out, v->buf, sizeof(v->buf), SF_CTRL_VERDICTS, v->seq, 0);
+		sf_ctrl_put(&v->out, SF_ITEM_HOST, host, sizeof(*host));
+		v->open = true;
+	}
+	sf_ctrl_put(&v->out, SF_ITEM_RESULT, &r, sizeof(r));
+}
+
+static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	struct verdicts v = { .s = s, .seq = in->seq };
+	const struct sf_item_host *item = NULL;
+	struct ctl_host *host = NULL;
+
+	sf_ctrl_foreach (in, it) {
+		uint8_t reason = SF_NO_SESSION;
+
+		if (it.type == SF_ITEM_HOST) {
+			verdicts_end(&v);
+			item = it.value;
+			host = host_of(s, item);
+		}
+		if (it.type != SF_ITEM_REGISTRATION)
+			continue;
+		if (!item)
+			return reject(s, in->seq, SF_BAD_MESSAGE,
+				      "HOST-REGISTERED: REGISTRATION before any HOST");
+		if (host)
+			reason = ctl_register(s->c, host, it.value);
+		if (reason)
+			verdicts_put(&v, item, it.value, reason);
+	}
+	verdicts_end(&v);
+	return 0;
+}
+
+static int on_unregistered(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	struct ctl_host *host = NULL;
+
+	sf_ctrl_foreach (in, it) {
+		if (it.type == SF_ITEM_HOST)
+			host = host_of(s, it.value);
+		else if (it.type == SF_ITEM_REGISTRATION && host)
+			ctl_unregister(s->c, host, it.value);
+	}
+	return 0;
+}
+
+static int on_load(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	struct ctl_host *host = NULL;
+
+	sf_ctrl_foreach (in, it) {
+		if (it.type == SF_ITEM_HOST)
+			host = host_of(s, it.value);
+		else if (it.type == SF_ITEM_SERVICE_LOAD && host)
+			ctl_instance_load(s->c, host, it.value);
+	}
+	return 0;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------ */
+
+static int on_up_synced(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	/* A repeat would sweep nothing: everything has this generation. */
+	ctl_router_up_synced(s->c, s->router);
+	return 0;
+}
+
+static int on_alarm(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_host *host = sf_ctrl_find(in, SF_ITEM_HOST, NULL);
+	const struct sf_item_reason *why = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
+	struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, s->router);
+	uint16_t len = 0;
+	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
+	const struct ctl_host *known = host ? host_of(s, host) : NULL;
+
+	if (known)
+		e = ctl_event_of_host(CTL_EVENT_ALARM, known);
+	if (host) {
+		e.host = host->identity;
+		e.locator = host->locator;
+	}
+	if (why) {
+		e.reason = why->reason;
+		s->c->stats.alarms[why->reason % SF_REASON_MAX]++;
+	}
+	ctl_event_add(s->c, &e, "%.*s", len < TEXT_MAX ? len : TEXT_MAX, text ? text : "");
+	return 0;
+}
+
+static void take_version(struct ctl_router *r, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_version *v = sf_ctrl_find(in, SF_ITEM_VERSION, NULL);
+
+	if (v)
+		r->applied = *v;
+}
+
+static int on_ping(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	struct sf_item_version v = { sf_be32(s->c->term), sf_be32(s->c->number) };
+	struct sf_ctrl_out o;
+	uint8_t buf[64];
+
+	take_version(s->router, in);
+	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_PONG, in->seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_VERSION, &v, sizeof(v));
+	session_send(s, &o);
+	return 0;
+}
+
+static int on_pong(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	take_version(s->router, in);
+	if (in->seq == s->router->ping_seq && s->router->pinged)
+		s->router->rtt_ms = (uint32_t)(s->c->clock() - s->router->pinged);
+	return 0;
+}
+
+static const struct handler {
+	uint8_t type;
+	bool needs_hello;
+	int (*handle)(struct ctl_session *s, const struct sf_ctrl_in *in);
+} handlers[] = {
+	{ SF_CTRL_HELLO, false, on_hello },
+	{ SF_CTRL_HOST_JOINED, true, on_joined },
+	{ SF_CTRL_HOST_LEFT, true, on_left },
+	{ SF_CTRL_HOST_REGISTERED, true, on_registered },
+	{ SF_CTRL_HOST_UNREGISTERED, true, on_unregistered },
+	{ SF_CTRL_LOAD, true, on_load },
+	{ SF_CTRL_ALARM, true, on_alarm },
+	{ SF_CTRL_UP_SYNCED, true, on_up_synced },
+	{ SF_CTRL_PING, true, on_ping },
+	{ SF_CTRL_PONG, true, on_pong },
+};
+
+static void dispatch(struct ctl_session *s, const void *msg, size_t len)
+{
+	const struct handler *h = NULL;
+	const char *why = "malformed";
+	struct sf_ctrl_in in;
+	int ret = sf_ctrl_open(msg, len, &in, &why);
+
+	s->c->stats.messages++;
+	s->c->stats.bytes += len;
+	if (ret) {
+		s->c->stats.bad_messages++;
+		reject(s, 0, SF_BAD_MESSAGE, "%s", why);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
+		if (handlers[i].type == in.type)
+			h = &handlers[i];
+	}
+	if (!h) {
+		/* Of a newer router: what we do not know we do not need. */
+		s->c->stats.unknown_messages++;
+		return;
+	}
+	if (h->needs_hello && !s->router) {
+		s->c->stats.bad_messages++;
+		reject(s, in.seq, SF_NO_SESSION, "%s before HELLO", sf_ctrl_name(in.type));
+		return;
+	}
+	h->handle(s, &in);
+}
+
+/* ---- for the transport --------------------------------------------------------------------- */
+
+int ctl_session_open(struct ctl *c, const struct ctl_session_ops *ops, void *io, const char *peer,
+		     const char *cn, struct ctl_session **out)
+{
+	struct ctl_session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->c = c;
+	s->ops = ops;
+	s->io = io;
+	s->opened = c->clock();
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	copy_name(s->cn, sizeof(s->cn), cn, strlen(cn));
+	DL_APPEND(c->sessions, s);
+	*out = s;
+	return 0;
+}
+
+void ctl_session_message(struct ctl_session *s, const void *msg, size_t len)
+{
+	if (!s->broken)
+		dispatch(s, msg, len);
+	if (s->broken)
+		ctl_wake(s->c); /* ctl_flush() closes it, once what was queued had its chance */
+}
+
+void ctl_session_pressure(struct ctl_session *s, bool high)
+{
+	struct ctl_router *r = s->router;
+
+	if (!r)
+		return;
+	r->behind = high;
+	if (!high && r->missed && r->synced) {
+		r->missed = false;
+		ctl_rules_sync(s->c, r);
+	}
+}
+
+void ctl_session_closed(struct ctl_session *s, const char *reason)
+{
+	struct ctl *c = s->c;
+	struct ctl_router *r = s->router;
+
+	if (r && r->session == s) {
+		struct ctl_event e = ctl_event_of_router(CTL_EVENT_ROUTER_LOST, r);
+
+		r->session = NULL;
+		r->up_synced = r->synced = r->behind = r->missed = false;
+		r->lost = c->clock();
+		r->changed_ms = ctl_wall_ms();
+		if (!c->stopping)
+			ctl_event_add(c, &e, "%s; its hosts stay known for %u s", reason,
+				      c->config->router_lease_ms / 1000);
+	}
+	DL_DELETE(c->sessions, s);
+	free(s);
+}
