@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/complete.h"
 
 static const struct sf_command commands[] = {
 	{ "status", "", "daemons here, and whether they are well", cmd_status },
@@ -121,14 +122,6 @@ int sf_cli_fail(const struct sf_cli *cli, const char *fmt, ...)
 	return SF_EXIT_FAILED;
 }
 
-/* Words for shell completion; not in the help. */
-static int complete(void)
-{
-	for (size_t i = 0; i < COMMANDS; i++)
-		puts(commands[i].name);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -172,8 +165,8 @@ int main(int argc, char **argv)
 		cli.run = "/run/scaffold";
 	argc -= optind;
 	argv += optind;
-	if (!strcmp(argv[0], "complete"))
-		return complete();
+	if (!strcmp(argv[0], "complete")) /* for the shell; not in the help */
+		return sf_cli_complete(&cli, commands, COMMANDS, argc - 1, argv + 1);
 	command = command_find(argv[0]);
 	if (!command)
 		return command_unknown(argv[0]);

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+/* lab.c - scaffold lab: what the lab room can do, by words. See lab/lab.h, scaffold-lab(1). */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/complete.h"
+#include "cli/lab.h"
+#include "lab/lab.h"
+#include "lab/plan.h"
+
+static const char usage[] =
+	"usage: scaffold lab up [OPTION]... [TOPOLOGY]   fig6 (default), pair, line:N, a file ...\n"
+	"       scaffold lab down                        end it, leave nothing\n"
+	"       scaffold lab status                      nodes, daemons, links\n"
+	"       scaffold lab exec NODE -- COMMAND...     run a command on a node\n"
+	"       scaffold lab link A-B CHANGE...          up, down, clear, delay=20ms, loss=1% ...\n"
+	"       scaffold lab address NODE                a node's native address\n"
+	"       scaffold lab list                        labs that there are\n"
+	"       scaffold lab topologies [NAME]           built-in topologies, or one's text\n"
+	"\n"
+	"  --name NAME      which lab, if there are several (default sf); names namespaces\n"
+	"up:\n"
+	"  --no-daemons     the network alone, for baselines\n"
+	"  --emulate        every link through the link emulator, to change it later\n"
+	"  --plain-control  no TLS between routers and controller\n"
+	"  --seed N         of the emulator's randomness (default 1)\n"
+	"  --timeout S      seconds for all daemons to be ready (default 30)\n"
+	"  --keep           after a failure, leave what was built\n"
+	"link:\n"
+	"  --from NODE      change only what NODE sends\n"
+	"\n"
+	"scaffold-lab(1) describes topologies and links.\n";
+
+/* Says what is wrong with the command line, and where to read on. */
+static int misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static int misuse(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("scaffold lab: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputs(" ('scaffold lab help' tells more)\n", stderr);
+	return SF_EXIT_USAGE;
+}
+
+struct lab_args {
+	const char *name;
+	const char *from;
+	struct sf_lab_options up;
+	bool tls_off;
+	int argc; /* words, [0] is the verb */
+	char **argv;
+};
+
+struct verb {
+	const char *name;
+	int (*run)(struct sf_cli *cli, struct lab_args *a);
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static int value_print(const struct sf_cli *cli, json_t *value)
+{
+	int r = value ? sf_cli_value(value) : sf_cli_fail(cli, "out of memory");
+
+	json_decref(value);
+	return r;
+}
+
+static void say(void *ctx, const char *line)
+{
+	const struct lab_args *a = ctx;
+
+	fprintf(stderr, "lab %s: %s\n", a->name, line);
+}
+
+/* ---- up, down --------------------------------------------------------------------------- */
+
+static int run_up(struct sf_cli *cli, struct lab_args *a)
+{
+	const char *what = a->argc > 1 ? a->argv[1] : "fig6";
+	struct sigaction sa = { .sa_handler = on_signal };
+	char err[SF_LAB_ERR] = "", down[SF_LAB_ERR] = "", *text;
+	struct sf_lab lab;
+	int r;
+
+	if (a->argc > 2)
+		return misuse("one topology at a time");
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	r = sf_topology_text(what, &text, err, sizeof(err));
+	if (r)
+		return sf_cli_fail(cli, "%s", err);
+	r = sf_lab_create(&lab, cli->run, a->name, text, what, &a->up, err, sizeof(err));
+	free(text);
+	if (r)
+		return sf_cli_fail(cli, "%s", err);
+	lab.say = say;
+	lab.say_ctx = a;
+	r = sf_lab_up(&lab, &stop, err, sizeof(err));
+	if (!r) {
+		say(a, a->up.daemons ? "up, every host has joined" : "up, without daemons");
+		sf_lab_close(&lab);
+		return 0;
+	}
+	sf_cli_fail(cli, "%s", err);
+	if (a->up.keep) {
+		say(a, "left as it is");
+		sf_lab_close(&lab);
+	} else if (sf_lab_down(&lab, down, sizeof(down))) {
+		sf_cli_fail(cli, "taking it down again: %s", down);
+	}
+	return SF_EXIT_FAILED;
+}
+
+static int run_down(struct sf_cli *cli, struct lab_args *a)
+{
+	char err[SF_LAB_ERR] = "";
+	struct sf_lab lab;
+	int r = sf_lab_open(&lab, cli->run, a->name, true, err, sizeof(err));
+
+	if (r == -EBADMSG) {
+		sf_cli_fail(cli, "%s; going by the name alone", err);
+		r = sf_lab_sweep(cli->run, a->name, err, sizeof(err));
+	} else if (!r) {
+		lab.say = say;
+		lab.say_ctx = a;
+		r = sf_lab_down(&lab, err, sizeof(err));
+	}
+	return r ? sf_cli_fail(cli, "%s", *err ? err : strerror(-r)) : 0;
+}
+
+/* ---- exec, address, link ---------------------------------------------------------------- */
+
+static int lab_open(struct sf_cli *cli, struct lab_args *a, struct sf_lab *lab, bool lock)
+{
+	char err[SF_LAB_ERR] = "";
+	int r = sf_lab_open(lab, cli->run, a->name, lock, err, sizeof(err));
+
+	if (r)
+		sf_cli_fail(cli, "%s", err);
+	return r;
+}
+
+/* So that `scaffold` means this very program on the nodes, too. */
+static void path_extend(void)
+{
+	char self[PATH_MAX], *slash, *longer = NULL;
+	const char *path = getenv("PATH");
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0 || !path)
+		return;
+	self[n] = 0;
+	slash = strrchr(self, '/');
+	*slash = 0;
+	if (!strstr(path, self) && asprintf(&longer, "%s:%s", self, path) > 0)
+		setenv("PATH", longer, 1);
+	free(longer);
+}
+
+static int run_exec(struct sf_cli *cli, struct lab_args *a)
+{
+	char err[SF_LAB_ERR] = "";
+	struct sf_lab lab;
+	char **command = a->argv + 2;
+
+	if (a->argc > 2 && strcmp(command[0], "--") == 0)
+		command++;
+	else if (a->argc > 2)
+		return misuse("write '--' between node and command");
+	if (a->argc < 2 || !command[0])
+		return misuse("expected NODE -- COMMAND");
+	if (lab_open(cli, a, &lab, false))
+		return SF_EXIT_FAILED;
+	if (sf_lab_enter(&lab, a->argv[1], err, sizeof(err)))
+		return sf_cli_fail(cli, "%s", err);
+	sf_lab_close(&lab);
+	path_extend();
+	execvp(command[0], command);
+	sf_cli_fail(cli, "%s: %s", command[0], strerror(errno));
+	return errno == ENOENT ? 127 : 126; /* as shells do */
+}
+
+static int run_address(struct sf_cli *cli, struct lab_args *a)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	struct sf_lab lab;
+	int node;
+
+	if (a->argc != 2)
+		return misuse("expected one NODE");
+	if (lab_open(cli, a, &lab, false))
+		return SF_EXIT_FAILED;
+	node = sf_topology_node(&lab.topology, a->argv[1], strlen(a->argv[1]));
+	sf_lab_close(&lab);
+	if (node < 0)
+		return sf_cli_fail(cli, "lab %s has no node '%s'", a->name, a->argv[1]);
+	address = sf_plan_address((unsigned int)node);
+	puts(inet_ntop(AF_INET6, &address, text, sizeof(text)));
+	return 0;
+}
+
+static int run_link(struct sf_cli *cli, struct lab_args *a)
+{
+	struct sf_lab_change change = { .from = a->from };
+	char err[SF_LAB_ERR] = "";
+	struct sf_lab lab;
+	int r;
+
+	if (a->argc < 3)
+		return misuse("expected A-B and what to change");
+	change.link = a->argv[1];
+	change.words = (const char *const *)a->argv + 2;
+	change.n_words = (size_t)a->argc - 2;
+	if (lab_open(cli, a, &lab, true))
+		return SF_EXIT_FAILED;
+	r = sf_lab_link_change(&lab, &change, err, sizeof(err));
+	sf_lab_close(&lab);
+	return r ? sf_cli_fail(cli, "%s", err) : 0;
+}
+
+/* ---- status, list, topologies ----------------------------------------------------------- */
+
+static int run_status(struct sf_cli *cli, struct lab_args *a)
+{
+	struct sf_lab lab;
+	json_t *status;
+
+	if (lab_open(cli, a, &lab, false))
+		return SF_EXIT_FAILED;
+	status = sf_lab_status(&lab);
+	sf_lab_close(&lab);
+	if (cli->json || !status)
+		return value_print(cli, status);
+	return sf_cli_lab_print(cli, status);
+}
+
+static int list_name(const char *name, void *ctx)
+{
+	if (ctx)
+		json_array_append_new(ctx, json_string(name));
+	else
+		puts(name);
+	return 0;
+}
+
+static int run_list(struct sf_cli *cli, struct lab_args *a)
+{
+	json_t *names = cli->json ? json_array() : NULL;
+	int r = sf_lab_list(cli->run, list_name, names);
+
+	(void)a;
+	if (r) {
+		json_decref(names);
+		return sf_cli_fail(cli, "%s/lab: %s", cli->run, strerror(-r));
+	}
+	return cli->json ? value_print(cli, names) : 0;
+}
+
+static int run_topologies(struct sf_cli *cli, struct lab_args *a)
+{
+	char err[SF_LAB_ERR] = "", *text;
+
+	if (a->argc > 1) {
+		if (sf_topology_text(a->argv[1], &text, err, sizeof(err)))
+			return sf_cli_fail(cli, "%s", err);
+		fputs(text, stdout);
+		free(text);
+		return 0;
+	}
+	for (const struct sf_builtin *b = sf_builtins; b->name; b++)
+		puts(b->name);
+	puts("line:N\nstar:N");
+	return 0;
+}
+
+/* ---- options ---------------------------------------------------------------------------- */
+
+static const struct verb verbs[] = {
+	{ "up", run_up },	  { "down", run_down },
+	{ "status", run_status }, { "exec", run_exec },
+	{ "link", run_link },	  { "address", run_address },
+	{ "list", run_list },	  { "topologies", run_topologies },
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static int number(const char *option, const char *text, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || *out > max)
+		return misuse("%s: got '%s', expected a number up to %llu", option, text,
+			      (unsigned long long)max);
+	return 0;
+}
+
+static int args_parse(struct lab_args *a, int argc, char **argv)
+{
+	static const struct option options[] = { { "name", required_argument, NULL, 'n' },
+						 { "no-daemons", no_argument, NULL, 'D' },
+						 { "emulate", no_argument, NULL, 'e' },
+						 { "plain-control", no_argument, NULL, 'p' },
+						 { "seed", required_argument, NULL, 's' },
+						 { "timeout", required_argument, NULL, 't' },
+						 { "keep", no_argument, NULL, 'k' },
+						 { "from", required_argument, NULL, 'f' },
+						 { NULL, 0, NULL, 0 } };
+	int end = 1, c;
+	uint64_t seconds;
+
+	while (end < argc && strcmp(argv[end], "--") != 0)
+		end++; /* what is behind belongs to the command of exec */
+	optind = 1;
+	opterr = 0;
+	while ((c = getopt_long(end, argv, ":", options, NULL)) >= 0) {
+		switch (c) {
+		case 'n':
+			a->name = optarg;
+			break;
+		case 'D':
+			a->up.daemons = false;
+			break;
+		case 'e':
+			a->up.emulator = true;
+			break;
+		case 'p':
+			a->up.tls = false;
+			break;
+		case 'k':
+			a->up.keep = true;
+			break;
+		case 'f':
+			a->from = optarg;
+			break;
+		case 's':
+			if (number("--seed", optarg, INT64_MAX, &a->up.seed))
+				return SF_EXIT_USAGE;
+			break;
+		case 't':
+			if (number("--timeout", optarg, 86400, &seconds))
+				return SF_EXIT_USAGE;
+			a->up.timeout_ms = (unsigned int)seconds * 1000;
+			break;
+		case ':':
+			return misuse("%s: value missing", argv[optind - 1]);
+		default:
+			return misuse("no option '%s'", argv[optind - 1]);
+		}
+	}
+	a->argc = argc - optind;
+	a->argv = argv + optind;
+	return 0;
+}
+
+int cmd_lab(struct sf_cli *cli, int argc, char **argv)
+{
+	struct lab_args a = {
+		.name = SF_LAB_DEFAULT,
+		.up = { .daemons = true, .tls = true, .seed = 1, .timeout_ms = 30000 }
+	};
+	int r = args_parse(&a, argc, argv);
+
+	if (r)
+		return r;
+	if (!a.argc)
+		return misuse("what? expected up, down, status, exec, link ...");
+	if (strcmp(a.argv[0], "help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (strcmp(a.argv[0], verbs[i].name) == 0)
+			return verbs[i].run(cli, &a);
+	return misuse("no 'lab %s'", a.argv[0]);
+}
+
+/* ---- completion ------------------------------------------------------------------------- */
+
+static void nodes_print(const struct sf_topology *t)
+{
+	for (size_t i = 0; i < t->n_nodes; i++)
+		puts(t->nodes[i].name);
+}
+
+static void links_print(const struct sf_topology *t)
+{
+	for (size_t i = 0; i < t->n_links; i++)
+		printf("%s-%s\n", t->nodes[t->links[i].node[0]].name,
+		       t->nodes[t->links[i].node[1]].name);
+	puts("up\ndown\nclear\ndelay=\nloss=\nrate=\nreorder=\nduplicate=\njitter=\nburst=");
+}
+
+void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
+{
+	const char *name = SF_LAB_DEFAULT, *verb = NULL;
+	char err[SF_LAB_ERR];
+	struct sf_lab lab;
+
+	sf_cli_complete_options(usage);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--name") == 0)
+			name = i + 1 < argc ? argv[++i] : name;
+		else if (argv[i][0] != '-' && !verb)
+			verb = argv[i];
+	}
+	if (!verb) {
+		for (size_t i = 0; i < N_VERBS; i++)
+			puts(verbs[i].name);
+		return;
+	}
+	if (strcmp(verb, "up") == 0 || strcmp(verb, "topologies") == 0)
+		for (const struct sf_builtin *b = sf_builtins; b->name; b++)
+			puts(b->name);
+	if (sf_lab_open(&lab, cli->run, name, false, err, sizeof(err)))
+		return;
+	if (strcmp(verb, "exec") == 0 || strcmp(verb, "address") == 0)
+		nodes_print(&lab.topology);
+	if (strcmp(verb, "link") == 0)
+		links_print(&lab.topology);
+	sf_lab_close(&lab);
+}

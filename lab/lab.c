@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+/* lab.c - up, down, enter, change; see lab.h. */
+#include "lab/lab.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lab/certs.h"
+#include "lab/daemons.h"
+#include "lab/linkemc.h"
+#include "lab/net.h"
+#include "lab/process.h"
+#include "util/errtext.h"
+#include "util/file.h"
+#include "util/netns.h"
+
+#define LEAVE_MS 4000 /* for a daemon to leave and undo its set-up */
+
+/* ---- up --------------------------------------------------------------------------------- */
+
+static int directories(const struct sf_lab *lab, char *err, size_t err_len)
+{
+	char path[PATH_MAX];
+	int r = sf_lab_path(lab, path, "bpf");
+
+	if (!r)
+		r = sf_mkdir_p(path, 0700);
+	if (!r && mount("bpf", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
+		r = -errno;
+	for (size_t i = 0; i < lab->topology.n_nodes && !r; i++) {
+		r = sf_lab_path(lab, path, "%s", lab->topology.nodes[i].name);
+		if (!r)
+			r = sf_mkdir_p(path, 0755);
+	}
+	return r ? sf_errtext(err, err_len, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+int sf_lab_up(struct sf_lab *lab, const volatile sig_atomic_t *stop, char *err, size_t err_len)
+{
+	const struct sf_topology *t = &lab->topology;
+	int r;
+
+	if (geteuid() != 0)
+		return sf_errtext(err, err_len, -EPERM,
+				  "a lab makes network namespaces: run it as root");
+	sf_lab_say(lab, "network: %zu nodes, %zu links", t->n_nodes, t->n_links);
+	r = directories(lab, err, err_len);
+	if (!r)
+		r = sf_net_build(lab, err, err_len);
+	if (!r && !*stop && sf_net_has_emulator(lab)) {
+		sf_lab_say(lab, "link emulator");
+		r = sf_linkem_start(lab, err, err_len);
+	}
+	if (!r && !*stop && lab->options.daemons)
+		r = sf_daemons_up(lab, stop, err, err_len);
+	if (!r && *stop)
+		r = sf_errtext(err, err_len, -EINTR, "interrupted");
+	return r;
+}
+
+/* ---- down ------------------------------------------------------------------------------- */
+
+static int entry_remove(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Does not go into what is mounted below. */
+static int tree_remove(const char *dir)
+{
+	int r = nftw(dir, entry_remove, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+
+	return r == -1 ? (errno == ENOENT ? 0 : -errno) : r;
+}
+
+static int files_remove(const char *dir, char *err, size_t err_len)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (snprintf(path, sizeof(path), "%s/bpf", dir) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	/* Lazily: `scaffold lab exec` copies the mount. As often as it was mounted. */
+	for (int i = 0; i < 8 && umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0; i++)
+		;
+	r = tree_remove(dir);
+	return r ? sf_errtext(err, err_len, r, "%s: %s", dir, strerror(-r)) : 0;
+}
+
+/* Ends the processes in the namespaces of all nodes of a kind, or of the emulator (@kind -1). */
+static int kind_sweep(const struct sf_lab *lab, int kind, char *err, size_t err_len)
+{
+	const struct sf_topology *t = &lab->topology;
+	char(*names)[NAME_MAX] = calloc(t->n_nodes + 1, sizeof(*names));
+	const char **list = calloc(t->n_nodes + 1, sizeof(*list));
+	size_t n = 0;
+	int r = -ENOMEM;
+
+	if (!names || !list)
+		goto out;
+	for (size_t i = 0; i < t->n_nodes; i++)
+		if ((int)t->nodes[i].kind == kind) {
+			sf_lab_namespace(lab, t->nodes[i].name, names[n]);
+			list[n] = names[n];
+			n++;
+		}
+	if (kind < 0)
+		list[n++] = sf_lab_namespace(lab, NULL, names[0]);
+	r = sf_process_sweep(list, n, LEAVE_MS, err, err_len);
+	if (r > 0)
+		sf_lab_say(lab, "%d processes had to be killed", r);
+out:
+	free(list);
+	free(names);
+	return r < 0 ? r : 0;
+}
+
+/* Hosts leave while their routers still listen, routers while the controller does. */
+int sf_lab_down(struct sf_lab *lab, char *err, size_t err_len)
+{
+	static const int order[] = { SF_NODE_HOST, SF_NODE_ROUTER, SF_NODE_CONTROLLER, -1 };
+	int r;
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		r = kind_sweep(lab, order[i], err, err_len);
+		if (r)
+			return r; /* what lives in them is not to lose its network */
+	}
+	r = sf_net_remove(lab, err, err_len);
+	if (!r)
+		r = files_remove(lab->dir, err, err_len);
+	sf_lab_close(lab);
+	return r;
+}
+
+/* Namespaces of a lab by name: NAME-NODE, and node names have no hyphens. */
+struct remains {
+	char names[SF_NODES_MAX + 1][NAME_MAX];
+	const char *list[SF_NODES_MAX + 1];
+	size_t n;
+	const char *lab;
+};
+
+static int remains_found(const char *name, void *ctx)
+{
+	struct remains *m = ctx;
+	size_t len = strlen(m->lab);
+
+	if (strncmp(name, m->lab, len) != 0 || name[len] != '-' || strchr(name + len + 1, '-') ||
+	    m->n > SF_NODES_MAX || strlen(name) >= NAME_MAX)
+		return 0;
+	strcpy(m->names[m->n], name);
+	m->list[m->n] = m->names[m->n];
+	m->n++;
+	return 0;
+}
+
+int sf_lab_sweep(const char *run, const char *name, char *err, size_t err_len)
+{
+	struct remains *m = calloc(1, sizeof(*m));
+	char dir[PATH_MAX];
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->lab = name;
+	r = sf_netns_list(remains_found, m);
+	if (!r)
+		r = sf_process_sweep(m->list, m->n, LEAVE_MS, err, err_len);
+	for (size_t i = 0; i < m->n && r >= 0; i++)
+		r = sf_netns_delete(m->list[i]);
+	if (r >= 0 && snprintf(dir, sizeof(dir), "%s/lab/%s", run, name) < PATH_MAX)
+		r = files_remove(dir, err, err_len);
+	free(m);
+	return r < 0 ? r : 0;
+}
+
+/* ---- enter ------------------------------------------------------------------------------ */
+
+int sf_lab_enter(const struct sf_lab *lab, const char *node, char *err, size_t err_len)
+{
+	char path[PATH_MAX], ns[NAME_MAX];
+	int r;
+
+	if (sf_topology_node(&lab->topology, node, strlen(node)) < 0)
+		return sf_errtext(err, err_len, -ENOENT, "lab %s has no node '%s'", lab->name,
+				  node);
+	r = sf_netns_enter_named(sf_lab_namespace(lab, node, ns));
+	if (r)
+		return sf_errtext(err, err_len, r, "namespace %s: %s%s", ns, strerror(-r),
+				  r == -EPERM ? " (run it as root)" : "");
+	r = sf_lab_path(lab, path, "%s", node);
+	if (!r && setenv("SCAFFOLD_RUN", path, 1) < 0)
+		r = -errno;
+	return r ? sf_errtext(err, err_len, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
+/* ---- change a link ---------------------------------------------------------------------- */
+
+/* What the words of a change ask for. */
+struct wish {
+	bool up, down, clear;
+	json_t *settings;
+	struct sf_emulation emulation; /* of a plain link */
+};
+
+static int wish_read(const struct sf_lab_change *c, struct wish *w, char *err, size_t err_len)
+{
+	for (size_t i = 0; i < c->n_words; i++) {
+		const char *word = c->words[i], *equals = strchr(word, '=');
+		const char *expected = NULL;
+		char key[32];
+		int r;
+
+		if (strcmp(word, "up") == 0)
+			w->up = true;
+		else if (strcmp(word, "down") == 0)
+			w->down = true;
+		else if (strcmp(word, "clear") == 0)
+			w->clear = true;
+		if (w->up || w->down || (w->clear && !equals))
+			continue;
+		if (!equals || (size_t)(equals - word) >= sizeof(key))
+			return sf_errtext(
+				err, err_len, -EINVAL,
+				"'%s': expected up, down, clear or KEY=VALUE with KEY one "
+				"of %s",
+				word, sf_emulation_keys());
+		snprintf(key, sizeof(key), "%.*s", (int)(equals - word), word);
+		r = sf_emulation_set(&w->emulation, key, equals + 1, &expected);
+		if (r)
+			return sf_errtext(err, err_len, r, "%s: got '%s', expected %s", key,
+					  equals + 1, expected ? expected : sf_emulation_keys());
+		json_object_set_new(w->settings, key, json_string(equals + 1));
+	}
+	if (w->up && w->down)
+		return sf_errtext(err, err_len, -EINVAL, "up and down at once");
+	if (!c->n_words)
+		return sf_errtext(err, err_len, -EINVAL,
+				  "nothing to change: expected up, down, clear or KEY=VALUE");
+	return 0;
+}
+
+static int plain_change(struct sf_lab *lab, unsigned int link, const struct sf_lab_change *c,
+			const struct wish *w, char *err, size_t err_len)
+{
+	const struct sf_topology *t = &lab->topology;
+	const struct sf_lab_link *l = &t->links[link];
+
+	if (!sf_emulation_is_rate_only(&w->emulation))
+		return sf_errtext(err, err_len, -EOPNOTSUPP,
+				  "link %s is a plain veth pair, which knows rate and queue alone: "
+				  "give it emulator=yes in the topology, or use 'lab up --emulate'",
+				  c->link);
+	for (unsigned int end = 0; end < 2; end++) {
+		int r;
+
+		if (c->from && strcmp(t->nodes[l->node[end]].name, c->from) != 0)
+			continue;
+		r = sf_net_rate(lab, link, end, &w->emulation, err, err_len);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int emulated_change(const struct sf_lab *lab, const struct sf_lab_change *c,
+			   const struct wish *w, char *err, size_t err_len)
+{
+	json_t *request = json_pack("{s:s, s:O, s:b}", "set", c->link, "settings", w->settings,
+				    "clear", w->clear);
+
+	if (c->from)
+		json_object_set_new(request, "from", json_string(c->from));
+	return sf_linkem_call(lab, request, NULL, err, err_len);
+}
+
+static int updown_change(struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len)
+{
+	bool before = lab->down[link];
+	int r;
+
+	lab->down[link] = !up;
+	r = sf_net_link_up(lab, link, up, err, err_len);
+	if (r)
+		lab->down[link] = before;
+	return r ? r : sf_lab_save(lab, err, err_len);
+}
+
+int sf_lab_link_change(struct sf_lab *lab, const struct sf_lab_change *c, char *err, size_t err_len)
+{
+	int link = sf_topology_link(&lab->topology, c->link), r;
+	struct wish w = { .up = false };
+
+	if (link < 0)
+		return sf_errtext(err, err_len, -ENOENT, "lab %s has no link '%s'", lab->name,
+				  c->link);
+	if (c->from) {
+		int node = sf_topology_node(&lab->topology, c->from, strlen(c->from));
+		const unsigned int *ends = lab->topology.links[link].node;
+
+		if (node < 0 || ((unsigned int)node != ends[0] && (unsigned int)node != ends[1]))
+			return sf_errtext(err, err_len, -EINVAL, "'%s' is no end of link %s",
+					  c->from, c->link);
+	}
+	w.settings = json_object();
+	r = wish_read(c, &w, err, err_len);
+	if (!r && (w.clear || json_object_size(w.settings)))
+		r = lab->topology.links[link].emulator
+			    ? emulated_change(lab, c, &w, err, err_len)
+			    : plain_change(lab, (unsigned int)link, c, &w, err, err_len);
+	if (!r && (w.up || w.down))
+		r = updown_change(lab, (unsigned int)link, w.up, err, err_len);
+	json_decref(w.settings);
+	return r;
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/* net.h - namespaces, links, addresses and routes of a lab, made and unmade. */
+#ifndef SF_LAB_NET_H
+#define SF_LAB_NET_H
+
+#include "lab/lab.h"
+
+/**
+ * sf_net_build - every namespace and link of @lab, addresses and routes.
+ * Nothing of it may be there. What was built stays on failure: sf_net_remove() takes any part.
+ */
+int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len);
+
+/** sf_net_remove - delete the namespaces, with all that is in them but processes. */
+int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len);
+
+/** sf_net_routes - compute the routes anew and install them, after a link went down or up. */
+int sf_net_routes(const struct sf_lab *lab, char *err, size_t err_len);
+
+/** sf_net_link_up - give a link carrier at both ends, or take it away. */
+int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len);
+
+/** sf_net_rate - limit what end @end of a plain link sends, by a token bucket; 0: no limit. */
+int sf_net_rate(const struct sf_lab *lab, unsigned int link, unsigned int end,
+		const struct sf_emulation *e, char *err, size_t err_len);
+
+/** sf_net_has_emulator - whether a link of the lab needs the emulator. */
+bool sf_net_has_emulator(const struct sf_lab *lab);
+
+/** sf_net_emulator_ifname - the emulator's interface towards end @end of a link, in @buf. */
+char *sf_net_emulator_ifname(unsigned int link, unsigned int end, char buf[16]);
+
+#endif
