@@ -84,6 +84,9 @@ static void absent_process(void **state)
 
 static int cleanup(void **state)
 {
+	/* After a failed assertion the child is still there. */
+	if (sf_cgroup_populated(top) == 1 && sf_cgroup_kill(top) == 0)
+		waitpid(-1, NULL, 0);
 	sf_cgroup_remove(group);
 	return sf_cgroup_remove(top);
 }
