@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/* config.h - what scaffoldd is told: command line and the section [host] of its file. */
+#ifndef SF_AGENT_CONFIG_H
+#define SF_AGENT_CONFIG_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/conf.h"
+
+struct config {
+	/* command line */
+	char *file; /* NULL: defaults alone */
+	char *run, *bpffs, *state;
+	bool keep;    /* SIGTERM leaves everything in place, as SIGUSR2 does */
+	bool discard; /* begin without the datapath that an earlier agent left */
+	bool check;   /* only check the configuration */
+	/* [host] */
+	char *name;		/* "": the kernel's host name */
+	char *uplink;		/* "": every link with carrier until a router answers */
+	struct in6_addr router; /* ::: by multicast */
+	struct sf_conf_list allow_uid, allow_gid, allow_cgroup, deny_cgroup;
+	char *socket_group;
+	uint32_t heartbeat_ms; /* 0: as the router says */
+	uint32_t flows_max, halfopen_max;
+	bool headers;
+	int log;
+};
+
+/**
+ * config_load() - fill @c from the command line, then the file that it names.
+ * @c: zeroed
+ *
+ * Return: 0; 1 where all is done (--help, --version, --sample: printed on stdout); -EINVAL or other
+ * -errno with a line in @err that names option, or file, line and key.
+ */
+int config_load(struct config *c, int argc, char **argv, char *err, size_t errlen);
+
+/** config_free() - a zeroed one is fine. */
+void config_free(struct config *c);
+
+#endif

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control.c - handlers of the local REST socket. */
+#include "agent/control.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/host.h"
+#include "core/name.h"
+#include "util/cgroup.h"
+#include "util/http.h"
+
+#define LIST_LIMIT 1000
+#define LIST_MAX   100000
+#define GROUPS_MAX 256
+
+/* ---- who may ---------------------------------------------------------------------------- */
+
+static size_t peer_groups(const struct sf_http_peer *peer, gid_t gids[GROUPS_MAX])
+{
+	const struct passwd *pw = getpwuid(peer->uid);
+	int n = GROUPS_MAX;
+
+	gids[0] = peer->gid;
+	if (!pw || getgrouplist(pw->pw_name, peer->gid, gids, &n) < 0)
+		return 1;
+	return (size_t)n;
+}
+
+static bool may_change(const struct host *h, const struct sf_http_req *req)
+{
+	const struct sf_http_peer *peer = sf_http_peer(req);
+	const struct group *gr;
+	gid_t gids[GROUPS_MAX];
+	size_t n;
+
+	if (!peer->local || !peer->uid)
+		return peer->local;
+	gr = h->config.socket_group[0] ? getgrnam(h->config.socket_group) : NULL;
+	if (!gr)
+		return false;
+	n = peer_groups(peer, gids);
+	for (size_t i = 0; i < n; i++)
+		if (gids[i] == gr->gr_gid)
+			return true;
+	return false;
+}
+
+static int forbidden(const struct host *h, json_t **reply)
+{
+	char expected[128];
+
+	snprintf(expected, sizeof(expected), "root or a member of group %s",
+		 h->config.socket_group);
+	return sf_http_fail(reply, 403, "not allowed for this user", NULL, expected);
+}
+
+static bool may_run(const struct host *h, const struct sf_http_req *req)
+{
+	const struct sf_http_peer *peer = sf_http_peer(req);
+	struct policy_subject who = { .uid = peer->uid };
+	gid_t gids[GROUPS_MAX];
+	char group[256];
+
+	if (may_change(h, req))
+		return true;
+	if (!peer->local)
+		return false;
+	who.gids = gids;
+	who.n_gids = peer_groups(peer, gids);
+	if (!sf_cgroup_of(peer->pid, group, sizeof(group)))
+		who.cgroup = group;
+	return !policy_judge(&h->policy, &who);
+}
+
+/* ---- arguments -------------------------------------------------------------------------- */
+
+static int get_service(const struct host *h, const char *text, struct sf_addr *out, json_t **reply)
+{
+	struct sf_sid sid;
+	const char *why = "";
+
+	if (!text)
+		return sf_http_fail(reply, 400, "missing", "service",
+				    "a name, serviceID or service address");
+	if (sf_sid_parse(&h->net, text, sf_sha256, &sid, &why) || sf_sid_is_zero(&sid))
+		return sf_http_fail(reply, 400, *why ? why : "no service", "service",
+				    "a name, serviceID or service address");
+	*out = sf_service_addr(&h->net, &sid);
+	return 0;
+}
+
+static int get_key(const struct host *h, const char *service, const char *proto, const char *port,
+		   struct registration_key *out, json_t **reply)
+{
+	struct registration_key key;
+	char *end;
+	unsigned long number;
+	int status;
+
+	memset(&key, 0, sizeof(key));
+	status = get_service(h, service, &key.addr, reply);
+	if (status)
+		return status;
+	if (!proto || sf_proto_parse(proto, &key.proto))
+		return sf_http_fail(reply, 400, "unknown protocol", "proto", "tcp, udp or any");
+	number = port && *port >= '0' && *port <= '9' ? strtoul(port, &end, 10) : 65536;
+	if (number > 65535 || *end || (!number) != (!key.proto))
+		return sf_http_fail(reply, 400, "bad port", "port",
+				    "1 to 65535 (0 with protocol any, and only there)");
+	key.port = htons((uint16_t)number);
+	*out = key;
+	return 0;
+}
+
+/* ---- status ----------------------------------------------------------------------------- */
+
+static json_t *features_json(const struct host *h)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < h->n_features; i++) {
+		const struct sf_bpf_feature *f = &h->features[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:b, s:b, s:s}", "name", f->name, "use",
+						f->use, "there", f->status == 0, "required",
+						f->need == SF_BPF_REQUIRED, "found", f->found));
+	}
+	return list;
+}
+
+static json_t *counts_json(const struct host *h)
+{
+	const struct registration *r;
+	int live = 0, denied = 0, in = 0;
+
+	for (r = h->registry.table; r; r = r->hh.next) {
+		live += r->state == SF_LISTENER_LIVE;
+		denied += r->state == SF_LISTENER_DENIED;
+		in += r->at == AT_IN;
+	}
+	return json_pack("{s:i, s:i, s:i, s:i}", "total", (int)HASH_COUNT(h->registry.table),
+			 "live", live, "denied", denied, "at_router", in);
+}
+
+static json_t *router_json(const struct host *h)
+{
+	char via[INET6_ADDRSTRLEN], id[64];
+
+	if (h->join.state == JOIN_JOINING)
+		return json_null();
+	inet_ntop(AF_INET6, &h->join.router.sin6_addr, via, sizeof(via));
+	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:I}", "address", via, "id",
+			 sf_sid_print(&h->join.router_id, id), "heartbeat_ms",
+			 (int)h->join.heartbeat_ms, "move_grace_ms", (int)h->join.move_grace_ms,
+			 "lease_ms", (int)h->join.lease_ms, "silent_ms",
+			 (json_int_t)(monotonic_ms() - h->session.answered_ms));
+}
+
+static json_t *datapath_json(struct host *h)
+{
+	char cookie[20];
+	json_t *maps = json_object();
+	static const char *const names[] = { "flows", "tuples", "halfopen", "datagrams" };
+
+	snprintf(cookie, sizeof(cookie), "%016llx", (unsigned long long)h->cookie);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		uint64_t bytes = 0;
+		int fd = datapath_map(h, names[i]);
+
+		if (fd >= 0 && !sf_bpf_map_memory(fd, &bytes))
+			json_object_set_new(maps, names[i],
+					    json_pack("{s:I}", "memory", (json_int_t)bytes));
+	}
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:b, s:o}", "namespace", cookie, "dir",
+			 h->datapath.dir, "attached",
+			 h->datapath.ifindex ? sf_bpf_how_name(h->datapath.how) : "none", "adopted",
+			 h->datapath.adopted, "layout", SF_HOST_LAYOUT, "hooks_layout",
+			 SF_HOOKS_LAYOUT, "headers", h->config.headers, "maps", maps);
+}
+
+static void set_prefixes(const struct host *h, json_t *o)
+{
+	struct sf_addr service = { .w = { h->net.service } };
+	struct sf_addr as = { .h = { h->net.as[0], h->net.as[1], h->net.as[2] } };
+	char text[SF_ADDR_STRLEN + 4], addr[SF_ADDR_STRLEN];
+
+	snprintf(text, sizeof(text), "%s/32", sf_addr_print(&service, addr));
+	json_object_set_new(o, "service_prefix", json_string(text));
+	snprintf(text, sizeof(text), "%s/48", sf_addr_print(&as, addr));
+	json_object_set_new(o, "as_prefix",
+			    h->join.state == JOIN_JOINING ? json_null() : json_string(text));
+}
+
+static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	char identity[64], self[SF_ADDR_STRLEN], locator[SF_ADDR_STRLEN];
+	bool known = h->join.state != JOIN_JOINING;
+
+	*reply = json_pack(
+		"{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}",
+		"name", h->name, "version", SF_VERSION, "state", join_state_name(h->join.state),
+		"joined", h->join.state == JOIN_JOINED, "identity",
+		sf_sid_print(&h->identity, identity), "address", sf_addr_print(&h->self, self),
+		"kind", "host", "locator", known ? sf_addr_print(&h->join.locator, locator) : NULL,
+		"uplink", known ? h->uplink.link.name : NULL, "router", router_json(h), "datapath",
+		datapath_json(h), "registrations", counts_json(h), "features", features_json(h),
+		"uptime_ms", (json_int_t)(monotonic_ms() - h->started_ms), "flows_freed",
+		(json_int_t)h->flows.freed);
+	if (!*reply)
+		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
+	set_prefixes(h, *reply);
+	if (known) {
+		json_object_set_new(*reply, "uplink_mtu", json_integer(h->uplink.link.mtu));
+		json_object_set_new(*reply, "uplink_carrier", json_boolean(uplink_usable(h)));
+	}
+	return 200;
+}
+
+/* ---- flows ------------------------------------------------------------------------------ */
+
+static int parse_limit(const char *text, size_t *out)
+{
+	char *end;
+	unsigned long n = text ? strtoul(text, &end, 10) : LIST_LIMIT;
+
+	if (text && (*text < '0' || *text > '9' || *end || n > LIST_MAX))
+		return -EINVAL;
+	*out = n;
+	return 0;
+}
+
+static int get_flows(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	const char *service = sf_http_query(req, "service"), *state = sf_http_query(req, "state");
+	struct flow_filter filter = { .state = 0 };
+	struct sf_addr addr;
+	size_t total = 0;
+	json_t *list;
+
+	if (service) {
+		int status = get_service(h, service, &addr, reply);
+
+		if (status)
+			return status;
+		filter.service = &addr;
+	}
+	for (int i = 1; state && !filter.state && i < SF_FLOW_STATES; i++)
+		if (!strcmp(state, sf_flow_state_name((unsigned int)i)))
+			filter.state = i;
+	if (state && !filter.state)
+		return sf_http_fail(reply, 400, "unknown state", "state",
+				    "connecting, opening, half-open, bound, closing or datagram");
+	if (parse_limit(sf_http_query(req, "limit"), &filter.limit))
+		return sf_http_fail(reply, 400, "bad limit", "limit", "0 to 100000");
+	list = flows_list(h, &filter, &total);
+	if (!list)
+		return sf_http_fail(reply, 500, "the flow table cannot be read", NULL, NULL);
+	*reply = json_pack("{s:o, s:I}", "flows", list, "total", (json_int_t)total);
+	return 200;
+}
+
+/* ---- services --------------------------------------------------------------------------- */
+
+static json_t *service_json(struct host *h, const struct registration *r)
+{
+	struct sf_sid sid = registration_sid(&r->key);
+	struct sf_listener_key key = host_key(h, &r->key);
+	const struct flow_load *load = flows_load_of(h, &r->key);
+	struct sf_listener l = { .sockets = r->sockets };
+	char service[64], address[SF_ADDR_STRLEN];
+
+	hooks_get(h, &key, &l);
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s?, s:s?, s:b, s:i, s:I, s:i, s:s, "
+			 "s:I, s:I, s:I, s:I, s:I}",
+			 "service", sf_sid_print(&sid, service), "address",
+			 sf_addr_print(&r->key.addr, address), "proto", sf_proto_name(r->key.proto),
+			 "port", ntohs(r->key.port), "state", listener_state_name(r->state),
+			 "router", registration_at_name(r->at), "origin",
+			 registration_origin_name(r->origin), "reason",
+			 r->reason ? sf_reason_name(r->reason) : NULL, "reason_text",
+			 r->reason ? sf_reason_text(r->reason) : NULL, "wildcard",
+			 (r->flags & SF_LISTENER_WILDCARD) != 0, "sockets", (int)l.sockets, "uid",
+			 (json_int_t)r->uid, "pid", (int)r->pid, "program", r->comm, "flows",
+			 (json_int_t)l.flows, "open", (json_int_t)(load ? load->open : 0),
+			 "packets", (json_int_t)(load ? load->packets : 0), "bytes",
+			 (json_int_t)(load ? load->bytes : 0), "since", (json_int_t)r->since_ms);
+}
+
+static int get_services(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	json_t *list = json_array();
+	const struct registration *r;
+
+	flows_load(h);
+	for (r = h->registry.table; r; r = r->hh.next)
+		json_array_append_new(list, service_json(h, r));
+	*reply = json_pack("{s:o}", "services", list);
+	return 200;
+}
+
+/* A field of the body as text, numbers included. */
+static const char *body_text(const json_t *body, const char *key, char *buf, size_t len)
+{
+	const json_t *v = json_object_get(body, key);
+
+	if (json_is_integer(v)) {
+		snprintf(buf, len, "%lld", (long long)json_integer_value(v));
+		return buf;
+	}
+	return json_string_value(v);
+}
+
+static int post_service(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	const json_t *body = sf_http_body(req);
+	const struct sf_http_peer *peer = sf_http_peer(req);
+	struct registration_key key;
+	struct sf_socket_event who = { .uid = 0 };
+	struct registration *r;
+	char buf[32];
+	bool live;
+	int status;
+
+	if (!may_change(h, req))
+		return forbidden(h, reply);
+	status = get_key(h, json_string_value(json_object_get(body, "service")),
+			 json_string_value(json_object_get(body, "proto")),
+			 body_text(body, "port", buf, sizeof(buf)), &key, reply);
+	if (status)
+		return status;
+	r = registry_find(&h->registry, &key);
+	if (r && r->origin != ORIGIN_MANUAL)
+		return sf_http_fail(reply, 409, "already registered by a socket of its own",
+				    "service", NULL);
+	live = !key.port || sockets_on_wildcard(h, key.proto, key.port, &who);
+	if (!live)
+		who.uid = peer->uid;
+	r = registry_add(&h->registry, &key, ORIGIN_MANUAL, &who, live);
+	if (!r)
+		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
+	sockets_hurry(h);
+	*reply = service_json(h, r);
+	return 201;
+}
+
+static int delete_service(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	struct registration_key key;
+	struct registration *r;
+	int status;
+
+	if (!may_change(h, req))
+		return forbidden(h, reply);
+	status = get_key(h, sf_http_param(req, "service"), sf_http_param(req, "proto"),
+			 sf_http_param(req, "port"), &key, reply);
+	if (status)
+		return status;
+	r = registry_find(&h->registry, &key);
+	if (!r || !r->state)
+		return sf_http_fail(reply, 404, "not registered here", "service", NULL);
+	if (r->origin != ORIGIN_MANUAL)
+		return sf_http_fail(reply, 409, "registered by a socket, as long as that lives",
+				    "service", "one that was registered by hand");
+	registry_remove(&h->registry, r);
+	return 200;
+}
+
+/* ---- runs ------------------------------------------------------------------------------- */
+
+static json_t *run_json(const struct run *r)
+{
+	struct sf_sid sid = sf_addr_sid(&r->service);
+	char service[64], path[512];
+
+	return json_pack("{s:i, s:s, s:s, s:s?, s:I}", "id", (int)r->id, "service",
+			 sf_sid_print(&sid, service), "group", r->group, "path",
+			 sf_cgroup_path(r->group, path, sizeof(path)) ? NULL : path, "uid",
+			 (json_int_t)r->uid);
+}
+
+static int get_runs(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	json_t *list = json_array();
+
+	for (const struct run *r = h->runs.list; r; r = r->next)
+		json_array_append_new(list, run_json(r));
+	*reply = json_pack("{s:o}", "runs", list);
+	return 200;
+}
+
+static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	const json_t *body = sf_http_body(req);
+	const struct sf_http_peer *peer = sf_http_peer(req);
+	bool move = json_is_true(json_object_get(body, "move"));
+	struct sf_addr service;
+	struct run *run;
+	char err[512];
+	int status;
+
+	if (!may_run(h, req))
+		return sf_http_fail(reply, 403, sf_reason_text(SF_DENIED_UID), NULL,
+				    "a user that [host] allow_uid, allow_gid or allow_cgroup lets "
+				    "register");
+	status = get_service(h, json_string_value(json_object_get(body, "service")), &service,
+			     reply);
+	if (status)
+		return status;
+	if (runs_add(h, &service, peer->uid, move ? peer->pid : 0, &run, err, sizeof(err)))
+		return sf_http_fail(reply, 500, err, NULL, NULL);
+	*reply = run_json(run);
+	return 201;
+}
+
+/* ---- counters, events, metrics ---------------------------------------------------------- */
+
+static int get_counters(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	json_t *reasons = json_object(), *traffic = json_object();
+	struct sf_count c;
+
+	for (uint32_t i = 1; i < SF_REASON_MAX; i++)
+		if (!datapath_count(h, "counters", i, &c) && c.packets)
+			json_object_set_new(
+				reasons, sf_reason_name(i),
+				json_pack("{s:I, s:I, s:s}", "packets", (json_int_t)c.packets,
+					  "bytes", (json_int_t)c.bytes, "text", sf_reason_text(i)));
+	for (uint32_t i = 0; i < SF_TRAFFIC_MAX; i++)
+		if (!datapath_count(h, "traffic", i, &c))
+			json_object_set_new(traffic, traffic_name(i),
+					    json_pack("{s:I, s:I}", "packets",
+						      (json_int_t)c.packets, "bytes",
+						      (json_int_t)c.bytes));
+	*reply = json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:I}}", "reasons", reasons, "traffic",
+			   traffic, "control", "sent", (json_int_t)h->session.sent, "received",
+			   (json_int_t)h->session.received, "repeated",
+			   (json_int_t)h->session.repeated, "bad", (json_int_t)h->session.bad);
+	return 200;
+}
+
+static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	const char *after = sf_http_query(req, "after"), *follow = sf_http_query(req, "follow");
+	uint64_t n = 0;
+
+	if (after) {
+		char *end;
+
+		n = strtoull(after, &end, 10);
+		if (*after < '0' || *after > '9' || *end)
+			return sf_http_fail(reply, 400, "bad number", "after", "an event's number");
+	}
+	if (!follow || !strcmp(follow, "0")) {
+		*reply = json_pack("{s:o, s:I}", "events", events_since(&h->events, n), "next",
+				   (json_int_t)h->events.next);
+		return 200;
+	}
+	if (events_follow(&h->events, req, n))
+		return sf_http_fail(reply, 503, "too many followers of events", NULL, NULL);
+	return SF_HTTP_LATER;
+}
+
+static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	size_t len = 0;
+	char *text = metrics_text(ctx, &len);
+
+	if (!text)
+		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
+	sf_http_reply_text(req, 200, "text/plain; version=0.0.4", text, len);
+	free(text);
+	return SF_HTTP_LATER;
+}
+
+static const struct sf_http_route routes[] = {
+	{ "GET", "/v1/status", get_status, "the host: identity, locator, router, datapath" },
+	{ "GET", "/v1/flows", get_flows, "flows: ?service=&state=&limit=" },
+	{ "GET", "/v1/services", get_services, "what is registered here, or denied" },
+	{ "POST", "/v1/services", post_service, "register by hand: {service, proto, port}" },
+	{ "DELETE", "/v1/services/{service}/{proto}/{port}", delete_service,
+	  "take a registration by hand back" },
+	{ "GET", "/v1/runs", get_runs, "control groups of scaffold run" },
+	{ "POST", "/v1/runs", post_run,
+	  "a control group for a service: {service, move: the asking process into it}" },
+	{ "GET", "/v1/counters", get_counters, "drops by reason, traffic by kind" },
+	{ "GET", "/v1/events", get_events, "the recent past: ?after=NUMBER&follow=1" },
+	{ "GET", "/metrics", get_metrics, "Prometheus" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+int control_open(struct host *h, char *err, size_t errlen)
+{
+	int ret = sf_http_new(h->daemon.base, routes, NULL, h, &h->control.http, err, errlen);
+
+	if (ret)
+		return ret;
+	snprintf(h->control.path, sizeof(h->control.path), "%s/agent.sock", h->config.run);
+	/* Readable for all; may_change() says who may do more. */
+	return sf_http_listen_unix(h->control.http, h->control.path, 0666, NULL, err, errlen);
+}
+
+void control_close(struct host *h)
+{
+	sf_http_free(h->control.http);
+	h->control.http = NULL;
+}

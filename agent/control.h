@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * control.h - the local REST socket RUN/agent.sock (JSON over HTTP).
+ *
+ *	GET    /v1/status                        who and where we are, what this kernel can do
+ *	GET    /v1/flows?service=&state=&limit=  flow table
+ *	GET    /v1/services                      what is registered here, and what was denied and
+ *why POST   /v1/services                      {service, proto, port}: by hand, for a program that
+ *	                                         listens on the wildcard address
+ *	DELETE /v1/services/{service}/{proto}/{port}
+ *	GET    /v1/runs, POST /v1/runs           {service, move}: a control group of `scaffold run`
+ *	GET    /v1/counters                      drops and traffic by name
+ *	GET    /v1/events?after=&follow=         the recent past, or a stream
+ *	GET    /metrics                          Prometheus
+ *
+ * Everybody on the host may read. Changes are for root and the members of [host] socket_group; a
+ * run is for any user that the policy lets register, since its program is judged again by itself.
+ */
+#ifndef SF_AGENT_CONTROL_H
+#define SF_AGENT_CONTROL_H
+
+#include <stddef.h>
+
+struct host;
+struct sf_http;
+
+struct control {
+	struct sf_http *http;
+	char path[256];
+};
+
+int control_open(struct host *h, char *err, size_t errlen);
+void control_close(struct host *h);
+
+/** traffic_name() - name of an index of the traffic map. */
+const char *traffic_name(unsigned int index);
+
+/** metrics_text() - everything countable in Prometheus's text format; malloc'ed, or NULL. */
+char *metrics_text(struct host *h, size_t *len);
+
+#endif

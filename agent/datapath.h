@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * datapath.h - the service access layer of this host in the kernel: loaded, pinned, adopted,
+ * swapped in place, attached to the uplink (core/datapath.h names the maps).
+ *
+ * Theory of operation
+ *
+ * Everything is pinned in BPFFS/host-COOKIE. A new agent adopts the maps that it finds there and
+ * swaps its programs into the links: no packet passes without a program, no flow notices. Maps of
+ * another layout are migrated by a function that knows the pair of layouts, or refused by name. The
+ * agent holds the directory's lock for life, so that a second agent of the same host is refused,
+ * and leftovers of a host that is gone can be told from a living one's.
+ */
+#ifndef SF_AGENT_DATAPATH_H
+#define SF_AGENT_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/datapath.h"
+#include "util/bpf.h"
+
+struct host;
+struct host_bpf;
+
+struct datapath {
+	struct host_bpf *skel;
+	char dir[512];
+	int lock_fd; /* 0: none */
+	bool fresh;  /* nothing was pinned when we came: what a failing start made may go again */
+	bool adopted;
+	int ifindex; /* attached to; 0: none */
+	enum sf_bpf_how how;
+	struct sf_host_config config;
+};
+
+/** struct datapath_migration - how a pinned map of an older layout becomes one of ours. */
+struct datapath_migration {
+	const char *map;
+	uint32_t from, to;
+	/* Copy what is worth keeping. Return: 0 or -errno. */
+	int (*copy)(int old_fd, int new_fd);
+};
+
+/**
+ * datapath_dir() - the directory @sub below the configured bpffs directory, made where missing.
+ * Return: 0 or -errno with @err.
+ */
+int datapath_dir(const struct host *h, const char *sub, char *dir, size_t dirlen, char *err,
+		 size_t errlen);
+
+/**
+ * datapath_prepare() - directory and lock; with --discard, without what was there.
+ * Return: 0, -EBUSY where another agent serves this host, other -errno with @err.
+ */
+int datapath_prepare(struct host *h, char *err, size_t errlen);
+
+/**
+ * datapath_open() - (the hooks are open) load or adopt; where an earlier agent had joined, swap the
+ * programs at once. Return: 0; -EPROTO where pinned maps have another layout (@err says which, and
+ * what to do); other -errno with @err.
+ */
+int datapath_open(struct host *h, char *err, size_t errlen);
+
+/** datapath_apply() - joined: write the configuration, attach to the uplink. */
+int datapath_apply(struct host *h, char *err, size_t errlen);
+
+/** datapath_remove() - detach and unpin everything. */
+void datapath_remove(struct host *h);
+
+/** datapath_close() - let go; pins stay. */
+void datapath_close(struct host *h);
+
+/** datapath_map() - descriptor of a map of ours by name, or -ENOENT. */
+int datapath_map(const struct host *h, const char *name);
+
+/** datapath_count() - one counter, summed over CPUs. @map: "counters" or "traffic". */
+int datapath_count(const struct host *h, const char *map, uint32_t index, struct sf_count *out);
+
+#endif

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+/* flows.c - freeing flows that lost their socket, load by service, listing. */
+#include "agent/flows.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/host.h"
+#include "util/log.h"
+#include "util/sockdiag.h"
+
+#define SCAN_QUICK_MS 1000
+#define SCAN_MS	      10000
+#define SCAN_SHARE    20 /* a scan may take one part in so many of the agent's time */
+#define LOAD_MS	      500
+#define BATCH	      1024
+
+static void arm(struct host *h, unsigned int ms)
+{
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+
+	event_add(h->flows.timer, &wait);
+}
+
+/* ---- freeing ---------------------------------------------------------------------------- */
+
+static int scan_flow(const void *key, const void *value, void *ctx)
+{
+	struct host *h = ctx;
+	struct gc_flow flow = { .id = 0 };
+	struct sf_flow f;
+
+	memcpy(&flow.id, key, sizeof(flow.id));
+	memcpy(&f, value, sizeof(f));
+	flow.tuple = f.tuple;
+	flow.closing = f.state == SF_FLOW_CLOSING;
+	return gc_flow(&h->flows.gc, &flow);
+}
+
+static int scan_tuple(const void *key, const void *value, void *ctx)
+{
+	struct host *h = ctx;
+	struct sf_tuple tuple;
+	uint64_t id;
+
+	memcpy(&tuple, key, sizeof(tuple));
+	memcpy(&id, value, sizeof(id));
+	return gc_tuple(&h->flows.gc, &tuple, id);
+}
+
+static int scan_socket(const struct sf_sock *sock, void *ctx)
+{
+	struct host *h = ctx;
+	struct sf_tuple t = { .proto = sock->protocol };
+
+	if (sock->state == SF_TCP_LISTEN || sf_ip6_is_any(&sock->remote))
+		return 0;
+	memcpy(&t.local, &sock->local, sizeof(t.local));
+	memcpy(&t.peer, &sock->remote, sizeof(t.peer));
+	t.lport = htons(sock->local_port);
+	t.pport = htons(sock->remote_port);
+	return gc_socket(&h->flows.gc, &t);
+}
+
+static struct flow_load *load_get(struct host *h, const struct sf_flow *f)
+{
+	struct registration_key key = { .addr = f->tuple.local,
+					.port = f->tuple.lport,
+					.proto = f->tuple.proto };
+	struct flow_load *l;
+
+	HASH_FIND(hh, h->flows.loads, &key, sizeof(key), l);
+	if (l)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->key = key;
+	HASH_ADD(hh, h->flows.loads, key, sizeof(l->key), l);
+	return l;
+}
+
+/* Keep a freed flow's counters for its service's totals. */
+static void keep_load(struct host *h, uint64_t id)
+{
+	struct flow_load *l;
+	struct sf_flow f;
+
+	if (bpf_map_lookup_elem(datapath_map(h, "flows"), &id, &f) || !(f.flags & SF_FLOW_INBOUND))
+		return;
+	l = load_get(h, &f);
+	if (!l)
+		return;
+	l->freed_packets += f.rx_packets + f.tx_packets;
+	l->freed_bytes += f.rx_bytes + f.tx_bytes;
+}
+
+static void free_flows(struct host *h, const struct gc_flow *gone, size_t n)
+{
+	int flows = datapath_map(h, "flows"), tuples = datapath_map(h, "tuples");
+	struct sf_tuple dead[BATCH];
+	uint64_t ids[BATCH];
+
+	for (size_t done = 0; done < n;) {
+		uint32_t n_ids = 0, n_tuples = 0, deleted = 0;
+
+		for (; done < n && n_ids < BATCH; done++) {
+			uint64_t now;
+
+			keep_load(h, gone[done].id);
+			ids[n_ids++] = gone[done].id;
+			/* The tuple may lead to a younger flow. */
+			if (!bpf_map_lookup_elem(tuples, &gone[done].tuple, &now) &&
+			    now == gone[done].id)
+				dead[n_tuples++] = gone[done].tuple;
+		}
+		sf_bpf_map_delete_batch(tuples, dead, n_tuples, NULL);
+		sf_bpf_map_delete_batch(flows, ids, n_ids, &deleted);
+		h->flows.freed += deleted;
+	}
+}
+
+static void free_tuples(struct host *h)
+{
+	const struct gc_tuple *lone;
+	size_t n = gc_lone(&h->flows.gc, &lone);
+	int tuples = datapath_map(h, "tuples");
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t now;
+
+		if (!bpf_map_lookup_elem(tuples, &lone[i].tuple, &now) && now == lone[i].id)
+			bpf_map_delete_elem(tuples, &lone[i].tuple);
+	}
+}
+
+static int scan(struct host *h)
+{
+	struct gc *gc = &h->flows.gc;
+	const struct gc_flow *gone;
+	size_t n;
+	int ret;
+
+	gc_begin(gc);
+	ret = sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
+			      scan_flow, h);
+	if (!ret)
+		ret = sf_bpf_map_walk(datapath_map(h, "tuples"), sizeof(struct sf_tuple),
+				      sizeof(uint64_t), scan_tuple, h);
+	if (!ret && gc->n_flows)
+		ret = sf_sockdiag_dump(IPPROTO_TCP, SF_TCP_ANY & ~SF_TCP_LISTENERS, scan_socket, h);
+	if (!ret && gc->n_flows)
+		ret = sf_sockdiag_dump(IPPROTO_UDP, SF_TCP_BIT(SF_TCP_ESTABLISHED), scan_socket, h);
+	if (!ret)
+		ret = gc_end(gc, &gone, &n);
+	if (ret) {
+		gc_abandon(gc);
+		return ret;
+	}
+	free_flows(h, gone, n);
+	free_tuples(h);
+	return 0;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	uint64_t began = monotonic_ms(), least;
+	unsigned int wait;
+	int ret = scan(h);
+
+	h->flows.scans++;
+	if (ret)
+		sf_debug("flow scan: %s", strerror(-ret)); /* -EINTR: the next one will do */
+	wait = ret || gc_busy(&h->flows.gc) ? SCAN_QUICK_MS : SCAN_MS;
+	least = (monotonic_ms() - began) * SCAN_SHARE;
+	arm(h, wait > least ? wait : (unsigned int)least);
+}
+
+/* ---- load ------------------------------------------------------------------------------- */
+
+static int sum_flow(const void *key, const void *value, void *ctx)
+{
+	struct host *h = ctx;
+	struct flow_load *l;
+	struct sf_flow f;
+
+	memcpy(&f, value, sizeof(f));
+	if (!(f.flags & SF_FLOW_INBOUND))
+		return 0;
+	l = load_get(h, &f);
+	if (!l)
+		return -ENOMEM;
+	l->packets += f.rx_packets + f.tx_packets;
+	l->bytes += f.rx_bytes + f.tx_bytes;
+	l->open += f.state != SF_FLOW_CLOSING;
+	return 0;
+}
+
+void flows_load(struct host *h)
+{
+	struct flow_load *l, *tmp;
+	uint64_t now = monotonic_ms();
+	uint64_t least = h->flows.load_took * SCAN_SHARE;
+
+	if (h->flows.load_ms && now - h->flows.load_ms < (least > LOAD_MS ? least : LOAD_MS))
+		return;
+	HASH_ITER (hh, h->flows.loads, l, tmp) {
+		l->packets = l->freed_packets;
+		l->bytes = l->freed_bytes;
+		l->open = 0;
+	}
+	sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
+			sum_flow, h);
+	h->flows.load_ms = monotonic_ms();
+	h->flows.load_took = h->flows.load_ms - now;
+	/* Totals of services that are no longer registered and have no flow left tell nobody. */
+	HASH_ITER (hh, h->flows.loads, l, tmp) {
+		if (!l->open && !registry_find(&h->registry, &l->key)) {
+			HASH_DEL(h->flows.loads, l);
+			free(l);
+		}
+	}
+}
+
+const struct flow_load *flows_load_of(const struct host *h, const struct registration_key *key)
+{
+	struct flow_load *l;
+
+	HASH_FIND(hh, h->flows.loads, key, sizeof(*key), l);
+	return l;
+}
+
+/* ---- listing ---------------------------------------------------------------------------- */
+
+struct listing {
+	const struct sf_net *net;
+	const struct flow_filter *filter;
+	json_t *list;
+	size_t total;
+	uint64_t now_ns;
+};
+
+static bool fits(const struct listing *ls, const struct sf_flow *f)
+{
+	const struct flow_filter *filter = ls->filter;
+	struct sf_addr peer = sf_service_addr(ls->net, &f->peer_sid);
+
+	if (filter->state && f->state != filter->state)
+		return false;
+	return !filter->service || sf_addr_eq(filter->service, &f->tuple.local) ||
+	       sf_addr_eq(filter->service, &f->tuple.peer) || sf_addr_eq(filter->service, &peer);
+}
+
+static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
+{
+	char local[SF_ADDR_STRLEN], peer[SF_ADDR_STRLEN], own[SF_ADDR_STRLEN], at[SF_ADDR_STRLEN];
+	bool inbound = f->flags & SF_FLOW_INBOUND;
+
+	return json_pack(
+		"{s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:I, "
+		"s:s?}",
+		"proto", sf_proto_name(f->tuple.proto), "direction", inbound ? "in" : "out",
+		"local", sf_addr_print(&f->tuple.local, local), "local_port", ntohs(f->tuple.lport),
+		"peer", sf_addr_print(&f->tuple.peer, peer), "peer_port", ntohs(f->tuple.pport),
+		"state", sf_flow_state_name(f->state), "own_locator",
+		sf_locator_print(&f->own, own), "peer_locator", sf_locator_print(&f->peer, at),
+		"tx_packets", (json_int_t)f->tx_packets, "tx_bytes", (json_int_t)f->tx_bytes,
+		"rx_packets", (json_int_t)f->rx_packets, "rx_bytes", (json_int_t)f->rx_bytes,
+		"attempt", f->attempt, "epoch", (json_int_t)f->epoch, "age_ms",
+		(json_int_t)((ls->now_ns - f->created) / 1000000), "fail",
+		f->fail ? sf_reason_name(f->fail) : NULL);
+}
+
+static int list_flow(const void *key, const void *value, void *ctx)
+{
+	struct listing *ls = ctx;
+	struct sf_flow f;
+
+	memcpy(&f, value, sizeof(f));
+	if (!fits(ls, &f))
+		return 0;
+	if (ls->total++ < ls->filter->limit)
+		json_array_append_new(ls->list, to_json(ls, &f));
+	return 0;
+}
+
+json_t *flows_list(struct host *h, const struct flow_filter *filter, size_t *total)
+{
+	struct listing ls = { .net = &h->net,
+			      .filter = filter,
+			      .list = json_array(),
+			      .now_ns = monotonic_ms() * 1000000 };
+	static const char *const maps[] = { "flows", "halfopen" };
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		if (sf_bpf_map_walk(datapath_map(h, maps[i]), sizeof(uint64_t),
+				    sizeof(struct sf_flow), list_flow, &ls)) {
+			json_decref(ls.list);
+			return NULL;
+		}
+	}
+	*total = ls.total;
+	return ls.list;
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+int flows_open(struct host *h, char *err, size_t errlen)
+{
+	struct sf_hashkey key;
+	int ret = sf_random(&key, sizeof(key));
+
+	if (ret) {
+		snprintf(err, errlen, "random key: %s", strerror(-ret));
+		return ret;
+	}
+	gc_open(&h->flows.gc, &key);
+	h->flows.timer = evtimer_new(h->daemon.base, on_timer, h);
+	if (!h->flows.timer) {
+		snprintf(err, errlen, "no memory");
+		return -ENOMEM;
+	}
+	arm(h, SCAN_QUICK_MS);
+	return 0;
+}
+
+void flows_close(struct host *h)
+{
+	struct flow_load *l, *tmp;
+
+	if (h->flows.timer)
+		event_free(h->flows.timer);
+	h->flows.timer = NULL;
+	gc_close(&h->flows.gc);
+	HASH_ITER (hh, h->flows.loads, l, tmp) {
+		HASH_DEL(h->flows.loads, l);
+		free(l);
+	}
+}

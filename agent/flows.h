@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/* flows.h - the host's flow table seen from the agent: freeing (gc.h), load by service, listing. */
+#ifndef SF_AGENT_FLOWS_H
+#define SF_AGENT_FLOWS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/gc.h"
+#include "agent/registry.h"
+
+struct host;
+struct event;
+
+/** struct flow_load - what flows of a registration carried, freed ones included. */
+struct flow_load {
+	struct registration_key key;
+	uint64_t freed_packets, freed_bytes; /* of flows that are gone */
+	uint64_t packets, bytes;	     /* all, as of the last look */
+	uint64_t open;			     /* flows now */
+	UT_hash_handle hh;
+};
+
+struct flows {
+	struct gc gc;
+	struct event *timer;
+	struct flow_load *loads;
+	uint64_t scans, freed;
+	uint64_t load_ms;   /* when loads were last summed up */
+	uint64_t load_took; /* how long that took */
+};
+
+/** struct flow_filter - what to list. */
+struct flow_filter {
+	const struct sf_addr *service; /* either end; NULL: any */
+	int state;		       /* enum sf_flow_state; 0: any */
+	size_t limit;
+};
+
+/** flows_open() - start freeing. Return: 0 or -errno with @err. */
+int flows_open(struct host *h, char *err, size_t errlen);
+void flows_close(struct host *h);
+
+/** flows_load() - sum up loads now, unless that was done just before. */
+void flows_load(struct host *h);
+
+/** flows_load_of() - of one registration; NULL: nothing yet. */
+const struct flow_load *flows_load_of(const struct host *h, const struct registration_key *key);
+
+/**
+ * flows_list() - flows as JSON.
+ * @total: how many fit the filter, listed or not
+ * Return: an array, the caller's; NULL where the tables cannot be read.
+ */
+json_t *flows_list(struct host *h, const struct flow_filter *filter, size_t *total);
+
+#endif

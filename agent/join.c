@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+/* join.c - JOIN until JOINED; see join.h for the states. */
+#include "agent/join.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/host.h"
+#include "core/wire.h"
+#include "util/log.h"
+#include "util/session.h"
+
+#define HINT_MS	   1000
+#define SAY_MS	   60000
+#define JOIN_GROUP "ff02::5caf"
+
+const char *join_state_name(enum join_state state)
+{
+	static const char *const names[] = { "joining", "joined", "lost" };
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+/* ---- sending ---------------------------------------------------------------------------- */
+
+/* A fresh JOIN: new share, and a TIME above the last one even where the clock was set back. */
+static int build(struct host *h)
+{
+	struct join *j = &h->join;
+	uint8_t share[SF_DH_LEN];
+	__be64 boot = sf_be64(h->boot), when;
+	struct sf_ctrl_out out;
+	uint64_t now = wall_ms();
+	struct sf_dh *dh;
+	int err = sf_dh_make(&dh);
+
+	if (err)
+		return err;
+	sf_dh_free(j->dh);
+	j->dh = dh;
+	sf_dh_public(dh, share);
+	j->last_time = now > j->last_time ? now : j->last_time + 1;
+	when = sf_be64(j->last_time);
+	sf_ctrl_begin(&out, j->buf, sizeof(j->buf), SF_CTRL_JOIN, ++j->seq, 0);
+	sf_ctrl_put(&out, SF_ITEM_HOST_KEY, h->public_key, sizeof(h->public_key));
+	sf_ctrl_put(&out, SF_ITEM_SHARE, share, sizeof(share));
+	sf_ctrl_put(&out, SF_ITEM_BOOT, &boot, sizeof(boot));
+	sf_ctrl_put(&out, SF_ITEM_NAME, h->name, strlen(h->name));
+	sf_ctrl_put(&out, SF_ITEM_TIME, &when, sizeof(when));
+	j->len = sf_join_sign(&out, h->key);
+	return j->len < 0 ? j->len : 0;
+}
+
+static void send_on(struct host *h, const struct sf_nl_link *link)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(SF_CTRL_PORT),
+				   .sin6_scope_id = link->ifindex };
+	int err;
+
+	to.sin6_addr = h->config.router;
+	if (sf_ip6_is_any(&to.sin6_addr))
+		inet_pton(AF_INET6, JOIN_GROUP, &to.sin6_addr);
+	err = session_say(&h->session, &to, h->join.buf, h->join.len);
+	if (err) /* no link-local address yet, or the link is just going: the next try will tell */
+		sf_debug("link %s: JOIN: %s", link->name, strerror(-err));
+}
+
+static void arm(struct host *h, unsigned int ms)
+{
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+
+	event_add(h->join.timer, &wait);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	struct join *j = &h->join;
+	int err;
+
+	/* The same datagram while waits are short, so that any answer fits; then a fresh one. */
+	if (!j->len || j->wait_ms >= SF_CTRL_RETRY_CAP) {
+		err = build(h);
+		if (err)
+			sf_error("JOIN: %s", strerror(-err));
+	}
+	if (j->len > 0)
+		uplink_each(h, send_on);
+	arm(h, j->wait_ms);
+	j->wait_ms = j->wait_ms * 2 < SF_CTRL_RETRY_CAP ? j->wait_ms * 2 : SF_CTRL_RETRY_CAP;
+}
+
+static void begin(struct host *h)
+{
+	h->join.len = 0;
+	h->join.wait_ms = SF_CTRL_RETRY_MS;
+	arm(h, 0);
+}
+
+void join_hurry(struct host *h)
+{
+	if (h->join.state != JOIN_JOINED)
+		begin(h);
+}
+
+void join_again(struct host *h, const char *why)
+{
+	sf_info("joining again: %s", why);
+	begin(h);
+}
+
+void join_lost(struct host *h, const char *why)
+{
+	if (h->join.state == JOIN_JOINED) {
+		sf_warn("access router lost: %s", why);
+		events_add(&h->events, "lost", NULL, "access router lost: %s", why);
+		h->join.state = JOIN_LOST;
+		sf_notify("STATUS=access router lost, joining again");
+	}
+	begin(h);
+}
+
+void join_hint(struct host *h, const char *why)
+{
+	uint64_t now = monotonic_ms();
+
+	if (h->join.state != JOIN_JOINED || now - h->join.hinted_ms < HINT_MS)
+		return;
+	h->join.hinted_ms = now;
+	join_again(h, why);
+}
+
+/* ---- JOINED ----------------------------------------------------------------------------- */
+
+/* Take what JOINED says; all items are there and of sufficient length. */
+static void take_items(struct host *h, const struct sf_ctrl_in *in)
+{
+	struct join *j = &h->join;
+	const struct sf_item_timers *t = sf_ctrl_find(in, SF_ITEM_TIMERS, NULL);
+	const struct sf_item_router *r = sf_ctrl_find(in, SF_ITEM_ROUTER, NULL);
+	const struct sf_net *net = sf_ctrl_find(in, SF_ITEM_NET, NULL);
+
+	memcpy(&j->locator, sf_ctrl_find(in, SF_ITEM_LOCATOR, NULL), sizeof(j->locator));
+	memcpy(j->router_key, sf_ctrl_find(in, SF_ITEM_HOST_KEY, NULL), sizeof(j->router_key));
+	j->heartbeat_ms = sf_be32(t->heartbeat_ms);
+	j->move_grace_ms = sf_be32(t->move_grace_ms);
+	j->lease_ms = sf_be32(t->lease_ms);
+	if (j->heartbeat_ms < 50 || j->heartbeat_ms > 60000)
+		j->heartbeat_ms = SF_HEARTBEAT_MS;
+	if (r)
+		j->router_id = r->id;
+	host_set_net(h, net);
+}
+
+static int check_joined(struct host *h, const struct sf_ctrl_in *in,
+			const struct sockaddr_in6 *from, const char **why)
+{
+	const struct sf_sid *identity;
+	const struct sf_addr *locator;
+	const struct sf_net *net;
+	int err;
+
+	*why = "its signature";
+	err = sf_joined_verify(in, h->join.buf, h->join.len);
+	if (err)
+		return err;
+	*why = "not from the link itself, though no router= is configured";
+	if (!IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) && sf_ip6_is_any(&h->config.router))
+		return -EBADMSG;
+	identity = sf_ctrl_find(in, SF_ITEM_IDENTITY, NULL);
+	locator = sf_ctrl_find(in, SF_ITEM_LOCATOR, NULL);
+	net = sf_ctrl_find(in, SF_ITEM_NET, NULL);
+	*why = "it names another identity than ours";
+	if (!sf_sid_eq(identity, &h->identity))
+		return -EBADMSG;
+	*why = "its locator is not one of its network";
+	if (!sf_addr_in_as(net, locator) || !sf_locator_host(locator) ||
+	    !sf_sock_is_unset(sf_locator_sock(locator)))
+		return -EBADMSG;
+	return 0;
+}
+
+static int start_session(struct host *h, const struct sf_ctrl_in *in,
+			 const struct sockaddr_in6 *from)
+{
+	struct sf_session_terms terms = { .boot = h->boot };
+	uint8_t secret[SF_DH_LEN];
+	int err;
+
+	memcpy(terms.nonce, sf_ctrl_find(in, SF_ITEM_NONCE, NULL), sizeof(terms.nonce));
+	memcpy(terms.router_share, sf_ctrl_find(in, SF_ITEM_SHARE, NULL), SF_DH_LEN);
+	sf_dh_public(h->join.dh, terms.host_share);
+	if (in->session != sf_session_id(terms.nonce))
+		return -EBADMSG;
+	err = sf_dh_shared(h->join.dh, terms.router_share, secret);
+	if (err)
+		return err;
+	err = session_start(&h->session, secret, &terms, from);
+	sf_cleanse(secret, sizeof(secret));
+	return err;
+}
+
+static void say_joined(struct host *h, bool moved)
+{
+	char locator[SF_ADDR_STRLEN], via[INET6_ADDRSTRLEN];
+
+	sf_addr_print(&h->join.locator, locator);
+	inet_ntop(AF_INET6, &h->join.router.sin6_addr, via, sizeof(via));
+	sf_info("joined as %s by router %s on %s", locator, via, h->uplink.link.name);
+	events_add(&h->events, "joined",
+		   json_pack("{s:s, s:s, s:s}", "locator", locator, "router", via, "uplink",
+			     h->uplink.link.name),
+		   "joined as %s by router %s on %s%s", locator, via, h->uplink.link.name,
+		   moved ? " (another locator than before)" : "");
+}
+
+void join_reapply(struct host *h)
+{
+	char err[512] = "";
+
+	if (h->join.state != JOIN_JOINED || !h->uplink.link.ifindex)
+		return;
+	if (setup_apply(h, err, sizeof(err)))
+		sf_error("set-up: %s", err);
+	if (datapath_apply(h, err, sizeof(err)))
+		sf_error("datapath: %s", err);
+}
+
+static void handle_joined(struct host *h, const struct sf_ctrl_in *in,
+			  const struct sockaddr_in6 *from)
+{
+	struct join *j = &h->join;
+	struct sf_addr before = j->locator;
+	const char *why = "";
+	char via[INET6_ADDRSTRLEN];
+	bool moved;
+	int err;
+
+	if (j->len <= 0 || in->seq != j->seq)
+		return; /* an answer to an earlier JOIN */
+	inet_ntop(AF_INET6, &from->sin6_addr, via, sizeof(via));
+	err = check_joined(h, in, from, &why);
+	if (!err) {
+		why = "its session";
+		err = start_session(h, in, from);
+	}
+	if (!err) {
+		why = "its link";
+		err = uplink_choose(h, from->sin6_scope_id);
+	}
+	if (err) {
+		sf_warn("JOINED from router %s refused: %s (%s)", via, why, strerror(-err));
+		return;
+	}
+	event_del(j->timer);
+	j->len = 0;
+	j->router = *from;
+	take_items(h, in);
+	moved = !sf_addr_is_zero(&before) && !sf_locator_same_host(&before, &j->locator);
+	j->state = JOIN_JOINED;
+	j->count++;
+	j->joined_wall_ms = wall_ms();
+	say_joined(h, moved);
+	sf_notify("STATUS=joined");
+	join_reapply(h);
+	registry_restart(&h->registry);
+	heartbeat_start(h);
+}
+
+static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_reason *r = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
+	const __be64 *when = sf_ctrl_find(in, SF_ITEM_TIME, NULL);
+	uint8_t reason = r ? r->reason : SF_NONE;
+	uint64_t now = monotonic_ms();
+	uint16_t len = 0;
+	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
+
+	if (in->session || h->join.len <= 0 || in->seq != h->join.seq) {
+		if (reason == SF_NO_SESSION || reason == SF_BAD_MAC)
+			join_hint(h, "the router does not know our session");
+		return;
+	}
+	if (reason == SF_REPLAYED && when) {
+		uint64_t seen;
+
+		memcpy(&seen, when, sizeof(seen));
+		seen = sf_be64(seen);
+		if (seen >= h->join.last_time && seen < UINT64_MAX / 2) {
+			h->join.last_time = seen; /* our clock was set back: go on from there */
+			h->join.len = 0;	  /* the next JOIN is a fresh one */
+		}
+	}
+	if (now - h->join.denied_ms < SAY_MS && h->join.denied_ms)
+		return;
+	h->join.denied_ms = now;
+	sf_warn("JOIN denied: %s%s%.*s", sf_reason_text(reason), text && len ? ": " : "",
+		text ? len : 0, text ? text : "");
+	events_add(&h->events, "denied", json_pack("{s:s}", "reason", sf_reason_name(reason)),
+		   "JOIN denied: %s", sf_reason_text(reason));
+}
+
+void join_stranger(struct host *h, const struct sf_ctrl_in *in, const struct sockaddr_in6 *from)
+{
+	switch (in->type) {
+	case SF_CTRL_JOINED:
+		handle_joined(h, in, from);
+		break;
+	case SF_CTRL_DENIED:
+		handle_denied(h, in);
+		break;
+	case SF_CTRL_REFRESH:
+		join_hint(h, "the router asks for it");
+		break;
+	default:
+		h->session.bad++;
+	}
+}
+
+int join_open(struct host *h, char *err, size_t errlen)
+{
+	h->join.timer = evtimer_new(h->daemon.base, on_timer, h);
+	if (!h->join.timer) {
+		snprintf(err, errlen, "no memory");
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void join_close(struct host *h)
+{
+	if (h->join.timer)
+		event_free(h->join.timer);
+	h->join.timer = NULL;
+	sf_dh_free(h->join.dh);
+	h->join.dh = NULL;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+/* runs.c - control groups of `scaffold run`. */
+#include "agent/runs.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/host.h"
+#include "util/cgroup.h"
+#include "util/log.h"
+
+#define LOOK_MS	  1000
+#define HURRY_MS  50
+#define UNUSED_MS 30000 /* a group that nobody entered goes after this time */
+
+static void group_name(const struct host *h, unsigned int id, char *buf, size_t len)
+{
+	int n = snprintf(buf, len, "/scaffold/%016llx", (unsigned long long)h->cookie);
+
+	if (id)
+		snprintf(buf + n, len - n, "/run-%u", id);
+}
+
+static void arm(struct host *h, unsigned int ms)
+{
+	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+
+	if (h->runs.list)
+		event_add(h->runs.timer, &wait);
+}
+
+void runs_hurry(struct host *h)
+{
+	arm(h, HURRY_MS);
+}
+
+bool runs_service(const struct host *h, uint64_t cgroup, struct sf_addr *out)
+{
+	for (const struct run *r = h->runs.list; r && cgroup; r = r->next) {
+		if (r->cgroup == cgroup) {
+			*out = r->service;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void unmap(struct host *h, const struct run *r)
+{
+	struct sf_run_key key = { .cgroup = r->cgroup };
+
+	bpf_map_delete_elem(hooks_map(h, "runs"), &key);
+}
+
+static struct run *link_run(struct host *h, unsigned int id, uint32_t uid)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->id = id;
+	r->uid = uid;
+	r->since_ms = monotonic_ms();
+	group_name(h, id, r->group, sizeof(r->group));
+	r->next = h->runs.list;
+	h->runs.list = r;
+	if (id > h->runs.last_id)
+		h->runs.last_id = id;
+	return r;
+}
+
+static void drop_first(struct host *h)
+{
+	struct run *r = h->runs.list;
+
+	h->runs.list = r->next;
+	free(r);
+}
+
+int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, pid_t pid,
+	     struct run **out, char *err, size_t errlen)
+{
+	struct run *r = link_run(h, h->runs.last_id + 1, uid);
+	struct sf_run_key key;
+	int ret;
+
+	if (!r) {
+		snprintf(err, errlen, "no memory");
+		return -ENOMEM;
+	}
+	r->service = *service;
+	ret = sf_cgroup_make(r->group);
+	if (!ret)
+		ret = sf_cgroup_id(r->group, &r->cgroup);
+	if (ret) {
+		snprintf(err, errlen, "control group %s: %s", r->group, strerror(-ret));
+		goto fail;
+	}
+	key.cgroup = r->cgroup;
+	if (bpf_map_update_elem(hooks_map(h, "runs"), &key, service, BPF_ANY)) {
+		ret = -errno;
+		snprintf(err, errlen, "map runs: %s", strerror(errno));
+		goto fail;
+	}
+	if (pid > 0) {
+		ret = sf_cgroup_move(r->group, pid);
+		if (ret) {
+			snprintf(err, errlen,
+				 "process %d: cannot be moved into control group %s: %s", (int)pid,
+				 r->group, strerror(-ret));
+			unmap(h, r);
+			goto fail;
+		}
+	}
+	sf_info("run %u: control group %s", r->id, r->group);
+	arm(h, LOOK_MS);
+	*out = r;
+	return 0;
+fail:
+	sf_cgroup_remove(r->group);
+	drop_first(h);
+	return ret;
+}
+
+/* Groups that are empty, or that nobody ever entered. */
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+
+	for (struct run **at = &h->runs.list; *at;) {
+		struct run *r = *at;
+		int populated = sf_cgroup_populated(r->group);
+
+		if (populated == 1 ||
+		    (!populated && !r->entered && monotonic_ms() - r->since_ms < UNUSED_MS)) {
+			r->entered |= populated == 1;
+			at = &r->next;
+			continue;
+		}
+		if (sf_cgroup_remove(r->group) == -EBUSY) {
+			at = &r->next; /* its last process is just being reaped */
+			continue;
+		}
+		sf_info("run %u: ended", r->id);
+		unmap(h, r);
+		*at = r->next;
+		free(r);
+	}
+	arm(h, LOOK_MS);
+}
+
+/* A group of before our time: its service is in the map, or it is a leftover. */
+static void adopt(struct host *h, unsigned int id)
+{
+	struct run *r = link_run(h, id, 0);
+	struct sf_run_key key;
+
+	if (!r)
+		return;
+	r->entered = true;
+	if (!sf_cgroup_id(r->group, &r->cgroup)) {
+		key.cgroup = r->cgroup;
+		if (!bpf_map_lookup_elem(hooks_map(h, "runs"), &key, &r->service))
+			return;
+		sf_cgroup_remove(r->group);
+	}
+	drop_first(h);
+}
+
+int runs_open(struct host *h, char *err, size_t errlen)
+{
+	char group[96], path[512];
+	struct dirent *e;
+	DIR *d;
+
+	h->runs.timer = evtimer_new(h->daemon.base, on_timer, h);
+	if (!h->runs.timer) {
+		snprintf(err, errlen, "no memory");
+		return -ENOMEM;
+	}
+	group_name(h, 0, group, sizeof(group));
+	if (sf_cgroup_path(group, path, sizeof(path)))
+		return 0;
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		unsigned int id;
+		char more;
+
+		if (sscanf(e->d_name, "run-%u%c", &id, &more) == 1 && id)
+			adopt(h, id);
+	}
+	if (d)
+		closedir(d);
+	arm(h, LOOK_MS);
+	return 0;
+}
+
+void runs_close(struct host *h)
+{
+	while (h->runs.list)
+		drop_first(h);
+	if (h->runs.timer)
+		event_free(h->runs.timer);
+	h->runs.timer = NULL;
+}
+
+void runs_remove(struct host *h)
+{
+	char group[96];
+
+	for (const struct run *r = h->runs.list; r; r = r->next) {
+		unmap(h, r);
+		sf_cgroup_remove(r->group);
+	}
+	group_name(h, 0, group, sizeof(group));
+	sf_cgroup_remove(group);
+	sf_cgroup_remove("/scaffold"); /* the last host's agent succeeds */
+	runs_close(h);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * setup.h - what the host's stack needs beside the datapath: addresses, routes, rules, sysctls
+ * (ARCHITECTURE.md, "A host's set-up").
+ *
+ * Everything is ensured, never assumed: applying again is harmless and repairs what others removed.
+ * What was there before (sysctl values), and what was made, is written to RUN/setup.json first, so
+ * that an agent after a crash still undoes it all on leaving.
+ */
+#ifndef SF_AGENT_SETUP_H
+#define SF_AGENT_SETUP_H
+
+#include <jansson.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/addr.h"
+#include "util/ip6.h"
+
+struct host;
+
+#define SETUP_TABLE	    213		/* routing table of inbound service addresses */
+#define SETUP_PRIORITY	    213		/* of our policy rules: before main, behind local */
+#define SETUP_METRIC_SPARE  0x7fffffffu /* of the route that never disappears */
+#define SETUP_METRIC_UPLINK 1024u
+
+/** struct setup_made - what is there now because of us. */
+struct setup_made {
+	bool base;	       /* what needs no router: lo, table, rule, spare route */
+	char uplink[IFNAMSIZ]; /* "": nothing on a link */
+	struct sf_net net;
+	struct sf_addr self;	/* own service address */
+	struct sf_addr locator; /* socketID unset */
+	struct in6_addr router;
+};
+
+struct setup {
+	char path[512];	 /* RUN/setup.json */
+	json_t *sysctls; /* key -> value before us */
+	struct setup_made made;
+};
+
+/**
+ * setup_open() - read what an earlier agent made, and make what needs no router: lo, own service
+ * address, local delivery, ip_nonlocal_bind, a spare route that never disappears (so that programs
+ * wait for the network instead of failing).
+ * Return: 0 or -errno with @err.
+ */
+int setup_open(struct host *h, char *err, size_t errlen);
+
+/** setup_apply() - all of it, by the host's uplink, network and locator. */
+int setup_apply(struct host *h, char *err, size_t errlen);
+
+/** setup_remove() - undo all, and put sysctls back. */
+void setup_remove(struct host *h);
+
+/** setup_close() - let go without undoing. */
+void setup_close(struct host *h);
+
+#endif
