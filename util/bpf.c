@@ -275,8 +275,12 @@ int sf_bpf_pindir_remove(const char *dir, char *err, size_t errlen)
 		return sf_errtext(err, errlen, -ENODEV, "%s: not on a bpffs", dir);
 	}
 	while ((entry = readdir(d))) {
+		char path[PATH_MAX];
+
 		if (entry->d_name[0] == '.')
 			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) < (int)sizeof(path))
+			sf_bpf_pin_detach(path); /* at once; if not, then by unpinning */
 		if (unlinkat(dirfd(d), entry->d_name, 0) && errno != ENOENT)
 			rc = sf_errtext(err, errlen, -errno, "%s/%s: %s", dir, entry->d_name,
 					strerror(errno));

@@ -185,8 +185,11 @@ static int link_place(const char *path, const struct target *to, int prog_fd, ch
 
 			if (old >= 0)
 				close(old);
-			if (stale && !unlink(path))
-				rc = bpf_obj_pin(fd, path);
+			if (stale) {
+				sf_bpf_pin_detach(path);
+				if (!unlink(path))
+					rc = bpf_obj_pin(fd, path);
+			}
 		}
 		close(fd); /* unpinned, this detaches it again */
 		if (rc != -EEXIST)
@@ -198,22 +201,29 @@ static int link_place(const char *path, const struct target *to, int prog_fd, ch
 	return 0;
 }
 
+int sf_bpf_pin_detach(const char *path)
+{
+	enum pin_kind kind;
+	int fd = pin_open(path, &kind, NULL, 0), rc = 0;
+
+	if (fd < 0)
+		return kind == PIN_NONE ? 0 : fd;
+	if (kind == PIN_LINK)
+		rc = bpf_link_detach(fd);
+	close(fd);
+	return rc == -ENOLINK ? 0 : rc;
+}
+
 int sf_bpf_link_detach(const char *dir, const char *name, char *err, size_t errlen)
 {
 	char path[PATH_MAX];
-	enum pin_kind kind;
-	int fd, rc;
+	int rc;
 
 	rc = sf_bpf_pin_path(dir, name, path, err, errlen);
 	if (rc)
 		return rc;
-	fd = pin_open(path, &kind, err, errlen);
-	if (fd < 0)
-		return kind == PIN_NONE ? 0 : fd;
-	/* Detached explicitly: another process may hold the link open. */
-	rc = kind == PIN_LINK ? bpf_link_detach(fd) : 0;
-	close(fd);
-	if (rc && rc != -ENOLINK)
+	rc = sf_bpf_pin_detach(path);
+	if (rc)
 		return sf_errtext(err, errlen, rc, "%s: cannot detach: %s", path, strerror(-rc));
 	if (unlink(path) && errno != ENOENT)
 		return sf_errtext(err, errlen, -errno, "%s: %s", path, strerror(errno));

@@ -10,4 +10,12 @@
 int sf_bpf_pin_path(const char *dir, const char *name, char path[PATH_MAX], char *err,
 		    size_t errlen);
 
+/**
+ * sf_bpf_pin_detach() - If the pin is a link: detach it now.
+ *
+ * Unpinning alone detaches some time later, when the kernel has freed the file; and not at all
+ * while another process holds the link open. Return: 0 (also if absent, or no link), or -errno.
+ */
+int sf_bpf_pin_detach(const char *path);
+
 #endif

@@ -636,6 +636,34 @@ static void test_switch_ways(void **state)
 	bpf_object__close(object);
 }
 
+/* Removing the pin directory detaches, at once. */
+static void test_remove_detaches(void **state)
+{
+	struct sf_bpf_tc at = { .dir = dir, .name = "lo_in", .ifindex = 1 };
+	struct bpf_object *object;
+	int fd;
+
+	if (sf_bpf_has_tcx() != 1) {
+		print_message("SKIPPED: this kernel has no tcx\n");
+		skip();
+	}
+	object = loaded(V_SLOT(0));
+	assert_int_equal(sf_bpf_tc_attach(&at, prog_of(object, "cls"), NULL, err, 512), 0);
+	traffic();
+	assert_int_equal(counted(0), 1);
+	fd = sf_bpf_map_open(dir, "counts", 4, 16, LAYOUT, err, sizeof(err));
+	assert_int_equal(sf_bpf_pindir_remove(dir, err, sizeof(err)), 0);
+	for (int i = 0; i < 100; i++) {
+		uint64_t sums[2];
+
+		traffic();
+		assert_int_equal(sf_bpf_percpu_sum(fd, &(uint32_t){ 0 }, sums, 2), 0);
+		assert_int_equal(sums[0], 1);
+	}
+	close(fd);
+	bpf_object__close(object);
+}
+
 static void test_xdp(void **state)
 {
 	struct bpf_object *one = loaded(V_SLOT(0)), *two = loaded(V_SLOT(1));
@@ -771,6 +799,7 @@ int main(void)
 		cmocka_unit_test_setup(test_clsact_unpinned, fresh),
 		cmocka_unit_test_setup(test_tc_device, fresh),
 		cmocka_unit_test_setup(test_switch_ways, fresh),
+		cmocka_unit_test_setup(test_remove_detaches, fresh),
 		cmocka_unit_test_setup(test_xdp, fresh),
 		cmocka_unit_test_setup(test_cgroup, fresh),
 		cmocka_unit_test(test_probe),
