@@ -201,7 +201,7 @@ int sf_bpf_map_open(const char *dir, const char *name, uint32_t key_size, uint32
 	struct sf_bpf_shape want = { .key_size = key_size,
 				     .value_size = value_size,
 				     .layout = layout };
-	struct sf_bpf_shape found;
+	struct sf_bpf_shape found = { 0 };
 	int fd = sf_bpf_map_open_any(dir, name, &found, err, errlen), rc;
 
 	if (fd < 0)
@@ -223,7 +223,7 @@ int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uin
 		.value_size = bpf_map__value_size(map),
 		.layout = layout,
 	};
-	struct sf_bpf_shape found;
+	struct sf_bpf_shape found = { 0 };
 	char path[PATH_MAX];
 	int fd, rc;
 

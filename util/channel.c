@@ -56,7 +56,7 @@ struct sf_channel_server {
 	void *ctx;
 	uint16_t port;
 	unsigned peers;
-	LIST_HEAD(, sf_channel) channels;
+	LIST_HEAD(sf_channel_list, sf_channel) channels;
 };
 
 struct sf_channel {

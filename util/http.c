@@ -48,7 +48,7 @@ struct sf_http {
 	SSL_CTX *tls;
 	uint8_t token_hash[SF_SHA256_LEN];
 	uint16_t port;
-	LIST_HEAD(, sf_http_req) waiting; /* deferred requests and streams */
+	LIST_HEAD(sf_http_waiting, sf_http_req) waiting; /* deferred requests and streams */
 };
 
 struct sf_http_req {

@@ -64,7 +64,7 @@ static bool same_shape(const char *a, const char *b)
 			return true;
 		if (is_param(sa, la) != is_param(sb, lb))
 			return false;
-		if (!is_param(sa, la) && (la != lb || memcmp(sa, sb, la)))
+		if (!is_param(sa, la) && (la != lb || memcmp(sa, sb, la) != 0))
 			return false;
 	}
 }

@@ -32,7 +32,7 @@ struct sf_listener {
 
 /* libevent's error callback gets the ctx of the accept callback, which may be evhttp's: so the
  * object is found by the listener. */
-static LIST_HEAD(, sf_listener) listeners = LIST_HEAD_INITIALIZER(listeners);
+static LIST_HEAD(sf_listener_list, sf_listener) listeners = LIST_HEAD_INITIALIZER(listeners);
 
 static void rest_over(evutil_socket_t fd, short what, void *arg)
 {
@@ -246,7 +246,7 @@ int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, con
 		     struct sf_listener **out, char *err, size_t errlen)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct sf_listener *listener;
+	struct sf_listener *listener = NULL;
 	struct group *gr = NULL;
 	struct stat st;
 	int fd, rc;
