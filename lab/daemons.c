@@ -19,7 +19,8 @@
 #include "util/file.h"
 #include "util/httpc.h"
 
-#define POLL_MS 20
+#define POLL_MS		    20
+#define ROUTER_SECTIONS_MAX 250 /* [link] sections that scaffold-router takes */
 
 const struct sf_lab_daemon *sf_lab_daemon_of(enum sf_node_kind kind)
 {
@@ -82,15 +83,36 @@ static void router_write(const struct sf_lab *lab, unsigned int node, FILE *out)
 	fprintf(out, "roles = %s%s%s\n", roles & SF_ROLE_ACCESS ? "access" : "",
 		roles == (SF_ROLE_ACCESS | SF_ROLE_SERVICE) ? "," : "",
 		roles & SF_ROLE_SERVICE ? "service" : "");
-	fprintf(out, "address = %s\n", inet_ntop(AF_INET6, &a, address, sizeof(address)));
+	fprintf(out, "underlay = %s\n", inet_ntop(AF_INET6, &a, address, sizeof(address)));
 	if (controller < 0)
 		return;
 	a = sf_plan_address((unsigned int)controller);
 	fprintf(out, "controller = [%s]:%d\n", inet_ntop(AF_INET6, &a, address, sizeof(address)),
 		SF_LAB_CONTROL_PORT);
 	tls_write(lab, t->nodes[node].name, out);
-	if (lab->options.tls)
-		fprintf(out, "tls_name = %s\n", t->nodes[controller].name);
+}
+
+/* Which links lead to hosts. Routers with very many links find out by themselves. */
+static void router_links_write(const struct sf_lab *lab, unsigned int node, FILE *out)
+{
+	const struct sf_topology *t = &lab->topology;
+	unsigned int n = 0;
+
+	for (int pass = 0; pass < 2 && n <= ROUTER_SECTIONS_MAX; pass++)
+		for (unsigned int l = 0; l < t->n_links; l++) {
+			unsigned int end = t->links[l].node[1] == node;
+
+			if (t->links[l].node[end] != node)
+				continue;
+			if (pass == 0)
+				n++;
+			else
+				fprintf(out, "\n[link %s]\naccess = %s\n",
+					sf_plan_ifname(t, l, end),
+					t->nodes[t->links[l].node[!end]].kind == SF_NODE_HOST
+						? "yes"
+						: "no");
+		}
 }
 
 static void controller_write(const struct sf_lab *lab, unsigned int node, FILE *out)
@@ -101,8 +123,6 @@ static void controller_write(const struct sf_lab *lab, unsigned int node, FILE *
 	fprintf(out, "listen = [%s]:%d\n", inet_ntop(AF_INET6, &a, address, sizeof(address)),
 		SF_LAB_CONTROL_PORT);
 	tls_write(lab, lab->topology.nodes[node].name, out);
-	/* Every lab begins empty: there is no earlier state of routers to wait for. */
-	fputs("settle = 0\n", out);
 }
 
 static int config_write(const struct sf_lab *lab, unsigned int node, const char *path, char *err,
@@ -130,6 +150,8 @@ static int config_write(const struct sf_lab *lab, unsigned int node, const char 
 		if (s->kind == kind && (s->node < 0 || (unsigned int)s->node == node))
 			fprintf(out, "%s\n", s->text);
 	}
+	if (kind == SF_NODE_ROUTER)
+		router_links_write(lab, node, out);
 	if (fclose(out) == 0)
 		r = sf_file_write(path, text, len, 0600);
 	free(text);
