@@ -122,13 +122,13 @@ int gc_flow(struct gc *gc, const struct gc_flow *flow)
 /* Hash of a tuple, or with @id of a pair. */
 static uint64_t hash_tuple(const struct gc *gc, const struct sf_tuple *t, uint64_t id)
 {
-	uint64_t words[6];
+	__u64 words[6];
 
 	memcpy(&words[0], &t->local, 16);
 	memcpy(&words[2], &t->peer, 16);
 	words[4] = (uint64_t)t->lport << 32 | (uint64_t)t->pport << 16 | t->proto;
 	words[5] = id;
-	return sf_siphash13(&gc->key, (const __u64 *)words, 6);
+	return sf_siphash13(&gc->key, words, 6);
 }
 
 int gc_tuple(struct gc *gc, const struct sf_tuple *tuple, uint64_t id)
