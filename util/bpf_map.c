@@ -239,6 +239,8 @@ int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uin
 		rc = meta_put(dir, name, layout, err, errlen);
 		if (!rc)
 			rc = bpf_map__set_pin_path(map, path);
+		if (rc == -ENOMEM)
+			sf_errtext(err, errlen, rc, "map %s: no memory", name);
 		if (!rc && reused)
 			*reused = false;
 		return rc;

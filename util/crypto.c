@@ -221,7 +221,7 @@ static int sign_key_parse(const char *path, const char *pem, size_t len, struct 
 	int rc;
 
 	if (!bio)
-		return -ENOMEM;
+		return sf_errtext(err, errlen, -ENOMEM, "%s: no memory", path);
 	pkey = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
 	BIO_free(bio);
 	ERR_clear_error();
@@ -235,7 +235,8 @@ static int sign_key_parse(const char *path, const char *pem, size_t len, struct 
 		EVP_PKEY_free(pkey);
 		return rc;
 	}
-	return sign_key_wrap(pkey, out);
+	rc = sign_key_wrap(pkey, out);
+	return rc ? sf_errtext(err, errlen, rc, "%s: no memory", path) : 0;
 }
 
 int sf_sign_key_load(const char *path, struct sf_sign_key **out, char *err, size_t errlen)
@@ -264,7 +265,7 @@ int sf_sign_key_load(const char *path, struct sf_sign_key **out, char *err, size
 	}
 	pem = malloc(PEM_MAX);
 	if (!pem) {
-		rc = -ENOMEM;
+		rc = sf_errtext(err, errlen, -ENOMEM, "%s: no memory", path);
 		goto out;
 	}
 	while (len < PEM_MAX && (n = read(fd, pem + len, PEM_MAX - len)) > 0)

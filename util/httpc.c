@@ -367,7 +367,7 @@ int sf_httpc_text(struct sf_httpc *client, const char *path, char **text, char *
 	int rc = exchange(client, "GET", path, NULL, &in, err, errlen);
 
 	if (!rc && !in.data && !(in.data = strdup("")))
-		rc = -ENOMEM;
+		rc = sf_errtext(err, errlen, -ENOMEM, "%s: no memory", client->endpoint);
 	if (rc)
 		free(in.data);
 	else

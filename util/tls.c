@@ -106,7 +106,7 @@ static int tls_new(const SSL_METHOD *method, const struct sf_tls_files *files, b
 
 	ERR_clear_error();
 	if (!tls)
-		return -ENOMEM;
+		return sf_errtext(err, errlen, -ENOMEM, "TLS: no memory");
 	SSL_CTX_set_default_passwd_cb(tls, no_password);
 	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
