@@ -22,7 +22,7 @@ static const struct sf_conf_key keys[] = {
 	KEY("uplink", STRING, uplink, "",
 	    "link to the access router (default: whichever is answered)"),
 	KEY("router", ADDRESS, router,
-	    "::", "the access router's address, where multicast does not reach it"),
+	    "::", "the access router's link-local address (default: by multicast)"),
 	KEY("allow_uid", LIST, allow_uid, "0-999",
 	    "users that may register services: names, uids, ranges"),
 	KEY("allow_gid", LIST, allow_gid, "",

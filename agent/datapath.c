@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -59,19 +60,47 @@ int datapath_dir(const struct host *h, const char *sub, char *dir, size_t dirlen
 	}
 	if (strlen(h->config.bpffs) > strlen(root))
 		snprintf(below, sizeof(below), "%s/%s", h->config.bpffs + strlen(root) + 1, sub);
-	return sf_bpf_pindir_make(root, below, true, dir, dirlen, err, errlen);
+	for (int i = 0;; i++) {
+		int ret = sf_bpf_pindir_make(root, below, true, dir, dirlen, err, errlen);
+
+		/* Another host's agent, leaving, may remove the empty directory above ours. */
+		if (ret != -ENOENT || i == LOCK_TRIES)
+			return ret;
+	}
 }
 
+void datapath_dir_done(const struct host *h)
+{
+	rmdir(h->config.bpffs); /* not while anything is in it */
+}
+
+bool datapath_dir_is(const char *path, int fd)
+{
+	struct stat named, held;
+
+	return !stat(path, &named) && !fstat(fd, &held) && named.st_ino == held.st_ino &&
+	       named.st_dev == held.st_dev;
+}
+
+/* Make the directory and take its lock, for the agent's life. */
 static int take_lock(struct host *h, char *err, size_t errlen)
 {
-	for (int i = 0;; i++) {
-		int fd = sf_bpf_pindir_lock(h->datapath.dir, false, err, errlen);
+	char sub[64];
 
-		if (fd >= 0) {
+	snprintf(sub, sizeof(sub), "host-%016llx", (unsigned long long)h->cookie);
+	for (int i = 0;; i++) {
+		int fd =
+			datapath_dir(h, sub, h->datapath.dir, sizeof(h->datapath.dir), err, errlen);
+
+		if (!fd)
+			fd = sf_bpf_pindir_lock(h->datapath.dir, false, err, errlen);
+		if (fd >= 0 && datapath_dir_is(h->datapath.dir, fd)) {
 			h->datapath.lock_fd = fd;
 			return 0;
 		}
-		if (fd != -EWOULDBLOCK)
+		if (fd >= 0)
+			close(fd); /* it was removed meanwhile as a leftover: make it anew */
+		else if (fd != -EWOULDBLOCK && fd != -ENOENT)
 			return fd;
 		/* Another host's agent may be looking for leftovers: it holds it for microseconds.
 		 */
@@ -363,13 +392,9 @@ static int detach_everywhere(const struct sf_nl_link *link, void *ctx)
 int datapath_prepare(struct host *h, char *err, size_t errlen)
 {
 	struct datapath *d = &h->datapath;
-	char sub[64], config[600];
-	int ret;
+	char config[600];
+	int ret = take_lock(h, err, errlen);
 
-	snprintf(sub, sizeof(sub), "host-%016llx", (unsigned long long)h->cookie);
-	ret = datapath_dir(h, sub, d->dir, sizeof(d->dir), err, errlen);
-	if (!ret)
-		ret = take_lock(h, err, errlen);
 	if (ret)
 		return ret;
 	snprintf(config, sizeof(config), "%s/config", d->dir);
@@ -378,14 +403,10 @@ int datapath_prepare(struct host *h, char *err, size_t errlen)
 		return 0;
 	sf_info("datapath %s: discarded", d->dir);
 	sf_link_list(h->nl, detach_everywhere, h);
-	close(d->lock_fd); /* the directory goes, and a new one needs a lock of its own */
-	d->lock_fd = 0;
 	ret = sf_bpf_pindir_remove(d->dir, err, errlen);
-	if (!ret)
-		ret = datapath_dir(h, sub, d->dir, sizeof(d->dir), err, errlen);
-	if (!ret)
-		ret = take_lock(h, err, errlen);
-	return ret;
+	close(d->lock_fd); /* the directory is another one now */
+	d->lock_fd = 0;
+	return ret ? ret : take_lock(h, err, errlen);
 }
 
 int datapath_open(struct host *h, char *err, size_t errlen)

@@ -50,6 +50,12 @@ struct datapath_migration {
 int datapath_dir(const struct host *h, const char *sub, char *dir, size_t dirlen, char *err,
 		 size_t errlen);
 
+/** datapath_dir_is() - whether @path still names the directory that is open as @fd. */
+bool datapath_dir_is(const char *path, int fd);
+
+/** datapath_dir_done() - remove the configured directory if it is empty now. */
+void datapath_dir_done(const struct host *h);
+
 /**
  * datapath_prepare() - directory and lock; with --discard, without what was there.
  * Return: 0, -EBUSY where another agent serves this host, other -errno with @err.

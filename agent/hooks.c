@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/host.h"
@@ -23,14 +22,6 @@
 
 /* ---- the lock --------------------------------------------------------------------------- */
 
-static bool same_directory(const char *path, int fd)
-{
-	struct stat named, held;
-
-	return !stat(path, &named) && !fstat(fd, &held) && named.st_ino == held.st_ino &&
-	       named.st_dev == held.st_dev;
-}
-
 /* Make the directory and lock it; again, if somebody removed it meanwhile. */
 static int lock_dir(struct host *h, char *err, size_t errlen)
 {
@@ -43,7 +34,7 @@ static int lock_dir(struct host *h, char *err, size_t errlen)
 		fd = sf_bpf_pindir_lock(h->hooks.dir, true, err, errlen);
 		if (fd == -ENOENT)
 			continue;
-		if (fd < 0 || same_directory(h->hooks.dir, fd))
+		if (fd < 0 || datapath_dir_is(h->hooks.dir, fd))
 			return fd;
 		close(fd);
 	}
@@ -176,47 +167,47 @@ static void forget_host(struct host *h, uint64_t cookie)
 	bpf_map_delete_elem(hooks_map(h, "rings"), &cookie);
 }
 
-/* A host without agent whose programs are attached nowhere any more. */
-static bool is_stale(struct host *h, uint64_t cookie, char *dir, size_t dirlen)
+/* Remove a host without agent whose programs are attached nowhere any more. */
+static bool remove_if_stale(struct host *h, uint64_t cookie)
 {
+	char dir[600], err[256] = "";
 	uint32_t prog;
 	bool stale;
 	int fd, n;
 
-	n = snprintf(dir, dirlen, "%.*s/host-%016llx",
+	n = snprintf(dir, sizeof(dir), "%.*s/host-%016llx",
 		     (int)(strrchr(h->hooks.dir, '/') - h->hooks.dir), h->hooks.dir,
 		     (unsigned long long)cookie);
-	if (n < 0 || (size_t)n >= dirlen)
+	if (n < 0 || (size_t)n >= sizeof(dir))
 		return false;
-	if (access(dir, F_OK))
-		return errno == ENOENT;
 	fd = sf_bpf_pindir_lock(dir, false, NULL, 0);
-	if (fd < 0)
+	if (fd < 0 && fd != -ENOENT)
 		return false; /* its agent lives */
-	n = sf_bpf_link_prog(dir, "uplink_ingress", &prog, NULL);
+	n = fd < 0 ? -ENOENT : sf_bpf_link_prog(dir, "uplink_ingress", &prog, NULL);
 	stale = n == -ENOLINK || n == -ENOENT;
-	close(fd);
+	if (stale) {
+		sf_info("host %016llx: gone without leaving; its leftovers are removed",
+			(unsigned long long)cookie);
+		forget_host(h, cookie);
+		if (sf_bpf_pindir_remove(dir, err, sizeof(err)))
+			sf_warn("host %016llx: %s", (unsigned long long)cookie, err);
+	}
+	if (fd >= 0)
+		close(fd);
 	return stale;
 }
 
+/* Return: how many other hosts there are still. */
 static int remove_stale(struct host *h)
 {
 	struct cookies c = { .own = h->cookie };
-	char dir[600];
 	int left;
 
 	sf_bpf_map_walk(hooks_map(h, "hosts"), sizeof(uint64_t), sizeof(struct sf_hook_host),
 			collect_cookie, &c);
 	left = c.n;
-	for (int i = 0; i < c.n; i++) {
-		if (!is_stale(h, c.found[i], dir, sizeof(dir)))
-			continue;
-		sf_info("host %016llx: gone without leaving; its leftovers are removed",
-			(unsigned long long)c.found[i]);
-		forget_host(h, c.found[i]);
-		sf_bpf_pindir_remove(dir, NULL, 0);
-		left--;
-	}
+	for (int i = 0; i < c.n; i++)
+		left -= remove_if_stale(h, c.found[i]);
 	return left;
 }
 

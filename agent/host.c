@@ -189,8 +189,10 @@ static void on_registered(void *ctx, const struct sf_ctrl_in *request,
 		return;
 	}
 	r = sf_ctrl_find(answer, SF_ITEM_REASON, NULL);
-	if (r && r->reason == SF_NO_SESSION)
-		join_hint(h, "the router does not know our session");
+	if (r && (r->reason == SF_NO_SESSION || r->reason == SF_REPLAYED)) {
+		join_hint(h, "the router does not know our session"); /* all begins anew */
+		return;
+	}
 	refuse_all(h, request, r && r->reason ? r->reason : SF_INTERNAL);
 }
 
@@ -533,6 +535,7 @@ void host_close(struct host *h)
 		runs_remove(h);
 		hooks_leave(h);
 		datapath_remove(h);
+		datapath_dir_done(h);
 		setup_remove(h);
 	}
 	runs_close(h);

@@ -48,7 +48,9 @@ static struct sf_ip6_prefix locator_prefix(const struct sf_net *net)
 
 static struct sf_nl_addr self_addr(const struct setup_made *m)
 {
-	return (struct sf_nl_addr){ .ifindex = LO_INDEX, .addr = to_in6(&m->self), .len = 128 };
+	return (struct sf_nl_addr){
+		.ifindex = LO_INDEX, .addr = to_in6(&m->self), .len = 128, .flags = IFA_F_NODAD
+	};
 }
 
 static struct sf_nl_addr plain_addr(const struct setup_made *m, int ifindex)

@@ -262,6 +262,7 @@ static void enter_listed(struct host *h, struct scan *scan)
 					     .flags = is->who.flags,
 					     .uid = is->who.uid,
 					     .cgroup = is->who.cgroup };
+		struct registration *r = NULL;
 
 		if (!is->sockets || (was && was->who.flags & SF_LISTENER_MANUAL))
 			continue;
@@ -272,15 +273,14 @@ static void enter_listed(struct host *h, struct scan *scan)
 				sf_warn("listeners table: %s", strerror(-ret));
 			is->who.left = is->sockets;
 			if (!ret)
-				registry_listen(&h->registry, &is->who);
+				r = registry_listen(&h->registry, &is->who);
 		} else if (scan->first && was->sockets < is->sockets) {
 			/* Sockets of before the hooks' time share the key with counted ones: the
 			 * last counted one's release is not the last. */
-			struct registration *r = registry_find(&h->registry, &is->key);
-
-			if (r)
-				r->mixed = true;
+			r = registry_find(&h->registry, &is->key);
 		}
+		if (r)
+			r->mixed = true;
 	}
 }
 
@@ -307,6 +307,7 @@ bool sockets_on_wildcard(struct host *h, uint8_t proto, __be16 port, struct sf_s
 	return yes;
 }
 
+/* Return: whether any registration is watched by scans alone. */
 static bool follow_manual(struct host *h)
 {
 	struct registration *r, *tmp;
@@ -315,6 +316,7 @@ static bool follow_manual(struct host *h)
 	HASH_ITER (hh, h->registry.table, r, tmp) {
 		struct registration_key key = r->key;
 
+		any |= r->mixed && r->sockets; /* its release comes without an event */
 		if (r->origin != ORIGIN_MANUAL || !key.port || !key.proto)
 			continue;
 		any = true;

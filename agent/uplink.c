@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <net/if.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,6 +93,13 @@ static void on_event(const struct sf_nl_event *e, void *ctx)
 {
 	struct host *h = ctx;
 
+	if (e->topic == SF_NL_ADDR) {
+		/* JOIN needs a link-local source that duplicate detection is through with. */
+		if (!e->gone && !(e->addr.flags & IFA_F_TENTATIVE) &&
+		    IN6_IS_ADDR_LINKLOCAL(&e->addr.addr))
+			join_hurry(h);
+		return;
+	}
 	if (e->topic != SF_NL_LINK)
 		return;
 	if (h->uplink.link.ifindex == e->link.ifindex)
@@ -122,7 +130,7 @@ int uplink_open(struct host *h, char *err, size_t errlen)
 
 	if (h->config.uplink[0] && sf_link_get(h->nl, h->config.uplink, &link))
 		sf_warn("uplink %s: no such link yet; waiting for it", h->config.uplink);
-	ret = sf_nl_monitor_open(SF_NL_LINK, on_event, h, &h->uplink.monitor);
+	ret = sf_nl_monitor_open(SF_NL_LINK | SF_NL_ADDR, on_event, h, &h->uplink.monitor);
 	if (ret) {
 		snprintf(err, errlen, "watching links: %s", strerror(-ret));
 		return ret;
