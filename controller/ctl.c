@@ -105,5 +105,6 @@ void ctl_flush(struct ctl *c)
 
 void ctl_tick(struct ctl *c)
 {
+	ctl_sessions_reap(c);
 	ctl_routers_tick(c);
 }

@@ -21,8 +21,8 @@
 #include "util/log.h"
 
 #define LISTEN_MAX   8
-#define FLUSH_MIN_MS 2 /* between two flushes: a burst of changes goes out in few messages */
-#define STORE_MS     50
+#define FLUSH_MIN_MS 2	/* between two flushes: a burst of changes goes out in few messages */
+#define SOON_MS	     50 /* events into the store, rejected routers away */
 #define STORE_BATCH  2000
 #define SEND_HIGH    (64u << 20) /* a router this far behind gets a whole sync later */
 #define SEND_LOW     (8u << 20)
@@ -35,7 +35,7 @@ struct program {
 	struct ctl_rest *rest;
 	SSL_CTX *tls;
 	struct sf_channel_server *servers[LISTEN_MAX];
-	struct event *flush, *tick, *store;
+	struct event *flush, *tick, *soon;
 	uint64_t flushed; /* ms, when last */
 	bool flush_due;
 	bool store_failed;
@@ -215,11 +215,12 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	ctl_flush(&p->c);
 }
 
-static void on_store(evutil_socket_t fd, short what, void *ctx)
+static void on_soon(evutil_socket_t fd, short what, void *ctx)
 {
 	struct program *p = ctx;
 	int ret = ctl_events_store(&p->c, STORE_BATCH);
 
+	ctl_sessions_reap(&p->c);
 	if (ret < 0 && !p->store_failed)
 		sf_error("%s: events are not stored: %s (%s)", ctl_store_path(p->c.store),
 			 strerror(-ret), ctl_store_error(p->c.store));
@@ -263,8 +264,8 @@ static int start(struct program *p, char *err, size_t errlen)
 	}
 	p->flush = timer(p, on_flush, 0);
 	p->tick = timer(p, on_tick, 1000);
-	p->store = timer(p, on_store, STORE_MS);
-	if (!p->flush || !p->tick || !p->store) {
+	p->soon = timer(p, on_soon, SOON_MS);
+	if (!p->flush || !p->tick || !p->soon) {
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
 	}
@@ -285,8 +286,8 @@ static void stop(struct program *p)
 		event_free(p->flush);
 	if (p->tick)
 		event_free(p->tick);
-	if (p->store)
-		event_free(p->store);
+	if (p->soon)
+		event_free(p->soon);
 	p->flush = NULL;
 	ctl_close(&p->c);
 	sf_tls_free(p->tls);

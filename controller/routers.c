@@ -267,17 +267,9 @@ static void ping(struct ctl *c, struct ctl_router *r, uint64_t now)
 
 void ctl_routers_tick(struct ctl *c)
 {
-	struct ctl_session *s, *tmp_s;
 	struct ctl_router *r, *tmp_r;
 	uint64_t now = c->clock();
 
-	DL_FOREACH_SAFE(c->sessions, s, tmp_s)
-	{
-		if (s->broken && (s->ops->queued(s->io) == 0 || now - s->opened >= CTL_LINGER_MS))
-			s->ops->close(s->io, s->broken);
-		else if (!s->router && now - s->opened >= CTL_HELLO_MS)
-			s->ops->close(s->io, "no HELLO");
-	}
 	HASH_ITER (hh, c->routers, r, tmp_r) {
 		if (r->session)
 			ping(c, r, now);

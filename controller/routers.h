@@ -91,6 +91,9 @@ void ctl_session_message(struct ctl_session *s, const void *msg, size_t len);
 /** ctl_session_pressure() - the peer reads too slowly, or has caught up. */
 void ctl_session_pressure(struct ctl_session *s, bool high);
 
+/** ctl_sessions_reap() - close what was rejected, once it has heard so, and what says no HELLO. */
+void ctl_sessions_reap(struct ctl *c);
+
 /** ctl_session_closed() - the connection is gone; frees @s. */
 void ctl_session_closed(struct ctl_session *s, const char *reason);
 
@@ -100,7 +103,7 @@ void ctl_session_closed(struct ctl_session *s, const char *reason);
 int ctl_routers_load(struct ctl *c, char *err, size_t errlen);
 void ctl_routers_free(struct ctl *c);
 
-/** ctl_routers_tick() - leases, pings, connections without HELLO, settling. */
+/** ctl_routers_tick() - leases, pings, settling. */
 void ctl_routers_tick(struct ctl *c);
 
 /** ctl_routers_settle() - routers that may be told everything now are. */

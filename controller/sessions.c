@@ -585,6 +585,22 @@ void ctl_session_pressure(struct ctl_session *s, bool high)
 	}
 }
 
+void ctl_sessions_reap(struct ctl *c)
+{
+	struct ctl_session *s, *tmp;
+	uint64_t now = c->clock();
+
+	DL_FOREACH_SAFE(c->sessions, s, tmp)
+	{
+		uint64_t age = now - s->opened;
+
+		if (s->broken && (s->ops->queued(s->io) == 0 || age >= CTL_LINGER_MS))
+			s->ops->close(s->io, s->broken);
+		else if (!s->router && age >= CTL_HELLO_MS)
+			s->ops->close(s->io, "no HELLO");
+	}
+}
+
 void ctl_session_closed(struct ctl_session *s, const char *reason)
 {
 	struct ctl *c = s->c;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Policies: what JSON is taken and refused, and the weight that comes out. */
+#include <errno.h>
+#include <string.h>
+
+#include "controller/policy.h"
+#include "tests/controller/fixture.h"
+
+static const struct ctl_who h3 = { "80000000:0000000000000003", "h3" };
+static const struct ctl_who h4 = { "80000000:0000000000000004", "h4" };
+static const struct ctl_who nameless = { "80000000:0000000000000005", "" };
+
+static struct ctl_policy_error why;
+
+static int parse_on(const char *text, const struct ctl_policy *base, struct ctl_policy **out)
+{
+	struct sf_net net = sf_net_default(1);
+	struct sf_sid sid = service_sid(1);
+	json_t *json = json_loads(text, 0, NULL);
+	int ret;
+
+	assert_non_null(json);
+	memset(&why, 0, sizeof(why));
+	ret = ctl_policy_parse(&sid, json, base, &net, out, &why);
+	json_decref(json);
+	return ret;
+}
+
+static struct ctl_policy *good(const char *text)
+{
+	struct ctl_policy *p = NULL;
+
+	if (parse_on(text, NULL, &p))
+		fail_msg("%s: %s: %s", text, why.where, why.what);
+	return p;
+}
+
+static void bad(const char *text, const char *where)
+{
+	struct ctl_policy *p = (void *)&why;
+
+	assert_int_equal(parse_on(text, NULL, &p), -EINVAL);
+	assert_ptr_equal(p, (void *)&why); /* outputs untouched */
+	assert_string_equal(why.where, where);
+	assert_true(*why.what && *why.expected);
+}
+
+static void test_weight_order(void **state)
+{
+	struct ctl_policy *p;
+
+	/* Nothing decided: the wish, bounded, or the default. */
+	assert_int_equal(ctl_policy_weight(NULL, &h3, 0), 100);
+	assert_int_equal(ctl_policy_weight(NULL, &h3, 7), 7);
+	assert_int_equal(ctl_policy_weight(NULL, &h3, 65535), 1000);
+	p = good("{\"weight\": 50}");
+	assert_int_equal(ctl_policy_weight(p, &h3, 7), 50);
+	ctl_policy_free(p);
+	p = good("{\"weight\": 50, \"instances\": {\"h3\": {\"weight\": 3}, "
+		 "\"h4\": {\"draining\": true, \"weight\": 9}}}");
+	assert_int_equal(ctl_policy_weight(p, &h3, 7), 3);
+	assert_int_equal(ctl_policy_weight(p, &h4, 7), 0);
+	assert_int_equal(ctl_policy_weight(p, &nameless, 7), 50);
+	ctl_policy_free(p);
+	p = good("{\"enabled\": false, \"instances\": {\"h3\": {\"weight\": 3}}}");
+	assert_int_equal(ctl_policy_weight(p, &h3, 7), 0);
+	ctl_policy_free(p);
+	p = good("{\"weight\": 0}");
+	assert_int_equal(ctl_policy_weight(p, &h3, 7), 0);
+	ctl_policy_free(p);
+}
+
+static void test_identity_before_name(void **state)
+{
+	struct ctl_policy *p = good("{\"instances\": {\"h3\": {\"weight\": 3}, "
+				    "\"80000000:0000000000000003\": {\"weight\": 4}}}");
+
+	assert_int_equal(ctl_policy_weight(p, &h3, 0), 4);
+	ctl_policy_free(p);
+	/* A service address is an identity, too; names are in lower case. */
+	p = good("{\"instances\": {\"fd5e::8000:0:0:0:0:3\": {\"weight\": 5}, "
+		 "\"H4\": {\"weight\": 6}}}");
+	assert_int_equal(ctl_policy_weight(p, &h3, 0), 5);
+	assert_int_equal(ctl_policy_weight(p, &h4, 0), 6);
+	ctl_policy_free(p);
+}
+
+static void test_allow(void **state)
+{
+	struct ctl_policy *p = good("{}");
+
+	assert_true(ctl_policy_allows(NULL, &h3, true));
+	assert_false(ctl_policy_allows(NULL, &h3, false));
+	assert_true(ctl_policy_allows(p, &h3, true));
+	assert_false(ctl_policy_allows(p, &h3, false));
+	ctl_policy_free(p);
+	p = good("{\"allow\": [\"h3\", \"80000000:0000000000000005\"]}");
+	assert_true(ctl_policy_allows(p, &h3, false));
+	assert_false(ctl_policy_allows(p, &h4, true));
+	assert_true(ctl_policy_allows(p, &nameless, false));
+	ctl_policy_free(p);
+	p = good("{\"allow\": []}");
+	assert_false(ctl_policy_allows(p, &h3, true));
+	ctl_policy_free(p);
+	p = good("{\"allow\": [\"*\"]}");
+	assert_true(ctl_policy_allows(p, &h4, false));
+	ctl_policy_free(p);
+}
+
+static void test_merge(void **state)
+{
+	struct ctl_policy *base = good("{\"weight\": 5, \"sticky\": true, \"allow\": [\"h3\"], "
+				       "\"instances\": {\"h3\": {\"weight\": 1}, \"h4\": "
+				       "{\"weight\": 2, \"draining\": true}}}");
+	struct ctl_policy *p = NULL;
+
+	assert_int_equal(
+		parse_on("{\"instances\": {\"h3\": null, \"h4\": {\"weight\": 8}}}", base, &p), 0);
+	assert_true(p->sticky);
+	assert_int_equal(p->weight, 5);
+	assert_false(ctl_policy_allows(p, &h4, true));
+	assert_null(ctl_policy_find(p, &h3));
+	assert_int_equal(ctl_policy_find(p, &h4)->weight, 8);
+	assert_true(ctl_policy_find(p, &h4)->draining);
+	/* The base is as it was. */
+	assert_int_equal(ctl_policy_find(base, &h3)->weight, 1);
+	assert_int_equal(ctl_policy_find(base, &h4)->weight, 2);
+	ctl_policy_free(p);
+	assert_int_equal(
+		parse_on("{\"weight\": null, \"allow\": null, \"instances\": null}", base, &p), 0);
+	assert_int_equal(p->weight, CTL_UNSET);
+	assert_true(ctl_policy_allows(p, &h4, true));
+	assert_null(p->hosts);
+	ctl_policy_free(p);
+	ctl_policy_free(base);
+}
+
+static void test_round_trip(void **state)
+{
+	struct ctl_policy *p = good("{\"enabled\": false, \"sticky\": true, \"weight\": 0, "
+				    "\"move_grace_ms\": 2500, \"allow\": [\"h3\", \"*\"], "
+				    "\"instances\": {\"h4\": {\"weight\": null, "
+				    "\"draining\": true}}}");
+	json_t *a = ctl_policy_json(p);
+	char *text = json_dumps(a, 0);
+	struct ctl_policy *q = good(text);
+	json_t *b = ctl_policy_json(q);
+
+	assert_true(json_equal(a, b));
+	assert_int_equal(q->move_grace_ms, 2500);
+	assert_int_equal(q->weight, 0);
+	json_decref(a);
+	json_decref(b);
+	free(text);
+	ctl_policy_free(p);
+	ctl_policy_free(q);
+}
+
+static void test_refused(void **state)
+{
+	bad("[]", "body");
+	bad("{\"wieght\": 1}", "wieght");
+	bad("{\"enabled\": 1}", "enabled");
+	bad("{\"weight\": 1001}", "weight");
+	bad("{\"weight\": -1}", "weight");
+	bad("{\"weight\": 1.5}", "weight");
+	bad("{\"weight\": \"1\"}", "weight");
+	bad("{\"move_grace_ms\": 3600001}", "move_grace_ms");
+	bad("{\"allow\": \"h3\"}", "allow");
+	bad("{\"allow\": [3]}", "allow");
+	bad("{\"allow\": [\"-h3\"]}", "allow: -h3");
+	bad("{\"instances\": []}", "instances");
+	bad("{\"instances\": {\"h3\": 1}}", "instances.h3");
+	bad("{\"instances\": {\"h3\": {\"weight\": 2000}}}", "instances.h3.weight");
+	bad("{\"instances\": {\"h3\": {\"drain\": true}}}", "instances.h3.drain");
+	bad("{\"instances\": {\"a b\": {}}}", "instances: a b");
+	bad("{\"instances\": {\"80000000:zz\": {}}}", "instances: 80000000:zz");
+	bad("{\"instances\": {\"web@2a\": {}}}", "instances: web@2a");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_weight_order), cmocka_unit_test(test_identity_before_name),
+		cmocka_unit_test(test_allow),	     cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
