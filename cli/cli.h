@@ -54,15 +54,29 @@ int sf_cli_fail(const struct sf_cli *cli, const char *fmt, ...)
 
 /**
  * enum sf_daemon_kind - whom to ask.
- * SF_ANYBODY: the controller if there is one here, else the router, else the host agent.
+ * SF_ANYBODY: none in particular; sf_cli_who() finds the controller if there is one here, else the
+ * router, else the host agent.
  */
 enum sf_daemon_kind { SF_AGENT, SF_ROUTER, SF_CONTROLLER, SF_ANYBODY };
 
-/** sf_cli_has() - whether a daemon of this kind has a socket in the run directory (or
- * --controller). */
+/** enum sf_daemon_found - what is at a daemon's socket. */
+enum sf_daemon_found {
+	SF_DAEMON_NONE,	     /* no socket */
+	SF_DAEMON_LISTENS,   /* somebody listens (a --controller is taken to) */
+	SF_DAEMON_DEAD,	     /* a socket that a killed daemon left */
+	SF_DAEMON_FORBIDDEN, /* this user may not ask it */
+};
+
+/** sf_cli_find() - look at a daemon's socket in the run directory (or --controller). */
+enum sf_daemon_found sf_cli_find(const struct sf_cli *cli, enum sf_daemon_kind kind);
+
+/** sf_cli_has() - whether a daemon of this kind listens here. */
 bool sf_cli_has(const struct sf_cli *cli, enum sf_daemon_kind kind);
 
-/** sf_cli_who() - what SF_ANYBODY means here. */
+/**
+ * sf_cli_who() - the one to ask: who listens, and may be asked.
+ * Return: SF_ANYBODY where nobody does; calls then fail with a message that says so.
+ */
 enum sf_daemon_kind sf_cli_who(const struct sf_cli *cli);
 
 /** sf_cli_daemon_name() - "agent", "router", "controller". */
@@ -75,6 +89,23 @@ const char *sf_cli_daemon_name(enum sf_daemon_kind kind);
  */
 int sf_cli_call(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *method,
 		const char *path, const json_t *body, json_t **reply);
+
+/** sf_cli_try() - sf_cli_call() that leaves a failure to the caller: its text goes to @err. */
+int sf_cli_try(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *method,
+	       const char *path, const json_t *body, json_t **reply, char *err, size_t errlen);
+
+/**
+ * sf_cli_get() - GET a path that is made like printf's; each %s is percent-encoded, so that it may
+ * hold what people typed. Only %s may stand in @fmt. Failures are printed.
+ */
+int sf_cli_get(const struct sf_cli *cli, enum sf_daemon_kind kind, json_t **reply, const char *fmt,
+	       ...);
+
+/**
+ * sf_cli_path() - the same path alone, for other methods.
+ * Return: to be freed; NULL without memory.
+ */
+char *sf_cli_path(const char *fmt, ...);
 
 /** sf_cli_client() - a client for streams; failures are printed. Return: NULL on failure. */
 struct sf_httpc *sf_cli_client(const struct sf_cli *cli, enum sf_daemon_kind kind);
@@ -107,6 +138,17 @@ struct sf_show_column {
  */
 int sf_cli_rows(const struct sf_cli *cli, const json_t *rows, const struct sf_show_column *columns,
 		size_t n);
+
+/**
+ * sf_cli_heading() - "services known to the controller:", on a terminal only, and not with --json.
+ */
+void sf_cli_heading(const struct sf_cli *cli, const char *what, enum sf_daemon_kind who);
+
+/**
+ * sf_cli_sort() - sort an array of objects by keys whose values are strings, integers or null.
+ * Return: a new array with the same rows; NULL without memory.
+ */
+json_t *sf_cli_sort(const json_t *rows, const char *const *keys, size_t n_keys);
 
 /** sf_cli_value() - print one JSON value, indented. Return: exit status. */
 int sf_cli_value(const json_t *value);

@@ -2,8 +2,12 @@
 /* daemons.c - whom a subcommand asks, and how it is told that nobody answers. */
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -25,21 +29,53 @@ static void endpoint_of(const struct sf_cli *cli, enum sf_daemon_kind kind, char
 		snprintf(buf, len, "unix:%s/%s.sock", cli->run, names[kind]);
 }
 
+enum sf_daemon_found sf_cli_find(const struct sf_cli *cli, enum sf_daemon_kind kind)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	enum sf_daemon_found found = SF_DAEMON_DEAD;
+	char endpoint[PATH_MAX];
+	const char *path;
+	int fd;
+
+	endpoint_of(cli, kind, endpoint, sizeof(endpoint));
+	if (strncmp(endpoint, "unix:", 5) != 0)
+		return SF_DAEMON_LISTENS;
+	path = endpoint + 5;
+	if (access(path, F_OK))
+		return errno == EACCES ? SF_DAEMON_FORBIDDEN : SF_DAEMON_NONE;
+	if ((size_t)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path) >= sizeof(at.sun_path))
+		return SF_DAEMON_NONE;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return SF_DAEMON_DEAD;
+	/* EAGAIN: its backlog is full, so it lives. */
+	if (!connect(fd, (struct sockaddr *)&at, sizeof(at)) || errno == EAGAIN)
+		found = SF_DAEMON_LISTENS;
+	else if (errno == EACCES || errno == EPERM)
+		found = SF_DAEMON_FORBIDDEN;
+	close(fd);
+	return found;
+}
+
 bool sf_cli_has(const struct sf_cli *cli, enum sf_daemon_kind kind)
 {
-	char endpoint[PATH_MAX];
-
-	if (kind == SF_CONTROLLER && cli->controller)
-		return true;
-	endpoint_of(cli, kind, endpoint, sizeof(endpoint));
-	return !access(endpoint + strlen("unix:"), F_OK);
+	return sf_cli_find(cli, kind) == SF_DAEMON_LISTENS;
 }
 
 enum sf_daemon_kind sf_cli_who(const struct sf_cli *cli)
 {
-	if (sf_cli_has(cli, SF_CONTROLLER))
-		return SF_CONTROLLER;
-	return sf_cli_has(cli, SF_ROUTER) ? SF_ROUTER : SF_AGENT;
+	static const enum sf_daemon_kind order[] = { SF_CONTROLLER, SF_ROUTER, SF_AGENT };
+	enum sf_daemon_kind who = SF_ANYBODY;
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		enum sf_daemon_found found = sf_cli_find(cli, order[i]);
+
+		if (found == SF_DAEMON_LISTENS)
+			return order[i];
+		if (found == SF_DAEMON_FORBIDDEN && who == SF_ANYBODY)
+			who = order[i];
+	}
+	return who;
 }
 
 struct sf_httpc *sf_cli_client(const struct sf_cli *cli, enum sf_daemon_kind kind)
@@ -49,7 +85,7 @@ struct sf_httpc *sf_cli_client(const struct sf_cli *cli, enum sf_daemon_kind kin
 	char endpoint[PATH_MAX], err[256];
 
 	if (kind == SF_ANYBODY)
-		kind = sf_cli_who(cli);
+		kind = SF_AGENT;
 	endpoint_of(cli, kind, endpoint, sizeof(endpoint));
 	opts.endpoint = endpoint;
 	if (sf_httpc_new(&opts, &client, err, sizeof(err)))
@@ -57,51 +93,118 @@ struct sf_httpc *sf_cli_client(const struct sf_cli *cli, enum sf_daemon_kind kin
 	return client;
 }
 
+int sf_cli_try(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *method,
+	       const char *path, const json_t *body, json_t **reply, char *err, size_t errlen)
+{
+	struct sf_httpc_opts opts = { .token = cli->token, .ca = cli->ca };
+	struct sf_httpc *client = NULL;
+	char endpoint[PATH_MAX], text[512] = "";
+	bool anybody = kind == SF_ANYBODY;
+	int ret;
+
+	if (anybody)
+		kind = SF_AGENT;
+	endpoint_of(cli, kind, endpoint, sizeof(endpoint));
+	opts.endpoint = endpoint;
+	ret = sf_httpc_new(&opts, &client, text, sizeof(text));
+	if (!ret)
+		ret = sf_httpc_call(client, method, path, body, reply, text, sizeof(text));
+	sf_httpc_free(client);
+	if (ret == -ECONNREFUSED && strncmp(endpoint, "unix:", 5) == 0)
+		snprintf(err, errlen,
+			 "no %s answers in %s (is it running? --run DIR or $SCAFFOLD_RUN says "
+			 "where)",
+			 anybody ? "agent, router or controller" : names[kind], cli->run);
+	else if (ret)
+		snprintf(err, errlen, "%s: %s", names[kind], *text ? text : strerror(-ret));
+	return ret;
+}
+
 int sf_cli_call(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *method,
 		const char *path, const json_t *body, json_t **reply)
 {
-	struct sf_httpc *client;
-	char err[512] = "";
+	char err[700] = "";
+	int ret = sf_cli_try(cli, kind, method, path, body, reply, err, sizeof(err));
+
+	if (ret)
+		sf_cli_fail(cli, "%s", err);
+	return ret;
+}
+
+static char *path_make(const char *fmt, va_list args)
+{
+	char *path = NULL;
+	size_t len;
+	FILE *f = open_memstream(&path, &len);
+	bool good = f;
+
+	for (; good && *fmt; fmt++) {
+		char *escaped;
+
+		if (fmt[0] != '%' || fmt[1] != 's') {
+			good = fputc(*fmt, f) != EOF;
+			continue;
+		}
+		fmt++;
+		escaped = sf_httpc_escape(va_arg(args, const char *));
+		good = escaped && fputs(escaped, f) >= 0;
+		free(escaped);
+	}
+	if (f && fclose(f))
+		good = false;
+	if (!good) {
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+char *sf_cli_path(const char *fmt, ...)
+{
+	va_list args;
+	char *path;
+
+	va_start(args, fmt);
+	path = path_make(fmt, args);
+	va_end(args);
+	return path;
+}
+
+int sf_cli_get(const struct sf_cli *cli, enum sf_daemon_kind kind, json_t **reply, const char *fmt,
+	       ...)
+{
+	va_list args;
+	char *path;
 	int ret;
 
-	if (kind == SF_ANYBODY)
-		kind = sf_cli_who(cli);
-	client = sf_cli_client(cli, kind);
-	if (!client)
-		return -EINVAL;
-	ret = sf_httpc_call(client, method, path, body, reply, err, sizeof(err));
-	sf_httpc_free(client);
-	if (ret == -ECONNREFUSED)
-		sf_cli_fail(cli,
-			    "no %s answers in %s (is it running? --run DIR or $SCAFFOLD_RUN says "
-			    "where)",
-			    names[kind], cli->run);
-	else if (ret)
-		sf_cli_fail(cli, "%s: %s", names[kind], *err ? err : strerror(-ret));
+	va_start(args, fmt);
+	path = path_make(fmt, args);
+	va_end(args);
+	if (!path) {
+		sf_cli_fail(cli, "out of memory");
+		return -ENOMEM;
+	}
+	ret = sf_cli_call(cli, kind, "GET", path, NULL, reply);
+	free(path);
 	return ret;
 }
 
 struct sf_net sf_cli_net(const struct sf_cli *cli)
 {
 	struct sf_net net = sf_net_default(1);
-	struct sf_httpc *client = NULL;
 	const char *service, *as, *what;
 	json_t *status = NULL;
-	char endpoint[PATH_MAX], err[256];
-	struct sf_httpc_opts opts = { .endpoint = endpoint, .token = cli->token, .ca = cli->ca };
+	char err[700];
 	enum sf_daemon_kind kind = sf_cli_has(cli, SF_AGENT) ? SF_AGENT : sf_cli_who(cli);
 
 	/* Quiet: without a daemon the defaults will do. */
-	endpoint_of(cli, kind, endpoint, sizeof(endpoint));
-	if (!sf_httpc_new(&opts, &client, err, sizeof(err)) &&
-	    !sf_httpc_call(client, "GET", "/v1/status", NULL, &status, err, sizeof(err))) {
+	if (!sf_cli_try(cli, kind, "GET", "/v1/status", NULL, &status, err, sizeof(err))) {
 		service = json_string_value(json_object_get(status, "service_prefix"));
 		as = json_string_value(json_object_get(status, "as_prefix"));
 		if (service && as)
 			(void)sf_net_parse(service, as, &net, &what);
 	}
 	json_decref(status);
-	sf_httpc_free(client);
 	return net;
 }
 

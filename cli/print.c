@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/table.h"
@@ -85,6 +86,61 @@ static void cell(struct sf_table *t, const json_t *v, enum sf_show show)
 	else
 		sf_human_duration((uint64_t)n, buf);
 	sf_table_cell(t, "%s", buf);
+}
+
+void sf_cli_heading(const struct sf_cli *cli, const char *what, enum sf_daemon_kind who)
+{
+	if (!cli->json && isatty(STDOUT_FILENO))
+		printf("%s known to the %s:\n", what, sf_cli_daemon_name(who));
+}
+
+struct sort_row {
+	json_t *row;
+	const char *const *keys;
+	size_t n_keys, at;
+};
+
+/* null before numbers before strings; rows that are alike keep their order. */
+static int row_compare(const void *a, const void *b)
+{
+	const struct sort_row *x = a, *y = b;
+
+	for (size_t i = 0; i < x->n_keys; i++) {
+		const json_t *v = json_object_get(x->row, x->keys[i]);
+		const json_t *w = json_object_get(y->row, x->keys[i]);
+		int vs = json_is_string(v) ? 2 : json_is_integer(v);
+		int ws = json_is_string(w) ? 2 : json_is_integer(w);
+		json_int_t n = json_integer_value(v), m = json_integer_value(w);
+		int order = vs - ws;
+
+		if (!order && vs == 2)
+			order = strcmp(json_string_value(v), json_string_value(w));
+		else if (!order)
+			order = (n > m) - (n < m);
+		if (order)
+			return order;
+	}
+	return x->at < y->at ? -1 : 1;
+}
+
+json_t *sf_cli_sort(const json_t *rows, const char *const *keys, size_t n_keys)
+{
+	size_t n = json_array_size(rows);
+	struct sort_row *list = calloc(n + 1, sizeof(*list));
+	json_t *out = json_array();
+
+	for (size_t i = 0; list && i < n; i++)
+		list[i] = (struct sort_row){ json_array_get(rows, i), keys, n_keys, i };
+	if (list)
+		qsort(list, n, sizeof(*list), row_compare);
+	for (size_t i = 0; list && i < n; i++)
+		json_array_append(out, list[i].row);
+	if (!list || json_array_size(out) != n) {
+		json_decref(out);
+		out = NULL;
+	}
+	free(list);
+	return out;
 }
 
 int sf_cli_rows(const struct sf_cli *cli, const json_t *rows, const struct sf_show_column *columns,

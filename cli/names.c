@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/* names.c - see names.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/names.h"
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+void sf_names_put(struct sf_names *n, const char *sid, const char *name)
+{
+	if (sid && name && *name && !json_object_get(n->table, sid))
+		json_object_set_new(n->table, sid, json_string(name));
+}
+
+/* Each object of reply[@list] has @id and "name". */
+static void take_list(struct sf_names *n, const json_t *reply, const char *list, const char *id)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(reply, list), i, row)
+		sf_names_put(n, text_of(row, id), text_of(row, "name"));
+}
+
+static json_t *ask(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *path)
+{
+	json_t *reply = NULL;
+	char err[700];
+
+	if (sf_cli_try(cli, kind, "GET", path, NULL, &reply, err, sizeof(err)))
+		return NULL;
+	return reply;
+}
+
+void sf_names_load(const struct sf_cli *cli, struct sf_names *out)
+{
+	json_t *reply;
+
+	out->net = sf_cli_net(cli);
+	out->table = json_object();
+	if (sf_cli_has(cli, SF_CONTROLLER)) {
+		reply = ask(cli, SF_CONTROLLER, "/v1/names");
+		take_list(out, reply, "names", "id");
+		json_decref(reply);
+		reply = ask(cli, SF_CONTROLLER, "/v1/hosts?limit=100000");
+		take_list(out, reply, "hosts", "id");
+		json_decref(reply);
+	}
+	if (sf_cli_has(cli, SF_ROUTER)) {
+		reply = ask(cli, SF_ROUTER, "/v1/hosts");
+		take_list(out, reply, "hosts", "identity");
+		json_decref(reply);
+	}
+	if (sf_cli_has(cli, SF_AGENT)) {
+		reply = ask(cli, SF_AGENT, "/v1/status");
+		sf_names_put(out, text_of(reply, "identity"), text_of(reply, "name"));
+		json_decref(reply);
+	}
+}
+
+void sf_names_free(struct sf_names *n)
+{
+	json_decref(n->table);
+	n->table = NULL;
+}
+
+void sf_names_learn(struct sf_names *n, const struct sf_sid *sid, const char *text)
+{
+	char key[SF_ADDR_STRLEN], called[SF_NAME_MAX + 16];
+	struct sf_name name;
+	const char *why;
+
+	if (strchr(text, ':') || sf_name_parse(text, &name, &why))
+		return;
+	if (name.ssid == SF_SSID_DEFAULT)
+		snprintf(called, sizeof(called), "%s", name.text);
+	else
+		snprintf(called, sizeof(called), "%s@%x", name.text, name.ssid);
+	sf_names_put(n, sf_sid_print(sid, key), called);
+}
+
+const char *sf_names_of(const struct sf_names *n, const char *sid)
+{
+	return sid ? json_string_value(json_object_get(n->table, sid)) : NULL;
+}
+
+const char *sf_names_of_addr(const struct sf_names *n, const char *addr, char *sid)
+{
+	struct sf_addr a;
+	struct sf_sid s;
+
+	*sid = '\0';
+	if (!addr || sf_addr_parse(addr, &a) || !sf_addr_is_service(&n->net, &a))
+		return NULL;
+	s = sf_addr_sid(&a);
+	return sf_names_of(n, sf_sid_print(&s, sid));
+}

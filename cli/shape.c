@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+/* shape.c - see shape.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/shape.h"
+
+/* The value itself, or null; a new reference. */
+static json_t *copy(const json_t *o, const char *key)
+{
+	json_t *v = json_object_get(o, key);
+
+	return v ? json_incref(v) : json_null();
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+static json_t *name_or_null(const char *name)
+{
+	return name && *name ? json_string(name) : json_null();
+}
+
+json_t *sf_shape_time(const json_t *t)
+{
+	double seconds =
+		json_is_real(t) ? json_real_value(t) : (double)json_integer_value(t) / 1000;
+	double whole = floor(seconds);
+	time_t at = (time_t)whole;
+	char stamp[32], text[48];
+	struct tm tm;
+
+	if (json_is_string(t))
+		return json_string(json_string_value(t));
+	if (!json_is_number(t) || seconds < 0 || seconds > 253402300799.0 || !gmtime_r(&at, &tm) ||
+	    !strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm))
+		return json_null();
+	snprintf(text, sizeof(text), "%s.%03dZ", stamp,
+		 (int)((seconds - whole) * 1000 + 0.5) % 1000);
+	return json_string(text);
+}
+
+static bool is_identity(const char *sid)
+{
+	return sid && (strtoul(sid, NULL, 16) & SF_SSID_KEYED) &&
+	       strtoul(sid, NULL, 16) == SF_SSID_HOSTS;
+}
+
+/* ---- services --------------------------------------------------------------------------- */
+
+/* The identity of an instance: what the daemons agree on. Takes no reference of @row. */
+static void row_add(json_t *rows, const struct sf_names *names, const char *sid, const char *name,
+		    const json_t *endpoint, const char *proto_key, json_t *row)
+{
+	if (!row)
+		return;
+	json_object_set_new(row, "service",
+			    name_or_null(name && *name ? name : sf_names_of(names, sid)));
+	json_object_set_new(row, "sid", json_string(sid));
+	json_object_set_new(row, "proto", copy(endpoint, proto_key));
+	json_object_set_new(row, "port", copy(endpoint, "port"));
+	json_array_append_new(rows, row);
+}
+
+/* The controller says why an instance takes new flows or not; "live" is all daemons' word. */
+static const char *controller_state(const char *state)
+{
+	return state && !strcmp(state, "serving") ? "live" : state ? state : "?";
+}
+
+static void controller_service(const json_t *s, const struct sf_names *names, bool all,
+			       json_t *rows)
+{
+	const char *sid = text_of(s, "id");
+	const json_t *ep, *in, *load;
+	size_t i, k;
+
+	if (!sid || (!all && is_identity(sid)))
+		return;
+	json_array_foreach (json_object_get(s, "endpoints"), i, ep) {
+		json_array_foreach (json_object_get(ep, "instances"), k, in) {
+			load = json_object_get(in, "load");
+			row_add(rows, names, sid, text_of(s, "name"), ep, "protocol",
+				json_pack(
+					"{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, "
+					"s:o}",
+					"host", copy(in, "host_name"), "host_id", copy(in, "host"),
+					"locator", copy(in, "locator"), "router",
+					copy(in, "router"), "weight", copy(in, "weight"), "state",
+					controller_state(text_of(in, "state")), "reason",
+					copy(in, "reason"), "since", copy(in, "since"), "flows",
+					copy(load, "flows"), "open", copy(load, "open"), "packets",
+					copy(load, "packets"), "bytes", copy(load, "bytes")));
+		}
+	}
+}
+
+static void router_service(const json_t *s, const struct sf_names *names, bool all, json_t *rows)
+{
+	const char *sid = text_of(s, "service");
+	const json_t *in;
+	size_t i;
+
+	if (!sid || (!all && is_identity(sid)))
+		return;
+	json_array_foreach (json_object_get(s, "instances"), i, in) {
+		row_add(rows, names, sid, NULL, s, "proto",
+			json_pack("{s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o}",
+				  "host", copy(in, "host"), "host_id", copy(in, "identity"),
+				  "locator", copy(in, "locator"), "router", "weight",
+				  copy(in, "weight"), "state", copy(in, "state"), "reason",
+				  copy(in, "reason"), "since",
+				  sf_shape_time(json_object_get(in, "since_ms")), "flows",
+				  copy(in, "flows"), "open", "packets", copy(in, "packets"),
+				  "bytes", copy(in, "bytes")));
+	}
+}
+
+/* What this host decided, and whether the router has heard of it yet. */
+static const char *agent_state(const json_t *r)
+{
+	const char *state = text_of(r, "state"), *router = text_of(r, "router");
+
+	if (state && router && !strcmp(state, "live") && strcmp(router, "in") != 0)
+		return "registering";
+	return state ? state : "?";
+}
+
+static void agent_service(const json_t *r, const struct sf_names *names, bool all, json_t *rows)
+{
+	const char *sid = text_of(r, "service");
+
+	if (!sid || (!all && is_identity(sid)))
+		return;
+	row_add(rows, names, sid, NULL, r, "proto",
+		json_pack("{s:n, s:n, s:n, s:n, s:n, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
+			  "host_id", "locator", "router", "weight", "state", agent_state(r),
+			  "reason", copy(r, "reason"), "since",
+			  sf_shape_time(json_object_get(r, "since")), "flows", copy(r, "flows"),
+			  "open", copy(r, "open"), "packets", copy(r, "packets"), "bytes",
+			  copy(r, "bytes")));
+}
+
+void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
+		       bool all, json_t *rows)
+{
+	const json_t *list = json_object_get(reply, "services"), *s;
+	size_t i;
+
+	if (who == SF_CONTROLLER && !list)
+		controller_service(reply, names, true, rows);
+	json_array_foreach (list, i, s) {
+		if (who == SF_CONTROLLER)
+			controller_service(s, names, all, rows);
+		else if (who == SF_ROUTER)
+			router_service(s, names, all, rows);
+		else
+			agent_service(s, names, all, rows);
+	}
+}
+
+/* ---- hosts ------------------------------------------------------------------------------ */
+
+static json_t *controller_host(const json_t *h)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "host", copy(h, "name"), "id",
+			 copy(h, "id"), "locator", copy(h, "locator"), "router",
+			 copy(h, "router_name"), "since", copy(h, "joined"), "services",
+			 copy(h, "registrations"));
+}
+
+static json_t *router_host(const json_t *h, const char *router)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "host", copy(h, "name"), "id",
+			 copy(h, "identity"), "locator", copy(h, "locator"), "router",
+			 name_or_null(router), "since",
+			 sf_shape_time(json_object_get(h, "since_ms")), "services",
+			 copy(h, "registrations"));
+}
+
+static json_t *agent_host(const json_t *status)
+{
+	const json_t *router = json_object_get(status, "router");
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:n, s:o}", "host", copy(status, "name"), "id",
+			 copy(status, "identity"), "locator", copy(status, "locator"), "router",
+			 copy(router, "id"), "since", "services",
+			 copy(json_object_get(status, "registrations"), "at_router"));
+}
+
+void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
+		    json_t *rows)
+{
+	const json_t *h;
+	size_t i;
+
+	if (who == SF_AGENT)
+		json_array_append_new(rows, agent_host(reply));
+	json_array_foreach (json_object_get(reply, "hosts"), i, h) {
+		if (who == SF_CONTROLLER)
+			json_array_append_new(rows, controller_host(h));
+		else if (who == SF_ROUTER)
+			json_array_append_new(rows, router_host(h, text_of(reply, "router")));
+	}
+}
+
+/* ---- flows ------------------------------------------------------------------------------ */
+
+json_t *sf_shape_flow(const json_t *f, const struct sf_names *names)
+{
+	static const char *const same[] = {
+		"proto",       "direction",    "local",	     "local_port", "peer",   "peer_port",
+		"own_locator", "peer_locator", "state",	     "attempt",	   "age_ms", "idle_ms",
+		"tx_packets",  "tx_bytes",     "rx_packets", "rx_bytes",   "fail"
+	};
+	json_t *row = json_object();
+	char sid[SF_ADDR_STRLEN];
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		json_object_set_new(row, same[i], copy(f, same[i]));
+	json_object_set_new(row, "local_name",
+			    name_or_null(sf_names_of_addr(names, text_of(f, "local"), sid)));
+	json_object_set_new(row, "peer_name",
+			    name_or_null(sf_names_of_addr(names, text_of(f, "peer"), sid)));
+	return row;
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+/* How the daemons call what an event is about, in the order of the keys below. */
+static const char *const event_keys[] = { "number", "router", "host",	"locator", "service",
+					  "proto",  "port",   "reason", "text" };
+static const char *const event_keys_of[][sizeof(event_keys) / sizeof(event_keys[0])] = {
+	[SF_AGENT] = { "number", "router", "host", "locator", "service", "proto", "port", "reason",
+		       "text" },
+	[SF_ROUTER] = { "number", "router", "host", "locator", "service", "proto", "port", "reason",
+			"text" },
+	[SF_CONTROLLER] = { "id", "router_name", "host_name", "locator", "service_name", "protocol",
+			    "port", "reason", "text" },
+};
+
+json_t *sf_shape_event(enum sf_daemon_kind who, const json_t *e, const struct sf_names *names)
+{
+	const json_t *time = json_object_get(e, who == SF_ROUTER ? "time_ms" : "time");
+	json_t *row = json_pack("{s:o, s:o}", "time", sf_shape_time(time), "kind", copy(e, "kind"));
+	static const char *const named[] = { "router", "host", "service" };
+
+	for (size_t i = 0; i < sizeof(event_keys) / sizeof(event_keys[0]); i++)
+		json_object_set_new(row, event_keys[i], copy(e, event_keys_of[who][i]));
+	/* Names where they are known, identities else. */
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		const char *now = text_of(row, named[i]);
+		const char *id = now ? now : text_of(e, named[i]);
+		const char *name = sf_names_of(names, id);
+
+		if (id)
+			json_object_set_new(row, named[i], json_string(name ? name : id));
+	}
+	return row;
+}
