@@ -33,6 +33,7 @@ static bool put_load(struct host *h, struct sf_ctrl_out *out, const struct regis
 	if (l) {
 		item.packets = sf_be64(l->packets);
 		item.bytes = sf_be64(l->bytes);
+		item.open = sf_be32(l->open < UINT32_MAX ? (uint32_t)l->open : UINT32_MAX);
 	}
 	return sf_ctrl_put(out, SF_ITEM_SERVICE_LOAD, &item, sizeof(item)) != NULL;
 }

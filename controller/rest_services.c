@@ -89,7 +89,7 @@ static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in)
 {
 	const struct ctl_host *h = in->key.host;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:o}", "host",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:I}", "host",
 			 ctl_json_sid(&h->identity->sid), "host_name",
 			 *h->name ? ctl_json_text(h->name) : json_null(), "locator",
 			 ctl_json_addr(&h->locator), "router", ctl_json_text(h->router->name),
@@ -97,7 +97,8 @@ static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in)
 			 in->denied ? 0 : in->weight, "wish", in->wish, "state", state_of(c, in),
 			 "reason",
 			 in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
-			 "since", ctl_json_time(in->since_ms), "load", json_load(&in->load));
+			 "since", ctl_json_time(in->since_ms), "load", json_load(&in->load), "open",
+			 (json_int_t)in->open);
 }
 
 static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep, bool full)
@@ -162,13 +163,15 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	const char *after = sf_http_query(req, "after");
 	const struct ctl_service *s = c->services;
 	json_t *list, *next = json_null();
-	uint64_t limit, hosts;
+	uint64_t limit, hosts, full;
 	struct sf_sid sid;
 	const char *why;
 	int status = ctl_rest_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
 
 	if (!status)
 		status = ctl_rest_number(req, "hosts", 1, 0, &hosts, reply);
+	if (!status)
+		status = ctl_rest_number(req, "full", 1, 0, &full, reply);
 	if (status)
 		return status;
 	if (after) {
@@ -185,7 +188,7 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	for (; s && limit; s = s->hh.next) {
 		if (ctl_sid_is_host(&s->sid) && !hosts)
 			continue;
-		json_array_append_new(list, json_service(c, &s->sid, s, false));
+		json_array_append_new(list, json_service(c, &s->sid, s, full));
 		limit--;
 		if (!limit && s->hh.next) {
 			json_decref(next);

@@ -341,4 +341,5 @@ void ctl_instance_load(struct ctl *c, struct ctl_host *host, const struct sf_ite
 	ep->service->load.packets += grown(in->load.packets, now.packets);
 	ep->service->load.bytes += grown(in->load.bytes, now.bytes);
 	in->load = now;
+	in->open = sf_be32(load->open);
 }

@@ -56,6 +56,7 @@ struct ctl_instance {
 	uint16_t weight; /* in force */
 	uint8_t denied;	 /* enum sf_reason; SF_NONE: accepted */
 	uint32_t generation;
+	uint32_t open;	   /* its flows now, as of the last heartbeat */
 	uint64_t since_ms; /* since 1970 */
 	struct ctl_load load;
 	struct ctl_instance *prev, *next;

@@ -104,7 +104,7 @@ struct sf_item {
 	X(10, RESULT, 20)	/* struct sf_item_result */                                  \
 	X(11, REASON, 4)	/* struct sf_item_reason */                                  \
 	X(12, TEXT, 0)		/* UTF-8, for people */                                      \
-	X(13, SERVICE_LOAD, 40) /* struct sf_item_load */                                    \
+	X(13, SERVICE_LOAD, 48) /* struct sf_item_load */                                    \
 	X(14, MAC, 16)		/* HMAC-SHA256-128 over header and all items before; last */ \
 	X(15, NONCE, 16)	/* session nonce, from the router */                         \
 	X(16, VERSION, 8)	/* struct sf_item_version: controller term and number */     \
@@ -155,8 +155,8 @@ struct sf_item_reason {
 	__u8 pad[3];
 } SF_WIRE;
 
-/** struct sf_item_load - load of an instance since the last heartbeat's total; totals, not deltas.
- */
+/** struct sf_item_load - load of an instance: totals since it is registered, not deltas; @open: its
+ * flows now. */
 struct sf_item_load {
 	struct sf_sid sid;
 	__u8 proto;
@@ -165,6 +165,8 @@ struct sf_item_load {
 	__be64 flows;
 	__be64 packets;
 	__be64 bytes;
+	__be32 open;
+	__be32 reserved;
 } SF_WIRE;
 
 struct sf_item_version {
@@ -221,7 +223,7 @@ struct sf_item_host {
 
 SF_STATIC_ASSERT(sizeof(struct sf_item_registration) == 20, "registration");
 SF_STATIC_ASSERT(sizeof(struct sf_item_result) == 20, "result");
-SF_STATIC_ASSERT(sizeof(struct sf_item_load) == 40, "load");
+SF_STATIC_ASSERT(sizeof(struct sf_item_load) == 48, "load");
 SF_STATIC_ASSERT(sizeof(struct sf_item_router) == 32, "router");
 SF_STATIC_ASSERT(sizeof(struct sf_item_service) == 20, "service");
 SF_STATIC_ASSERT(sizeof(struct sf_item_instance) == 20, "instance");
