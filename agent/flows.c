@@ -257,6 +257,12 @@ static bool fits(const struct listing *ls, const struct sf_flow *f)
 	       sf_addr_eq(filter->service, &f->tuple.peer) || sf_addr_eq(filter->service, &peer);
 }
 
+/* The datapath's clock is finer than ours, so @then may be later. */
+static json_int_t since_ms(const struct listing *ls, uint64_t then)
+{
+	return ls->now_ns > then ? (json_int_t)((ls->now_ns - then) / 1000000) : 0;
+}
+
 static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 {
 	char local[SF_ADDR_STRLEN], peer[SF_ADDR_STRLEN], own[SF_ADDR_STRLEN], at[SF_ADDR_STRLEN];
@@ -264,7 +270,7 @@ static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 
 	return json_pack(
 		"{s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:I, "
-		"s:s?}",
+		"s:I, s:s?}",
 		"proto", sf_proto_name(f->tuple.proto), "direction", inbound ? "in" : "out",
 		"local", sf_addr_print(&f->tuple.local, local), "local_port", ntohs(f->tuple.lport),
 		"peer", sf_addr_print(&f->tuple.peer, peer), "peer_port", ntohs(f->tuple.pport),
@@ -273,7 +279,7 @@ static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 		"tx_packets", (json_int_t)f->tx_packets, "tx_bytes", (json_int_t)f->tx_bytes,
 		"rx_packets", (json_int_t)f->rx_packets, "rx_bytes", (json_int_t)f->rx_bytes,
 		"attempt", f->attempt, "epoch", (json_int_t)f->epoch, "age_ms",
-		(json_int_t)((ls->now_ns - f->created) / 1000000), "fail",
+		since_ms(ls, f->created), "idle_ms", since_ms(ls, f->used), "fail",
 		f->fail ? sf_reason_name(f->fail) : NULL);
 }
 
