@@ -135,8 +135,7 @@ static const struct sysctl node_sysctls[] = {
 	{ "net/ipv6/conf/default/dad_transmits", "0" },
 	{ "net/ipv6/conf/default/accept_ra", "0" },
 	{ "net/ipv6/conf/default/router_solicitations", "0" },
-	{ "net/ipv6/conf/default/addr_gen_mode", "1" },	    /* link-local addresses are ours */
-	{ "net/ipv6/conf/default/keep_addr_on_down", "1" }, /* and stay when a link goes down */
+	{ "net/ipv6/conf/default/addr_gen_mode", "1" }, /* link-local addresses are ours */
 	{ NULL, NULL },
 };
 static const struct sysctl router_sysctls[] = { { "net/ipv6/conf/all/forwarding", "1" },
@@ -204,11 +203,6 @@ static int namespaces_create(const struct sf_lab *lab, char *err, size_t err_len
 	for (size_t i = 0; i < n; i++) {
 		int r = sf_netns_create(sf_lab_namespace(lab, place_name(lab, i), ns));
 
-		if (r == -EEXIST)
-			return sf_errtext(err, err_len, r,
-					  "namespace %s is there already, and not of a known lab: "
-					  "'ip netns delete %s' or another --name",
-					  ns, ns);
 		if (r)
 			return sf_errtext(err, err_len, r, "namespace %s: %s", ns, strerror(-r));
 	}
@@ -217,13 +211,21 @@ static int namespaces_create(const struct sf_lab *lab, char *err, size_t err_len
 
 /* ---- links ------------------------------------------------------------------------------ */
 
+static int end_address(struct sf_nl *nl, int ifindex, unsigned int node, enum sf_nl_mode mode)
+{
+	struct sf_nl_addr addr = { .ifindex = ifindex,
+				   .addr = sf_plan_link_local(node),
+				   .len = 64 };
+
+	return sf_ifaddr_add(nl, &addr, mode);
+}
+
 /* Hardware address, MTU, link-local address, up. @node: the end's index, or -1 for the emulator's.
  */
 static int end_configure(const struct places *p, size_t place, const char *ifname,
 			 unsigned int link, int end)
 {
 	struct sf_nl *nl = p->at[place].nl;
-	struct sf_nl_addr addr = { .len = 64 };
 	struct sf_nl_link dev;
 	uint8_t mac[6];
 	int r = sf_link_get(nl, ifname, &dev);
@@ -236,11 +238,8 @@ static int end_configure(const struct places *p, size_t place, const char *ifnam
 		r = sf_link_set_mtu(nl, dev.ifindex, p->lab->topology.links[link].mtu);
 	if (!r)
 		r = sf_link_set_up(nl, dev.ifindex, true);
-	if (!r && end >= 0) {
-		addr.ifindex = dev.ifindex;
-		addr.addr = sf_plan_link_local((unsigned int)place);
-		r = sf_ifaddr_add(nl, &addr, SF_NL_STRICT);
-	}
+	if (!r && end >= 0)
+		r = end_address(nl, dev.ifindex, (unsigned int)place, SF_NL_STRICT);
 	return r ? nl_failed(p, place, r, ifname) : 0;
 }
 
@@ -429,8 +428,8 @@ int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len)
 
 /*
  * Pulls the plug. Of an emulated link the emulator's ends go down, so that both nodes lose carrier
- * and nothing else. Of a plain one the router's end does (of two routers, the second's), and its
- * addresses come back with it, but not its routes, so all are installed again.
+ * and nothing else. Of a plain one the router's end does (of two routers, the second's); its
+ * address and all routes are given back with it.
  */
 int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len)
 {
@@ -454,6 +453,8 @@ int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *e
 		r = sf_link_get(p.at[place].nl, name, &dev);
 		if (!r)
 			r = sf_link_set_up(p.at[place].nl, dev.ifindex, up);
+		if (!r && up && !l->emulator)
+			r = end_address(p.at[place].nl, dev.ifindex, l->node[i], SF_NL_ENSURE);
 		if (r)
 			nl_failed(&p, place, r, name);
 	}

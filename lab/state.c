@@ -15,6 +15,7 @@
 #include "lab/lab.h"
 #include "util/errtext.h"
 #include "util/file.h"
+#include "util/netns.h"
 
 #define RECORD_LIMIT (1u << 20)
 
@@ -156,6 +157,30 @@ static void links_through_emulator(struct sf_lab *lab)
 		lab->topology.links[i].emulator = true;
 }
 
+/*
+ * A namespace that is there already is not ours, and must not become so: what is recorded is
+ * deleted on the way down.
+ */
+static int namespaces_free(const struct sf_lab *lab, char *err, size_t err_len)
+{
+	char ns[NAME_MAX];
+
+	for (size_t i = 0; i <= lab->topology.n_nodes; i++) {
+		int fd = sf_netns_open(sf_lab_namespace(
+			lab, i < lab->topology.n_nodes ? lab->topology.nodes[i].name : NULL, ns));
+
+		if (fd == -ENOENT)
+			continue;
+		if (fd >= 0)
+			close(fd);
+		return sf_errtext(err, err_len, -EEXIST,
+				  "namespace %s is there already, and of no lab in this run "
+				  "directory: take another --name, or 'ip netns delete %s'",
+				  ns, ns);
+	}
+	return 0;
+}
+
 int sf_lab_create(struct sf_lab *lab, const char *run, const char *name, const char *text,
 		  const char *source, const struct sf_lab_options *options, char *err,
 		  size_t err_len)
@@ -170,6 +195,10 @@ int sf_lab_create(struct sf_lab *lab, const char *run, const char *name, const c
 	if (r)
 		goto fail;
 	links_through_emulator(lab);
+	if (access(lab->dir, F_OK) < 0)
+		r = namespaces_free(lab, err, err_len);
+	if (r)
+		goto fail;
 	snprintf(path, sizeof(path), "%s/lab", run);
 	r = sf_mkdir_p(path, 0755);
 	if (!r && mkdir(lab->dir, 0755) < 0)
