@@ -45,15 +45,16 @@ static __noinline int out_send(struct __sk_buff *skb, const struct sf_host_confi
 }
 
 /** out_open() - a SYN without flow: make one, in place of an older one on the same tuple. */
-static __noinline int out_open(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			       struct work *w)
+SUBPROG int out_open(struct __sk_buff *skb)
 {
 	__u64 now = bpf_ktime_get_ns();
-	struct sf_flow *f = &w->flow;
-	struct sf_addr own;
-	__u64 *old, id = 0;
 	long err = -17; /* EEXIST */
+	__u64 *old, id = 0;
+	struct sf_addr own;
+	struct sf_flow *f;
+	WITH_WORK(OUT);
 
+	f = &w->flow;
 	if (!cfg->host)
 		return drop(skb, SF_NOT_JOINED);
 	if (!sf_addr_is_service(&cfg->net, &w->tuple.peer))
@@ -99,8 +100,10 @@ static __always_inline void out_repeat(struct sf_flow *f)
  * from TIME_WAIT and from request sockets, which must not be told; SYN-ACKs from request sockets
  * whose half-open flow was evicted.
  */
-static __noinline int out_stray(struct __sk_buff *skb, struct work *w)
+SUBPROG int out_stray(struct __sk_buff *skb)
 {
+	WITH_WORK(OUT);
+
 	if (w->seg.flags & SF_TCP_SYN)
 		return drop(skb, SF_HALF_OPEN_LOST);
 	count(skb, SF_NO_FLOW);
@@ -109,16 +112,16 @@ static __noinline int out_stray(struct __sk_buff *skb, struct work *w)
 		return TC_ACT_SHOT;
 	if (!may_answer())
 		return drop(skb, SF_RATE_LIMITED);
-	return reply_reset(skb, w, w->seg.ack, 0, 0);
+	return reply_reset(skb, OUT, w->seg.ack, 0, 0);
 }
 
 /** out_tcp() - everything but a plain segment of a bound flow. w->tuple is filled in. */
-static __noinline int out_tcp(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			      struct work *w)
+SUBPROG int out_tcp(struct __sk_buff *skb)
 {
 	struct sf_flow *f = NULL;
 	struct sf_verdict v;
 	__u64 *id;
+	WITH_WORK(OUT);
 
 	w->l4 = L4_AT;
 	if (segment_load(skb, w))
@@ -133,14 +136,14 @@ static __noinline int out_tcp(struct __sk_buff *skb, const struct sf_host_config
 	}
 	if (!f) {
 		if (sf_segment_opens(&w->seg))
-			return out_open(skb, cfg, w);
-		return out_stray(skb, w);
+			return out_open(skb);
+		return out_stray(skb);
 	}
 	v = sf_sal_out(f, &w->seg);
 	if (v.act == SF_ACT_DROP)
 		return drop(skb, v.reason);
 	if (v.act == SF_ACT_OPEN)
-		return out_open(skb, cfg, w);
+		return out_open(skb);
 	if (v.act == SF_ACT_SYN)
 		out_repeat(f);
 	return out_send(skb, cfg, w, f, v.act);

@@ -64,16 +64,20 @@ static __always_inline void fail_quoted_complete(struct build *b, __u32 n)
  * @src: its locator; NULL: the packet's destination
  * Return: 0, or negative when it cannot be done.
  */
-static __noinline int fail_make(struct __sk_buff *skb, struct build *b, const struct sf_sid *own,
-				const struct sf_addr *src, __u8 reason)
+SUBPROG int fail_make(struct __sk_buff *skb, struct build *b, const struct sf_sid *own,
+		      const struct sf_addr *src, __u32 reason)
 {
-	struct ip6 *ip = (void *)&b->b[QUOTE_AT];
-	struct sf_hdr *h = (void *)&b->b[QUOTE_AT + SF_IPV6_LEN];
 	struct sf_sid dst_sid = { .w = { 0, 0, 0 } };
 	struct sf_addr from, to;
 	__u8 kind = SF_KIND_NONE;
 	__u32 n, whole;
+	struct sf_hdr *h;
+	struct ip6 *ip;
 
+	if (!b || !own)
+		return -1;
+	ip = (void *)&b->b[QUOTE_AT];
+	h = (void *)&b->b[QUOTE_AT + SF_IPV6_LEN];
 	if (load(skb, IP_AT, ip, SF_IPV6_LEN))
 		return -1;
 	whole = SF_IPV6_LEN + sf_be16(ip->plen);
@@ -97,7 +101,7 @@ static __noinline int fail_make(struct __sk_buff *skb, struct build *b, const st
 		fail_quoted_complete(b, n);
 	from = src ? *src : ip->dst;
 	to = ip->src;
-	fail_finish(b, &from, &to, &dst_sid, own, kind, reason, n);
+	fail_finish(b, &from, &to, &dst_sid, own, kind, (__u8)reason, n);
 	return packet_replace(skb, b, QUOTE_AT + n);
 }
 

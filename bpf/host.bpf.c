@@ -18,27 +18,32 @@
 #include "bpf/reply.h"
 #include "bpf/egress_tcp.h"
 #include "bpf/ingress_tcp.h"
+#include "bpf/datagram.h"
+#include "bpf/refused.h"
+#include "bpf/icmp.h"
+#include "bpf/probe.h"
 
 char _license[] SEC("license") = "GPL";
 
 #define IPV6_PROTOCOL sf_be16(ETH_P_IPV6)
 
 /** out_other() - a packet of a local socket that is not a plain TCP segment of a bound flow. */
-static __noinline int out_other(struct __sk_buff *skb, const struct sf_host_config *cfg)
+SUBPROG int out_other(struct __sk_buff *skb)
 {
-	struct work *w = work_get(1);
 	struct ip6 ip;
 	struct {
 		__be16 sport, dport;
 	} ports;
+	WITH_WORK(OUT);
 
-	if (!w || load(skb, IP_AT, &ip, sizeof(ip)))
+	if (load(skb, IP_AT, &ip, sizeof(ip)))
 		return TC_ACT_UNSPEC;
 	w->src = ip.src;
 	w->dst = ip.dst;
 	w->proto = w->nexthdr = ip.nexthdr;
 	w->kind = SF_KIND_NONE;
 	w->hlen = 0;
+	w->plen = sf_be16(ip.plen);
 	if (ip.nexthdr == SF_NEXTHDR_TCP) {
 		if (load(skb, L4_AT, &ports, sizeof(ports)))
 			return drop(skb, SF_TRUNCATED);
@@ -48,7 +53,22 @@ static __noinline int out_other(struct __sk_buff *skb, const struct sf_host_conf
 		w->tuple.lport = ports.sport;
 		w->tuple.pport = ports.dport;
 		w->tuple.proto = SF_NEXTHDR_TCP;
-		return out_tcp(skb, cfg, w);
+		return out_tcp(skb);
+	}
+	/* A program bound to a service address that speaks to the plain world or the link. */
+	if (!sf_addr_is_service(&cfg->net, &w->dst) && w->dst.h[0] != cfg->net.as[0])
+		return TC_ACT_UNSPEC;
+	switch (ip.nexthdr) {
+	case SF_NEXTHDR_UDP:
+	case SF_NEXTHDR_FRAG:
+		return out_datagram(skb);
+	case SF_NEXTHDR_ICMPV6:
+		return out_icmp6(skb);
+	case SF_NEXTHDR_DSTOPTS:
+		/* Already what the network understands: a SYN that we turn round, a probe of the
+		 * agent's. */
+		if (cfg->host && sf_locator_same_host(&w->src, &cfg->own))
+			return TC_ACT_UNSPEC;
 	}
 	return drop(skb, SF_BAD_PROTOCOL);
 }
@@ -73,7 +93,7 @@ int sf_host_egress(struct __sk_buff *skb)
 	if (ip->src.w[0] != cfg->net.service && ip->dst.w[0] != cfg->net.service)
 		return TC_ACT_UNSPEC;
 	if (ip->nexthdr != SF_NEXTHDR_TCP)
-		return out_other(skb, cfg);
+		return out_other(skb);
 	ip = header(skb, L4_AT + sizeof(*tcp));
 	if (!ip)
 		return drop(skb, SF_TRUNCATED);
@@ -85,13 +105,13 @@ int sf_host_egress(struct __sk_buff *skb)
 	t.pport = tcp->dport;
 	t.proto = SF_NEXTHDR_TCP;
 	if (tcp->flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST))
-		return out_other(skb, cfg);
+		return out_other(skb);
 	id = bpf_map_lookup_elem(&tuples, &t);
 	if (!id)
-		return out_other(skb, cfg);
+		return out_other(skb);
 	f = bpf_map_lookup_elem(&flows, id);
 	if (!f || !sf_flow_is_bound(f))
-		return out_other(skb, cfg);
+		return out_other(skb);
 	if (readdress(skb, &f->own, L4_AT + TCP_CSUM, f->csum_out, 0))
 		return drop(skb, SF_INTERNAL);
 	flow_count(f, skb, true);
@@ -118,8 +138,8 @@ static __always_inline __u8 in_header(struct __sk_buff *skb, const struct sf_hos
 }
 
 /** in_kind() - a packet with a SCAFFOLD header, by its kind. */
-static __noinline int in_kind(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			      struct work *w)
+static __always_inline int in_kind(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				   struct work *w)
 {
 	bool unset = sf_sock_is_unset(sf_locator_sock(&w->dst));
 	__u8 bad = in_header(skb, cfg, w);
@@ -130,25 +150,35 @@ static __noinline int in_kind(struct __sk_buff *skb, const struct sf_host_config
 		return drop(skb, SF_TRUNCATED);
 	switch (w->kind) {
 	case SF_KIND_SYN:
-		return in_syn(skb, cfg, w);
+		return in_syn(skb);
 	case SF_KIND_SYN_ACK:
 	case SF_KIND_ACK:
 		if (w->proto != SF_NEXTHDR_TCP)
 			return drop(skb, SF_BAD_PROTOCOL);
 		if (unset)
 			return drop(skb, SF_WRONG_STATE);
-		return in_tcp(skb, cfg, w);
+		return in_tcp(skb);
+	case SF_KIND_DATA:
+		return in_datagram(skb);
+	case SF_KIND_FAIL:
+		/* About a packet of the plain address: a daemon's or a tool's probe. */
+		return unset ? TC_ACT_UNSPEC : in_fail(skb);
+	case SF_KIND_PROBE:
+		return in_probe(skb);
+	case SF_KIND_PROBE_ACK:
+		return unset ? TC_ACT_UNSPEC : drop(skb, SF_WRONG_STATE);
+		/* Renegotiation (RSYN, RSYN-ACK, RACK, REDIRECT) takes its place here. */
 	}
 	return drop(skb, SF_BAD_KIND);
 }
 
 /** in_other() - a packet for this host that is not a plain segment of a bound flow. */
-static __noinline int in_other(struct __sk_buff *skb, const struct sf_host_config *cfg)
+SUBPROG int in_other(struct __sk_buff *skb)
 {
-	struct work *w = work_get(0);
 	struct ip6 ip;
+	WITH_WORK(IN);
 
-	if (!w || load(skb, IP_AT, &ip, sizeof(ip)))
+	if (load(skb, IP_AT, &ip, sizeof(ip)))
 		return TC_ACT_UNSPEC;
 	w->src = ip.src;
 	w->dst = ip.dst;
@@ -165,10 +195,17 @@ static __noinline int in_other(struct __sk_buff *skb, const struct sf_host_confi
 	}
 	if (sf_sock_is_unset(sf_locator_sock(&w->dst)))
 		return TC_ACT_UNSPEC;
-	if (ip.nexthdr == SF_NEXTHDR_TCP) {
+	switch (ip.nexthdr) {
+	case SF_NEXTHDR_TCP:
 		if (segment_load(skb, w))
 			return drop(skb, SF_TRUNCATED);
-		return in_tcp(skb, cfg, w);
+		return in_tcp(skb);
+	case SF_NEXTHDR_ICMPV6:
+		return in_icmp6(skb);
+	case SF_NEXTHDR_UDP:
+		return drop(skb, SF_NO_HEADER);
+	case SF_NEXTHDR_FRAG:
+		return drop(skb, SF_FRAGMENT);
 	}
 	return drop(skb, SF_BAD_PROTOCOL);
 }
@@ -199,7 +236,7 @@ int sf_host_ingress(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 	if (ip->nexthdr != SF_NEXTHDR_TCP)
-		return in_other(skb, cfg);
+		return in_other(skb);
 	ip = header(skb, L4_AT + sizeof(*tcp));
 	if (!ip)
 		return TC_ACT_UNSPEC;
@@ -210,7 +247,7 @@ int sf_host_ingress(struct __sk_buff *skb)
 	if (!f || !sf_flow_is_bound(f) || !sf_addr_eq(&f->peer, &ip->src) ||
 	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport ||
 	    (tcp->flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST)))
-		return in_other(skb, cfg);
+		return in_other(skb);
 	pair[0] = f->tuple.peer;
 	pair[1] = f->tuple.local;
 	if (readdress(skb, pair, L4_AT + TCP_CSUM, sf_csum_undo(f->csum_out), 0))

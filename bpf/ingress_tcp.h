@@ -25,13 +25,16 @@ static __noinline int in_deliver(struct __sk_buff *skb, struct work *w, struct s
 
 /** in_promote() - the peer showed that it got our SYN-ACK: from the half-open table to the flows.
  * @half: a copy in w->flow is made bound. */
-static __noinline int in_promote(struct __sk_buff *skb, struct work *w)
+SUBPROG int in_promote(struct __sk_buff *skb)
 {
-	struct sf_flow *f = &w->flow;
-	__u64 id = sf_locator_sock(&f->own);
-	__u64 *old = bpf_map_lookup_elem(&tuples, &f->tuple);
+	struct sf_flow *f;
+	__u64 id, *old;
 	long err;
+	WITH_WORK(IN);
 
+	f = &w->flow;
+	id = sf_locator_sock(&f->own);
+	old = bpf_map_lookup_elem(&tuples, &f->tuple);
 	f->state = SF_FLOW_BOUND;
 	f->used = bpf_ktime_get_ns();
 	if (old && *old != id) {
@@ -60,13 +63,12 @@ static __noinline int in_promote(struct __sk_buff *skb, struct work *w)
  * The entry is replaced, not changed in place, so that no sender sees half an address. Of two
  * instances that answer at once the first wins: it sets the epoch.
  */
-static __noinline int in_bind(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			      struct work *w, struct sf_flow *f)
+static __noinline int in_bind(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
 {
 	__u64 id = sf_locator_sock(&w->dst);
 
 	if (__sync_val_compare_and_swap(&f->epoch, 0, 1))
-		return reply_fail(skb, cfg, w, SF_WRONG_PEER, SF_OTHER_INSTANCE);
+		return reply_fail(skb, SF_WRONG_PEER, SF_OTHER_INSTANCE);
 	w->flow = *f;
 	sf_flow_bind(&w->flow, &w->src, &w->hdr.src, bpf_ktime_get_ns());
 	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_EXIST))
@@ -155,12 +157,12 @@ static __always_inline struct sf_flow *in_syn_new(const struct sf_host_config *c
  * It is delivered only to a registered live listener, and only while the kernel has a socket that
  * takes it: between a crash and its release there may be an entry without one.
  */
-static __noinline int in_syn(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			     struct work *w)
+SUBPROG int in_syn(struct __sk_buff *skb)
 {
 	struct sf_listener *l;
 	struct sf_flow *f;
 	__u64 id;
+	WITH_WORK(IN);
 
 	if (w->proto != SF_NEXTHDR_TCP)
 		return drop(skb, SF_BAD_PROTOCOL);
@@ -168,7 +170,7 @@ static __noinline int in_syn(struct __sk_buff *skb, const struct sf_host_config 
 		return drop(skb, SF_WRONG_STATE);
 	l = listener_find(cfg, w, SF_NEXTHDR_TCP, w->seg.dport);
 	if (!l)
-		return reply_fail(skb, cfg, w, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
+		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	id = sf_socket_id(&cfg->key, &w->src, &w->service, w->seg.dport, w->seg.sport,
 			  SF_NEXTHDR_TCP);
 	f = bpf_map_lookup_elem(&flows, &id);
@@ -183,7 +185,7 @@ static __noinline int in_syn(struct __sk_buff *skb, const struct sf_host_config 
 		in_tuple(cfg, w, id);
 	}
 	if (!in_has_socket(skb, w))
-		return reply_fail(skb, cfg, w, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
+		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	if (!f) {
 		f = in_syn_new(cfg, w, id);
 		if (!f)
@@ -201,12 +203,14 @@ static __noinline int in_syn(struct __sk_buff *skb, const struct sf_host_config 
  * A handshake ACK proves by its destination that we answered its SYN: an evicted half-open flow is
  * rebuilt. The kernel's SYN cookie does the same one floor up.
  */
-static __noinline int in_unknown(struct __sk_buff *skb, const struct sf_host_config *cfg,
-				 struct work *w)
+SUBPROG int in_unknown(struct __sk_buff *skb)
 {
-	__u64 id = sf_locator_sock(&w->dst);
-	struct sf_addr own = sf_locator(&cfg->net, cfg->host, id);
+	struct sf_addr own;
+	__u64 id;
+	WITH_WORK(IN);
 
+	id = sf_locator_sock(&w->dst);
+	own = sf_locator(&cfg->net, cfg->host, id);
 	if (w->kind == SF_KIND_ACK &&
 	    id == sf_socket_id(&cfg->key, &w->src, &w->service, w->seg.dport, w->seg.sport,
 			       SF_NEXTHDR_TCP)) {
@@ -216,39 +220,40 @@ static __noinline int in_unknown(struct __sk_buff *skb, const struct sf_host_con
 		__builtin_memset(&w->flow, 0, sizeof(w->flow));
 		sf_flow_accept(&w->flow, &w->tuple, &own, &w->src, &w->hdr.src, w->seg.seq - 1,
 			       bpf_ktime_get_ns());
-		return in_promote(skb, w);
+		return in_promote(skb);
 	}
 	if (w->kind != SF_KIND_NONE || (w->seg.flags & SF_TCP_RST))
 		return drop(skb, SF_UNKNOWN_SOCKET);
 	if (half_open_may_be_lost())
 		return drop(skb, SF_HALF_OPEN_LOST);
-	return reply_fail(skb, cfg, w, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
+	return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
 }
 
 /** in_tcp() - a segment for a socketID, with or without header. */
-static __noinline int in_tcp(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			     struct work *w)
+SUBPROG int in_tcp(struct __sk_buff *skb)
 {
-	__u64 id = sf_locator_sock(&w->dst);
 	struct sf_verdict v;
 	struct sf_flow *f;
+	__u64 id;
+	WITH_WORK(IN);
 
+	id = sf_locator_sock(&w->dst);
 	f = bpf_map_lookup_elem(&flows, &id);
 	if (!f)
 		f = bpf_map_lookup_elem(&halfopen, &id);
 	if (!f)
-		return in_unknown(skb, cfg, w);
+		return in_unknown(skb);
 	v = sf_sal_in(f, w->kind, &w->src, &w->seg);
 	switch (v.act) {
 	case SF_ACT_DROP:
 		return drop(skb, v.reason);
 	case SF_ACT_FAIL:
-		return reply_fail(skb, cfg, w, v.reason, v.fail);
+		return reply_fail(skb, v.reason, v.fail);
 	case SF_ACT_BIND:
-		return in_bind(skb, cfg, w, f);
+		return in_bind(skb, w, f);
 	case SF_ACT_PROMOTE:
 		w->flow = *f;
-		return in_promote(skb, w);
+		return in_promote(skb);
 	case SF_ACT_CONFIRM:
 		f->state = SF_FLOW_BOUND;
 		break;

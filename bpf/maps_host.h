@@ -111,6 +111,26 @@ struct {
 	__type(value, struct pressure);
 } pressure SEC(".maps");
 
+/**
+ * struct quote - a packet of ours that an error quotes; it lies in build at QUOTE_AT.
+ * @n: bytes quoted
+ * @at: where the quotation is in the packet in hand
+ * @l4: offset of the transport header from the quoted IPv6 header
+ */
+struct quote {
+	struct sf_addr src;
+	struct sf_addr dst;
+	struct sf_hdr hdr; /* if kind is not SF_KIND_NONE */
+	struct sf_segment seg;
+	__u32 n;
+	__u32 at;
+	__u32 l4;
+	__u32 hlen;
+	__u8 proto;
+	__u8 kind;
+	bool whole;
+};
+
 /** struct work - what the slow paths know of the packet in hand, and what they build. */
 struct work {
 	struct sf_addr src; /* as in the packet */
@@ -122,7 +142,7 @@ struct work {
 	__u8 proto; /* of the transport */
 	__u8 kind;
 	__u8 nexthdr; /* of the IPv6 header */
-	__u8 out;     /* egress */
+	__u32 dead;   /* socketIDs in a PROBE-ACK */
 	struct sf_hdr hdr;
 	struct sf_tlv_target target; /* directly behind hdr: the two are pushed as one */
 	struct sf_addr pair[2];	     /* source and destination to write */
@@ -134,6 +154,7 @@ struct work {
 	struct sf_frag_key frag_key;
 	struct sf_frag frag;
 	struct sf_flow flow;
+	struct quote quote;
 	struct build build;
 };
 
@@ -154,12 +175,17 @@ static __always_inline const struct sf_host_config *host_config(void)
 
 static __always_inline struct work *work_get(__u32 out)
 {
-	struct work *w = bpf_map_lookup_elem(&scratch, &out);
-
-	if (w)
-		w->out = (__u8)out;
-	return w;
+	return bpf_map_lookup_elem(&scratch, &out);
 }
+
+/* Opens a SUBPROG: the configuration as cfg, the working memory of direction @dir as w. */
+#define IN  0
+#define OUT 1
+#define WITH_WORK(dir)                                    \
+	const struct sf_host_config *cfg = host_config(); \
+	struct work *w = work_get(dir);                   \
+	if (!cfg || !w)                                   \
+	return TC_ACT_SHOT
 
 /** sequence_next() - a number that this host's key has not seen. */
 static __always_inline __u64 sequence_next(const struct sf_host_config *cfg)

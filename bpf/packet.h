@@ -108,9 +108,9 @@ static __always_inline int header_pop(struct __sk_buff *skb, __u32 len, __u8 nex
  * The result is a plain packet: no partial checksum, no segmentation, whatever was there.
  * Return: 0 or negative; the packet is spoilt then.
  */
-static __noinline int packet_replace(struct __sk_buff *skb, struct build *b, __u32 len)
+SUBPROG int packet_replace(struct __sk_buff *skb, struct build *b, __u32 len)
 {
-	if (len < SF_IPV6_LEN || len > SF_BUILD_MAX)
+	if (!b || len < SF_IPV6_LEN || len > SF_BUILD_MAX)
 		return -1;
 	if (bpf_skb_change_tail(skb, ETH_HLEN + len + SF_CLEAR, 0))
 		return -1;

@@ -30,6 +30,12 @@
 #define UDP_CSUM   6
 #define ICMP6_CSUM 2
 
+/*
+ * A function that the verifier checks once and for all, not anew for each way that leads to it:
+ * global, with arguments that it must not trust. The slow paths are made of these.
+ */
+#define SUBPROG __attribute__((noinline))
+
 struct ip6 {
 	__be32 vtc; /* version, traffic class, flow label */
 	__be16 plen;

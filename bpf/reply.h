@@ -12,11 +12,11 @@
 #include "bpf/maps_host.h"
 
 /** reply_up() - hand the @len bytes built in w->build to the local stack instead of the packet. */
-static __noinline int reply_up(struct __sk_buff *skb, struct work *w, __u32 len)
+static __always_inline int reply_up(struct __sk_buff *skb, struct work *w, __u32 dir, __u32 len)
 {
 	if (packet_replace(skb, &w->build, len))
 		return drop(skb, SF_INTERNAL);
-	if (!w->out)
+	if (dir == IN)
 		return TC_ACT_UNSPEC;
 	if (macs_swap(skb))
 		return drop(skb, SF_INTERNAL);
@@ -25,7 +25,7 @@ static __noinline int reply_up(struct __sk_buff *skb, struct work *w, __u32 len)
 }
 
 /** reply_back() - send the @len bytes built in w->build to the neighbour the packet came from. */
-static __noinline int reply_back(struct __sk_buff *skb, struct work *w, __u32 len)
+static __always_inline int reply_back(struct __sk_buff *skb, struct work *w, __u32 len)
 {
 	if (packet_replace(skb, &w->build, len) || macs_swap(skb))
 		return drop(skb, SF_INTERNAL);
@@ -33,17 +33,19 @@ static __noinline int reply_back(struct __sk_buff *skb, struct work *w, __u32 le
 }
 
 /**
- * reply_reset() - a TCP reset to a local socket.
- * @t: the socket's tuple
+ * reply_reset() - a TCP reset to the local socket of w->tuple.
  * @seq, @ack: as in the segment, host order; with SF_TCP_ACK in @flags where @ack counts
  */
-static __noinline int reply_reset(struct __sk_buff *skb, struct work *w, __u32 seq, __u32 ack,
-				  __u8 flags)
+SUBPROG int reply_reset(struct __sk_buff *skb, __u32 dir, __u32 seq, __u32 ack, __u32 flags)
 {
-	struct build *b = &w->build;
-	struct tcp *t = (void *)&b->b[SF_IPV6_LEN];
-	__u32 len = SF_IPV6_LEN + sizeof(*t);
+	__u32 len = SF_IPV6_LEN + sizeof(struct tcp);
+	struct build *b;
+	struct tcp *t;
 	__u64 sum;
+	WITH_WORK(dir);
+
+	b = &w->build;
+	t = (void *)&b->b[SF_IPV6_LEN];
 
 	build_ip(b, &w->tuple.peer, &w->tuple.local, len, SF_NEXTHDR_TCP);
 	t->sport = w->tuple.pport;
@@ -51,14 +53,14 @@ static __noinline int reply_reset(struct __sk_buff *skb, struct work *w, __u32 s
 	t->seq = sf_be32(seq);
 	t->ack = sf_be32(ack);
 	t->doff = 5 << 4;
-	t->flags = SF_TCP_RST | flags;
+	t->flags = (__u8)(SF_TCP_RST | flags);
 	t->window = 0;
 	t->csum = 0;
 	t->urgent = 0;
 	sum = sf_csum_addr(&w->tuple.peer) + sf_csum_addr(&w->tuple.local) + sf_be32(sizeof(*t)) +
 	      sf_be32(SF_NEXTHDR_TCP) + build_sum(b, SF_IPV6_LEN, len);
 	t->csum = (__u16)~sf_csum_fold(sum);
-	return reply_up(skb, w, len);
+	return reply_up(skb, w, dir, len);
 }
 
 /**
@@ -69,36 +71,43 @@ static __noinline int reply_reset(struct __sk_buff *skb, struct work *w, __u32 s
  */
 #define ICMP6_QUOTE_AT (SF_IPV6_LEN + 8)
 
-static __noinline int reply_icmp6(struct __sk_buff *skb, struct work *w, __u8 type, __u32 data,
-				  __u32 n)
+SUBPROG int reply_icmp6(struct __sk_buff *skb, __u32 dir, __u32 type, __u32 data, __u32 n)
 {
-	struct build *b = &w->build;
-	struct icmp6 *i = (void *)&b->b[SF_IPV6_LEN];
-	struct ip6 *q = (void *)&b->b[ICMP6_QUOTE_AT];
 	__u32 len = ICMP6_QUOTE_AT + n;
-	struct sf_addr src = q->dst, dst = q->src;
+	struct sf_addr src, dst;
+	struct build *b;
+	struct icmp6 *i;
+	struct ip6 *q;
 	__u64 sum;
+	WITH_WORK(dir);
 
+	b = &w->build;
+	i = (void *)&b->b[SF_IPV6_LEN];
+	q = (void *)&b->b[ICMP6_QUOTE_AT];
+	src = q->dst;
+	dst = q->src;
 	if (n > SF_QUOTE_MAX)
 		return drop(skb, SF_INTERNAL);
 	build_pad(b, len);
 	build_ip(b, &src, &dst, len, SF_NEXTHDR_ICMPV6);
-	i->type = type;
+	i->type = (__u8)type;
 	i->code = type == ICMP6_UNREACHABLE ? (__u8)data : 0;
 	i->csum = 0;
 	i->data = type == ICMP6_UNREACHABLE ? 0 : sf_be32(data);
 	sum = sf_csum_addr(&src) + sf_csum_addr(&dst) + sf_be32(8 + n) +
 	      sf_be32(SF_NEXTHDR_ICMPV6) + build_sum(b, SF_IPV6_LEN, len);
 	i->csum = (__u16)~sf_csum_fold(sum);
-	return reply_up(skb, w, len);
+	return reply_up(skb, w, dir, len);
 }
 
 /** reply_fail() - count @reason and answer the packet in hand with FAIL @fail, as far as the limit
  * allows. */
-static __noinline int reply_fail(struct __sk_buff *skb, const struct sf_host_config *cfg,
-				 struct work *w, __u8 reason, __u8 fail)
+SUBPROG int reply_fail(struct __sk_buff *skb, __u32 reason, __u32 fail)
 {
-	struct sf_sid self = sf_addr_sid(&cfg->self);
+	struct sf_sid self;
+	WITH_WORK(IN);
+
+	self = sf_addr_sid(&cfg->self);
 
 	count(skb, reason);
 	if (!may_answer())

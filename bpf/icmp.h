@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * icmp.h - ICMPv6 errors, translated both ways (RFC 4443; docs/protocol.md, "What a host accepts").
+ *
+ * Inbound: a router tells of a packet as it saw it, between locators. The socket gets it told
+ * between the addresses that it knows, so path MTU discovery and soft errors work. An unreachable
+ * while connecting is a refusal like any other, and is tried elsewhere.
+ *
+ * Outbound: our kernel tells of a packet that it was handed between service addresses: a port that
+ * nobody has (UDP), a firewall's reject. The network knows no such addresses, so a refused first
+ * packet becomes a FAIL that quotes it in its form on the wire, and an error about a bound flow is
+ * translated.
+ */
+#ifndef SF_BPF_ICMP_H
+#define SF_BPF_ICMP_H
+
+#include "bpf/refused.h"
+
+#define ICMP6_QUOTE (L4_AT + 8) /* offset of the quoted packet in an error */
+
+/** icmp6_pairs() - the delta of writing @to over @from in an error's quotation. */
+static __always_inline __u32 icmp6_delta(const struct sf_addr *from, const struct sf_addr *to)
+{
+	return sf_csum_delta(&from[0], &from[1], &to[0], &to[1]);
+}
+
+/**
+ * icmp6_translate() - rewrite an error: its own addresses and those in its quotation.
+ * @outer: new source and destination, @inner: of the quoted packet
+ */
+static __always_inline int icmp6_translate(struct __sk_buff *skb, struct work *w,
+					   const struct sf_addr *outer, const struct sf_addr *inner)
+{
+	struct sf_addr was[2];
+
+	was[0] = w->quote.src;
+	was[1] = w->quote.dst;
+	if (bpf_l4_csum_replace(skb, L4_AT + ICMP6_CSUM, 0, icmp6_delta(was, inner), 0))
+		return -1;
+	if (bpf_skb_store_bytes(skb, ICMP6_QUOTE + 8, inner, 32, 0))
+		return -1;
+	was[0] = w->src;
+	was[1] = w->dst;
+	return readdress(skb, outer, L4_AT + ICMP6_CSUM, icmp6_delta(was, outer), 0);
+}
+
+/** icmp6_shrink() - the MTU of a Packet Too Big, less the header that the socket does not see. */
+static __always_inline int icmp6_shrink(struct __sk_buff *skb, __u32 by)
+{
+	__be32 was, mtu;
+	__u64 sum;
+
+	if (load(skb, L4_AT + 4, &was, sizeof(was)))
+		return -1;
+	if (sf_be32(was) <= by)
+		return -1;
+	mtu = sf_be32(sf_be32(was) - by);
+	sum = (__u64)mtu + (__u16)~sf_csum_fold(was);
+	if (bpf_l4_csum_replace(skb, L4_AT + ICMP6_CSUM, 0, sf_csum_fold(sum), 0))
+		return -1;
+	return (int)bpf_skb_store_bytes(skb, L4_AT + 4, &mtu, sizeof(mtu), 0);
+}
+
+/** in_icmp6_pass() - hand an error up, about the packet as its socket sent it: w->tuple. */
+static __noinline int in_icmp6_pass(struct __sk_buff *skb, struct work *w, __u32 type)
+{
+	struct sf_addr inner[2];
+
+	inner[0] = w->tuple.local;
+	inner[1] = w->tuple.peer;
+	w->pair[0] = w->src; /* the router that tells, unchanged */
+	w->pair[1] = w->tuple.local;
+	/* Fragments of datagrams have the longer header. */
+	if (type == ICMP6_TOO_BIG &&
+	    icmp6_shrink(skb, w->quote.kind == SF_KIND_DATA
+				      ? SF_HDR_LEN + sizeof(struct sf_tlv_target)
+				      : w->quote.hlen))
+		return drop(skb, SF_TRUNCATED);
+	if (icmp6_translate(skb, w, w->pair, inner))
+		return drop(skb, SF_INTERNAL);
+	return TC_ACT_UNSPEC;
+}
+
+/** in_icmp6() - an ICMPv6 packet to one of our socketIDs. */
+SUBPROG int in_icmp6(struct __sk_buff *skb)
+{
+	struct sf_flow *f;
+	struct icmp6 i;
+	int bad;
+	WITH_WORK(IN);
+
+	if (load(skb, L4_AT, &i, sizeof(i)))
+		return drop(skb, SF_TRUNCATED);
+	if (!i.type || i.type > ICMP6_PARAMETER)
+		return drop(skb, SF_BAD_PROTOCOL);
+	bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - 8);
+	if (bad)
+		return drop(skb, bad);
+	if (!sf_addr_eq(&w->quote.src, &w->dst))
+		return drop(skb, SF_WRONG_ACK);
+	if (w->quote.proto == SF_NEXTHDR_UDP) {
+		bad = quote_datagram(cfg, w);
+		return bad ? drop(skb, bad) : in_icmp6_pass(skb, w, i.type);
+	}
+	f = quote_flow(w, &bad);
+	if (!f)
+		return drop(skb, bad);
+	if (f->state == SF_FLOW_CONNECTING &&
+	    (i.type == ICMP6_UNREACHABLE || i.type == ICMP6_EXCEEDED))
+		return refused_stream(skb, w, SF_HOST_UNREACHABLE);
+	w->tuple = f->tuple;
+	return in_icmp6_pass(skb, w, i.type);
+}
+
+/**
+ * out_icmp6_fail() - turn an outbound unreachable into the FAIL that it means.
+ * @kind: header that the refused packet carried, @aux: its attempt
+ * @peer: its source locator
+ *
+ * The quotation is what was delivered to us, put back into its form on the wire, with the header in
+ * its place.
+ */
+static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				     struct work *w, const struct sf_addr *peer, __u32 kind_aux)
+{
+	struct build *b = &w->build;
+	struct ip6 *ip = (void *)&b->b[QUOTE_AT];
+	struct sf_hdr *h = (void *)&b->b[QUOTE_AT + SF_IPV6_LEN];
+	__u32 l4 = QUOTE_AT + SF_IPV6_LEN + SF_HDR_LEN, n = w->quote.n - SF_IPV6_LEN, at;
+	__u8 kind = (__u8)(kind_aux >> 16), reason = (__u8)(kind_aux >> 24);
+	struct sf_sid self = sf_addr_sid(&cfg->self), dst, src;
+	struct sf_addr was[2], own = sf_locator(&cfg->net, cfg->host, 0);
+	struct udp *u;
+
+	was[0] = w->quote.src;
+	was[1] = w->quote.dst;
+	src = sf_addr_sid_or_none(&cfg->net, &was[0]);
+	dst = sf_addr_sid_or_none(&cfg->net, &was[1]);
+	if (n > SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN)
+		n = SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN;
+	SF_BARRIER(n);
+	if (n < 8 || n > SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN)
+		return drop(skb, SF_TRUNCATED);
+	if (load(skb, ICMP6_QUOTE, ip, SF_IPV6_LEN) ||
+	    load(skb, ICMP6_QUOTE + SF_IPV6_LEN, &b->b[l4], n))
+		return drop(skb, SF_TRUNCATED);
+	sf_hdr_init(h, w->quote.proto, SF_HDR_LEN, kind, 0, (__u16)kind_aux, &dst, &src);
+	build_pad(b, l4 + n);
+	ip->plen = sf_be16(sf_be16(ip->plen) + SF_HDR_LEN);
+	ip->nexthdr = SF_NEXTHDR_DSTOPTS;
+	if (n + SF_HDR_LEN == sf_be16(ip->plen))
+		build_complete(b, QUOTE_AT, l4, l4 + n, w->quote.proto);
+	ip->src = *peer;
+	ip->dst = own;
+	sf_csum_neutral(&was[1], &ip->dst);
+	at = l4 + (w->quote.proto == SF_NEXTHDR_TCP ? TCP_CSUM : UDP_CSUM);
+	if (at + 2 <= l4 + n) {
+		u = (void *)&b->b[at - UDP_CSUM];
+		u->csum = sf_csum_apply(u->csum, icmp6_delta(was, &ip->src));
+	}
+	n += SF_IPV6_LEN + SF_HDR_LEN;
+	fail_finish(b, &own, peer, &src, &self, kind, reason, n);
+	if (packet_replace(skb, b, QUOTE_AT + n))
+		return drop(skb, SF_INTERNAL);
+	count_traffic(skb, SF_TRAFFIC_FAIL_SENT);
+	return TC_ACT_UNSPEC;
+}
+
+#define KIND_AUX(reason, kind, aux) ((__u32)(reason) << 24 | (__u32)(kind) << 16 | (aux))
+
+/** out_icmp6_stream() - an error about a segment that we delivered. */
+static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct sf_host_config *cfg,
+					    struct work *w, __u8 type)
+{
+	struct sf_tuple *t = &w->tuple;
+	struct sf_addr inner[2];
+	struct sf_flow *f = NULL;
+	__u64 *id;
+
+	__builtin_memset(t, 0, sizeof(*t));
+	t->local = w->quote.dst;
+	t->peer = w->quote.src;
+	t->lport = w->quote.seg.dport;
+	t->pport = w->quote.seg.sport;
+	t->proto = SF_NEXTHDR_TCP;
+	id = bpf_map_lookup_elem(&tuples, t);
+	if (id)
+		f = bpf_map_lookup_elem(&flows, id);
+	if (f && f->state != SF_FLOW_CONNECTING) {
+		inner[0] = f->peer;
+		inner[1] = f->own;
+		w->pair[0] = f->own;
+		w->pair[1] = f->peer;
+		return icmp6_translate(skb, w, w->pair, inner) ? drop(skb, SF_INTERNAL)
+							       : TC_ACT_UNSPEC;
+	}
+	id = bpf_map_lookup_elem(&halftuples, t);
+	f = id ? bpf_map_lookup_elem(&halfopen, id) : NULL;
+	if (!f)
+		return drop(skb, SF_NO_FLOW);
+	if (type != ICMP6_UNREACHABLE)
+		return drop(skb, SF_WRONG_STATE);
+	w->pair[0] = f->peer;
+	return out_icmp6_fail(skb, cfg, w, &w->pair[0],
+			      KIND_AUX(SF_REFUSED, SF_KIND_SYN, f->attempt));
+}
+
+/** out_icmp6() - an ICMPv6 packet of ours from or to a service address. */
+SUBPROG int out_icmp6(struct __sk_buff *skb)
+{
+	struct sf_peer *p;
+	struct icmp6 i;
+	int bad;
+	WITH_WORK(OUT);
+
+	if (load(skb, L4_AT, &i, sizeof(i)))
+		return drop(skb, SF_TRUNCATED);
+	/* An echo has no socket: services are asked with PROBE. */
+	if (!i.type || i.type > ICMP6_PARAMETER)
+		return drop(skb, SF_NO_HEADER);
+	bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - 8);
+	if (bad)
+		return drop(skb, bad);
+	if (w->quote.kind != SF_KIND_NONE)
+		return drop(skb, SF_BAD_KIND);
+	if (w->quote.proto == SF_NEXTHDR_TCP)
+		return out_icmp6_stream(skb, cfg, w, i.type);
+	if (i.type != ICMP6_UNREACHABLE)
+		return drop(skb, SF_BAD_PROTOCOL);
+	__builtin_memset(&w->peer_key, 0, sizeof(w->peer_key));
+	w->peer_key.peer = w->quote.src;
+	w->peer_key.pport = w->quote.seg.sport;
+	w->peer_key.proto = SF_NEXTHDR_UDP;
+	p = bpf_map_lookup_elem(&datagrams, &w->peer_key);
+	if (!p)
+		return drop(skb, SF_NO_FLOW);
+	w->pair[0] = p->locator;
+	return out_icmp6_fail(skb, cfg, w, &w->pair[0],
+			      KIND_AUX(i.code == ICMP6_NO_PORT ? SF_NO_SUCH_SOCKET : SF_REFUSED,
+				       SF_KIND_DATA, 0));
+}
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * probe.h - PROBE answered where it arrives, with every daemon dead (docs/protocol.md, "FAIL and
+ * silence"): is this instance served here, and which of these socketIDs are dead?
+ */
+#ifndef SF_BPF_PROBE_H
+#define SF_BPF_PROBE_H
+
+#include "bpf/reply.h"
+
+#define PROBE_SOCKS_MAX 16
+#define SOCKS_AT	(SF_IPV6_LEN + SF_PROBE_LEN) /* TLV of socketIDs, in w->build */
+
+/** probe_is_dead() - whether no flow with the prober's host has this socketID. */
+static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
+{
+	__u64 id = 0;
+	struct sf_flow *f;
+
+	for (int i = 0; i < 6; i++)
+		id = id << 8 | at[i];
+	f = bpf_map_lookup_elem(&flows, &id);
+	if (!f)
+		f = bpf_map_lookup_elem(&halfopen, &id);
+	/* Another host's flow is none of the prober's business. */
+	return !f || !sf_locator_same_host(&f->peer, &w->src);
+}
+
+/**
+ * probe_socks() - keep of the list of socketIDs the dead ones, padding with zeros.
+ *
+ * How many they are is counted in memory, so that the verifier does not follow each combination.
+ */
+static __noinline int probe_socks(struct work *w)
+{
+	__u8 *tlv = &w->build.b[SOCKS_AT], sock[6];
+	__u32 n = tlv[1] / 6, to;
+
+	if (tlv[0] != SF_TLV_SOCKS || tlv[1] % 6 || n > PROBE_SOCKS_MAX ||
+	    SF_PROBE_LEN + 2 + tlv[1] > w->hlen)
+		return SF_BAD_HEADER;
+	w->dead = 0;
+	for (__u32 i = 0; i < PROBE_SOCKS_MAX && i < n; i++) {
+		__builtin_memcpy(sock, &tlv[2 + i * 6], 6);
+		__builtin_memset(&tlv[2 + i * 6], 0, 6);
+		to = w->dead;
+		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(w, sock))
+			continue;
+		__builtin_memcpy(&tlv[2 + to * 6], sock, 6);
+		w->dead = to + 1;
+	}
+	tlv[1] = (__u8)(w->dead * 6);
+	return 0;
+}
+
+/** in_probe() - a packet with header PROBE: turned round as PROBE-ACK, or refused. */
+SUBPROG int in_probe(struct __sk_buff *skb)
+{
+	struct sf_sid self, prober;
+	struct sf_tlv_target *t;
+	struct sf_hdr *h;
+	struct build *b;
+	int bad = 0;
+	__u32 n;
+	WITH_WORK(IN);
+
+	b = &w->build;
+	h = (void *)&b->b[SF_IPV6_LEN];
+	t = (void *)&b->b[SF_IPV6_LEN + SF_HDR_LEN];
+	self = sf_addr_sid(&cfg->self);
+	n = SF_IPV6_LEN + w->plen;
+	if (!sf_sock_is_unset(sf_locator_sock(&w->dst)))
+		return drop(skb, SF_WRONG_STATE);
+	if (w->hlen < SF_PROBE_LEN || w->plen != w->hlen || n > SF_BUILD_MAX)
+		return drop(skb, SF_BAD_HEADER);
+	SF_BARRIER(n);
+	if (n < SF_IPV6_LEN + SF_PROBE_LEN || n > SF_BUILD_MAX || load(skb, IP_AT, b, n))
+		return drop(skb, SF_TRUNCATED);
+	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
+			 build_sum(b, SF_IPV6_LEN, n)) != 0xffff)
+		return drop(skb, SF_BAD_CHECKSUM);
+	if (t->type != SF_TLV_TARGET || t->len != 6)
+		return drop(skb, SF_BAD_HEADER);
+	if (!sf_sid_eq(&w->hdr.dst, &self) && !listener_find(cfg, w, t->proto, t->port))
+		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
+	if (w->hlen > SF_PROBE_LEN)
+		bad = probe_socks(w);
+	if (bad)
+		return drop(skb, bad);
+	prober = h->src;
+	sf_hdr_init(h, SF_NEXTHDR_NONE, w->hlen, SF_KIND_PROBE_ACK, 0, 0, &prober, &self);
+	build_ip(b, &w->dst, &w->src, n, SF_NEXTHDR_DSTOPTS);
+	h->aux = (__u16)~sf_csum_fold(sf_alone_pseudo(&w->dst, &w->src, w->plen) +
+				      build_sum(b, SF_IPV6_LEN, n));
+	count_traffic(skb, SF_TRAFFIC_PROBED);
+	return reply_back(skb, w, n);
+}
+
+#endif

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * refused.h - when a packet of ours comes back: in a FAIL or in an ICMPv6 error
+ * (docs/protocol.md, "Retry", "What a host accepts").
+ *
+ * A SYN is turned round to the next instance, without the program or any daemon knowing. What
+ * cannot be mended is told to the local socket in the language it speaks: a reset, or an ICMPv6
+ * error about the packet as it sent it.
+ */
+#ifndef SF_BPF_REFUSED_H
+#define SF_BPF_REFUSED_H
+
+#include "bpf/reply.h"
+
+/** quote_ports() - ports, and for TCP numbers and flags, of the quoted packet. Return: 0, reason.
+ */
+static __always_inline int quote_ports(struct work *w)
+{
+	struct quote *q = &w->quote;
+	__u32 at = QUOTE_AT + q->l4;
+	struct tcp *t;
+
+	if (q->l4 + (q->proto == SF_NEXTHDR_TCP ? sizeof(*t) : 8) > q->n)
+		return SF_TRUNCATED;
+	SF_BARRIER(at);
+	if (at > sizeof(w->build.b) - sizeof(*t))
+		return SF_TRUNCATED;
+	t = (void *)&w->build.b[at];
+	q->seg.sport = t->sport;
+	q->seg.dport = t->dport;
+	q->seg.seq = sf_be32(t->seq);
+	q->seg.ack = sf_be32(t->ack);
+	q->seg.flags = t->flags;
+	return 0;
+}
+
+/**
+ * quote_parse() - what is quoted at QUOTE_AT of w->build; w->quote.n is set.
+ * Return: 0 or a reason.
+ */
+static __noinline int quote_parse(struct work *w)
+{
+	struct ip6 *ip = (void *)&w->build.b[QUOTE_AT];
+	struct sf_hdr *h = (void *)&w->build.b[QUOTE_AT + SF_IPV6_LEN];
+	struct quote *q = &w->quote;
+	struct frag6 *f;
+	__u32 at;
+
+	if (q->n < SF_IPV6_LEN + 8)
+		return SF_TRUNCATED;
+	q->src = ip->src;
+	q->dst = ip->dst;
+	q->proto = ip->nexthdr;
+	q->kind = SF_KIND_NONE;
+	q->l4 = SF_IPV6_LEN;
+	q->hlen = 0;
+	q->whole = q->n == SF_IPV6_LEN + (__u32)sf_be16(ip->plen);
+	if (q->proto == SF_NEXTHDR_DSTOPTS) {
+		if (q->n < SF_IPV6_LEN + SF_HDR_LEN || !sf_hdr_is_ours(h) ||
+		    sf_hdr_check(h, q->n - SF_IPV6_LEN))
+			return SF_WRONG_ACK;
+		q->hdr = *h;
+		q->kind = sf_hdr_kind(h);
+		q->proto = h->nexthdr;
+		q->hlen = sf_hdr_bytes(h);
+		q->l4 += q->hlen;
+	}
+	if (q->proto == SF_NEXTHDR_FRAG) {
+		at = QUOTE_AT + q->l4;
+		SF_BARRIER(at);
+		if (at > sizeof(w->build.b) - sizeof(*f))
+			return SF_TRUNCATED;
+		f = (void *)&w->build.b[at];
+		if (q->l4 + sizeof(*f) > q->n || (f->offset & sf_be16(0xfff8)))
+			return SF_FRAGMENT;
+		q->proto = f->nexthdr;
+		q->l4 += sizeof(*f);
+	}
+	if (q->proto != SF_NEXTHDR_TCP && q->proto != SF_NEXTHDR_UDP)
+		return SF_BAD_PROTOCOL;
+	return quote_ports(w);
+}
+
+/** quote_load() - fetch what is quoted at @at, @len bytes or as many as fit. Return: 0, reason. */
+static __always_inline int quote_load(struct __sk_buff *skb, struct work *w, __u32 at, __u32 len)
+{
+	struct quote *q = &w->quote;
+	__u32 n = len;
+
+	if (at + n > skb->len)
+		n = skb->len - at;
+	if (n > SF_QUOTE_MAX)
+		n = SF_QUOTE_MAX;
+	SF_BARRIER(n);
+	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX)
+		return SF_TRUNCATED;
+	q->n = n;
+	q->at = at;
+	if (load(skb, at, &w->build.b[QUOTE_AT], n))
+		return SF_TRUNCATED;
+	return quote_parse(w);
+}
+
+/** refused_retry() - the quoted SYN goes out again, as the next attempt. */
+static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
+{
+	struct build *b = &w->build;
+	struct sf_hdr *h = (void *)&b->b[SF_IPV6_LEN];
+	__u32 n = w->quote.n;
+
+	SF_BARRIER(n);
+	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX || load(skb, w->quote.at, b, n))
+		return drop(skb, SF_INTERNAL);
+	build_pad(b, n);
+	build_complete(b, 0, w->quote.l4, n, SF_NEXTHDR_TCP);
+	f->attempt++;
+	h->aux = sf_be16(f->attempt);
+	/* The sum of the destination stays: whoever resolved it saw to that. */
+	b->ip.dst = f->tuple.peer;
+	b->ip.hops = 64;
+	count_traffic(skb, SF_TRAFFIC_RETRIED);
+	return reply_back(skb, w, n);
+}
+
+/** refused_reset() - the local socket of @f gets a reset; its flow is closing. */
+static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, struct sf_flow *f,
+					 __u8 reason)
+{
+	bool connecting = f->state == SF_FLOW_CONNECTING;
+
+	w->tuple = f->tuple;
+	f->fail = reason;
+	sf_flow_track(f, SF_TCP_RST, false);
+	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
+	if (connecting)
+		return reply_reset(skb, IN, 0, f->isn + 1, SF_TCP_ACK);
+	/* What the socket last acknowledged is what it expects next. */
+	return reply_reset(skb, IN, w->quote.seg.ack, 0, 0);
+}
+
+/** refused_unreachable() - an ICMPv6 error about the quoted packet, as its socket sent it. */
+static __always_inline int refused_unreachable(struct __sk_buff *skb, struct work *w, __u8 code)
+{
+	struct build *b = &w->build;
+	struct ip6 *ip = (void *)&b->b[ICMP6_QUOTE_AT];
+	__u32 n = w->quote.n;
+
+	SF_BARRIER(n);
+	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX || load(skb, w->quote.at, ip, n))
+		return drop(skb, SF_INTERNAL);
+	ip->src = w->tuple.local;
+	ip->dst = w->tuple.peer;
+	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
+	return reply_icmp6(skb, IN, ICMP6_UNREACHABLE, code, n);
+}
+
+/** quote_flow() - the flow that a quoted TCP segment belongs to. Return: NULL with *@reason set. */
+static __always_inline struct sf_flow *quote_flow(struct work *w, int *reason)
+{
+	struct quote *q = &w->quote;
+	__u64 id = sf_locator_sock(&q->src);
+	struct sf_flow *f = bpf_map_lookup_elem(&flows, &id);
+
+	if (!f)
+		f = bpf_map_lookup_elem(&halfopen, &id);
+	*reason = SF_UNKNOWN_SOCKET;
+	if (!f)
+		return NULL;
+	*reason = SF_WRONG_ACK;
+	if (!sf_addr_eq(&q->src, &f->own) || q->seg.sport != f->tuple.lport ||
+	    q->seg.dport != f->tuple.pport)
+		return NULL;
+	if (f->state == SF_FLOW_CONNECTING)
+		return q->kind == SF_KIND_SYN && q->seg.seq == f->isn ? f : NULL;
+	return sf_addr_eq(&q->dst, &f->peer) ? f : NULL;
+}
+
+/** refused_stream() - a TCP segment of ours was refused, by @reason. */
+static __noinline int refused_stream(struct __sk_buff *skb, struct work *w, __u32 reason)
+{
+	struct sf_verdict v;
+	struct sf_flow *f;
+	int bad;
+
+	f = quote_flow(w, &bad);
+	if (!f)
+		return drop(skb, bad);
+	if (f->state == SF_FLOW_CONNECTING) {
+		v = sf_sal_refused(f, sf_be16(w->quote.hdr.aux), (__u8)reason, w->quote.whole);
+		if (v.act == SF_ACT_RETRY)
+			return refused_retry(skb, w, f);
+		if (v.act == SF_ACT_REFUSE)
+			return refused_reset(skb, w, f, (__u8)reason);
+		return drop(skb, v.reason);
+	}
+	if (!sf_reason_is_hard((__u8)reason)) {
+		w->tuple = f->tuple;
+		return refused_unreachable(skb, w, ICMP6_NO_ADDRESS);
+	}
+	if (!sf_addr_eq(&w->src, &f->peer))
+		return drop(skb, SF_WRONG_PEER);
+	return refused_reset(skb, w, f, (__u8)reason);
+}
+
+/** quote_datagram() - whose datagram is quoted: w->tuple's addresses. Return: 0 or a reason. */
+static __always_inline int quote_datagram(const struct sf_host_config *cfg, struct work *w)
+{
+	struct quote *q = &w->quote;
+	struct sf_tuple *t = &w->tuple;
+
+	if (q->kind != SF_KIND_DATA)
+		return SF_WRONG_ACK;
+	t->local = sf_sid_shown(&cfg->net, &q->hdr.src, &cfg->own);
+	t->peer = sf_sid_shown(&cfg->net, &q->hdr.dst, &q->dst);
+	if (sf_locator_sock(&q->src) !=
+	    sf_socket_id_datagram(&cfg->key, &t->local, q->seg.sport, SF_NEXTHDR_UDP))
+		return SF_UNKNOWN_SOCKET;
+	return 0;
+}
+
+/**
+ * refused_datagram() - a datagram of ours was refused.
+ *
+ * When it went straight to where the peer was last heard, that place is forgotten and the program
+ * is told nothing: its next datagram is resolved.
+ */
+static __noinline int refused_datagram(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				       struct work *w, __u32 reason)
+{
+	int bad = quote_datagram(cfg, w);
+
+	if (bad)
+		return drop(skb, bad);
+	__builtin_memset(&w->peer_key, 0, sizeof(w->peer_key));
+	w->peer_key.peer = w->tuple.peer;
+	w->peer_key.pport = w->quote.seg.dport;
+	w->peer_key.proto = SF_NEXTHDR_UDP;
+	bpf_map_delete_elem(&datagrams, &w->peer_key);
+	if (!sf_sock_is_unset(sf_locator_sock(&w->quote.dst)) &&
+	    !sf_addr_is_service(&cfg->net, &w->quote.dst)) {
+		count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
+		return TC_ACT_SHOT;
+	}
+	return refused_unreachable(
+		skb, w, sf_reason_is_hard((__u8)reason) ? ICMP6_NO_PORT : ICMP6_NO_ADDRESS);
+}
+
+/** in_fail() - a packet with header FAIL. */
+SUBPROG int in_fail(struct __sk_buff *skb)
+{
+	struct fail_hdr *f;
+	__u32 n, reason;
+	int bad;
+	WITH_WORK(IN);
+
+	f = (void *)&w->build.b[SF_IPV6_LEN];
+	n = SF_IPV6_LEN + w->plen;
+	if (w->hlen != SF_FAIL_LEN || n > SF_BUILD_MAX)
+		return drop(skb, SF_BAD_HEADER);
+	SF_BARRIER(n);
+	if (n < QUOTE_AT || n > SF_BUILD_MAX || load(skb, IP_AT, &w->build, n))
+		return drop(skb, SF_TRUNCATED);
+	build_pad(&w->build, n);
+	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
+			 build_sum(&w->build, SF_IPV6_LEN, n)) != 0xffff)
+		return drop(skb, SF_BAD_CHECKSUM);
+	if (f->reason.type != SF_TLV_REASON || f->reason.len != 6)
+		return drop(skb, SF_BAD_HEADER);
+	reason = f->reason.reason;
+	bad = quote_load(skb, w, IP_AT + QUOTE_AT, w->plen - SF_FAIL_LEN);
+	if (bad)
+		return drop(skb, bad);
+	if (!sf_addr_eq(&w->quote.src, &w->dst))
+		return drop(skb, SF_WRONG_ACK);
+	if (w->quote.proto == SF_NEXTHDR_TCP)
+		return refused_stream(skb, w, reason);
+	return refused_datagram(skb, cfg, w, reason);
+}
+
+#endif
