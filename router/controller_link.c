@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+/* controller_link.c - what goes up, what comes down; see controller_link.h. */
+#include "router/controller_link.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "router/controller_down.h"
+#include "router/events.h"
+#include "router/hosts.h"
+#include "router/router.h"
+#include "router/rules.h"
+#include "util/channel.h"
+#include "util/errtext.h"
+#include "util/log.h"
+
+/* ---- sending ---- */
+
+static bool is_open(const struct router *r)
+{
+	return r->uplink && r->uplink->channel && sf_channel_is_open(r->uplink->channel);
+}
+
+void controller_link_flush(struct router *r)
+{
+	struct controller_link *c = r->uplink;
+	int len;
+
+	if (!c || !c->gathering)
+		return;
+	c->gathering = false;
+	len = sf_ctrl_end(&c->out);
+	if (len < 0 || !is_open(r))
+		return;
+	if (sf_channel_send(c->channel, c->buf, (size_t)len))
+		sf_channel_close(c->channel, "it does not take what is sent");
+}
+
+static void begin(struct router *r, uint8_t type)
+{
+	struct controller_link *c = r->uplink;
+
+	sf_ctrl_begin(&c->out, c->buf, sizeof(c->buf), type, ++c->seq, 0);
+	c->gathering = true;
+	c->type = type;
+	c->host = 0;
+}
+
+static struct sf_item_host host_item(const struct host *h)
+{
+	return (struct sf_item_host){ .locator = h->locator,
+				      .identity = h->identity,
+				      .boot = sf_be64(h->boot) };
+}
+
+/* A message of @type about @h in which @len bytes more fit. Return: false while there is no link.
+ */
+static bool gather(struct router *r, uint8_t type, const struct host *h, size_t len)
+{
+	struct controller_link *c = r->uplink;
+	struct sf_item_host item = host_item(h);
+
+	if (!is_open(r) || !c->welcomed)
+		return false;
+	if (c->gathering && (c->type != type || c->host != h->addr ||
+			     sf_ctrl_room(&c->out) < len + sizeof(struct sf_item)))
+		controller_link_flush(r);
+	if (!c->gathering) {
+		begin(r, type);
+		sf_ctrl_put(&c->out, SF_ITEM_HOST, &item, sizeof(item));
+		c->host = h->addr;
+	}
+	return true;
+}
+
+void controller_link_joined(struct router *r, const struct host *h)
+{
+	if (!gather(r, SF_CTRL_HOST_JOINED, h, sizeof(h->name)))
+		return;
+	sf_ctrl_put(&r->uplink->out, SF_ITEM_NAME, h->name, strlen(h->name));
+	controller_link_flush(r);
+}
+
+void controller_link_left(struct router *r, const struct host *h, uint8_t reason)
+{
+	struct sf_item_reason item = { .reason = reason };
+
+	if (!gather(r, SF_CTRL_HOST_LEFT, h, sizeof(item)))
+		return;
+	sf_ctrl_put(&r->uplink->out, SF_ITEM_REASON, &item, sizeof(item));
+	controller_link_flush(r);
+}
+
+static void put_registration(struct router *r, uint8_t type, const struct host *h,
+			     const struct sf_service_key *key, uint16_t weight)
+{
+	struct sf_item_registration item = {
+		.sid = key->sid, .proto = key->proto, .port = key->port, .weight = sf_be16(weight)
+	};
+
+	if (gather(r, type, h, sizeof(item)))
+		sf_ctrl_put(&r->uplink->out, SF_ITEM_REGISTRATION, &item, sizeof(item));
+}
+
+void controller_link_registered(struct router *r, const struct host *h,
+				const struct sf_service_key *key, uint16_t weight)
+{
+	put_registration(r, SF_CTRL_HOST_REGISTERED, h, key, weight);
+}
+
+void controller_link_unregistered(struct router *r, const struct host *h,
+				  const struct sf_service_key *key)
+{
+	put_registration(r, SF_CTRL_HOST_UNREGISTERED, h, key, 0);
+}
+
+void controller_link_load(struct router *r, const struct host *h, const struct sf_item_load *load)
+{
+	if (gather(r, SF_CTRL_LOAD, h, sizeof(*load)))
+		sf_ctrl_put(&r->uplink->out, SF_ITEM_SERVICE_LOAD, load, sizeof(*load));
+}
+
+void controller_link_alarm(struct router *r, const struct host *h, uint8_t reason, const char *text)
+{
+	struct sf_item_reason item = { .reason = reason };
+
+	if (!gather(r, SF_CTRL_ALARM, h, sizeof(item) + strlen(text) + 8))
+		return;
+	sf_ctrl_put(&r->uplink->out, SF_ITEM_REASON, &item, sizeof(item));
+	sf_ctrl_put(&r->uplink->out, SF_ITEM_TEXT, text, strlen(text));
+	controller_link_flush(r);
+}
+
+static void announce_unproven(struct router *r, const struct host *h,
+			      const struct sf_service_key *key)
+{
+	controller_link_registered(r, h, key, 0);
+}
+
+/* Our whole state. What a host served before our restart counts until it has spoken. */
+static void announce_all(struct router *r)
+{
+	struct host *h;
+
+	for (h = r->hosts->by_addr; h; h = h->hh.next) {
+		if (h->state == HOST_ABSENT)
+			continue;
+		controller_link_joined(r, h);
+		for (struct registration *reg = h->regs; reg; reg = reg->hh.next)
+			if (!reg->implicit)
+				controller_link_registered(r, h, &reg->key, reg->weight);
+		if (!h->settled)
+			rules_each_unproven(r, h, announce_unproven);
+	}
+	controller_link_flush(r);
+	begin(r, SF_CTRL_UP_SYNCED);
+	controller_link_flush(r);
+}
+
+static void say_hello(struct router *r)
+{
+	struct sf_item_router me = { .addr = r->underlay, .id = r->id, .roles = r->config.roles };
+	struct sf_item_block block = { .first = sf_be16(r->place.block ? r->place.block
+								       : r->config.block),
+				       .count = sf_be16(r->place.blocks ? r->place.blocks : 1) };
+	struct sf_item_version v = { sf_be32(r->place.term), sf_be32(r->place.number) };
+	struct controller_link *c = r->uplink;
+
+	begin(r, SF_CTRL_HELLO);
+	sf_ctrl_put(&c->out, SF_ITEM_ROUTER, &me, sizeof(me));
+	if (r->config.roles & SF_ROLE_ACCESS)
+		sf_ctrl_put(&c->out, SF_ITEM_BLOCK, &block, sizeof(block));
+	sf_ctrl_put(&c->out, SF_ITEM_NAME, r->config.name, strlen(r->config.name));
+	sf_ctrl_put(&c->out, SF_ITEM_VERSION, &v, sizeof(v));
+	controller_link_flush(r);
+}
+
+void controller_link_welcomed(struct router *r)
+{
+	r->uplink->welcomed = true;
+	announce_all(r);
+}
+
+void controller_link_pong(struct router *r, uint32_t seq)
+{
+	struct sf_item_version v = { sf_be32(r->place.term), sf_be32(r->place.number) };
+	struct controller_link *c = r->uplink;
+
+	controller_link_flush(r);
+	sf_ctrl_begin(&c->out, c->buf, sizeof(c->buf), SF_CTRL_PONG, seq, 0);
+	sf_ctrl_put(&c->out, SF_ITEM_VERSION, &v, sizeof(v));
+	c->gathering = true;
+	controller_link_flush(r);
+}
+
+/* ---- the channel ---- */
+
+static void set_failure(struct controller_link *c, const char *reason)
+{
+	snprintf(c->failure, sizeof(c->failure), "%s", reason);
+	c->since_ms = wall_ms();
+}
+
+static void on_open(struct sf_channel *ch, void *ctx)
+{
+	struct router *r = ctx;
+	struct controller_link *c = r->uplink;
+
+	c->welcomed = c->synced = c->gathering = false;
+	set_failure(c, "");
+	events_add(r->events, "controller-connected", NULL, NULL, 0, "%s", sf_channel_peer(ch));
+	say_hello(r);
+}
+
+static void on_message(struct sf_channel *ch, const void *body, size_t len, void *ctx)
+{
+	struct router *r = ctx;
+	struct sf_ctrl_in in;
+	const char *why;
+
+	if (sf_ctrl_open(body, len, &in, &why)) {
+		sf_error("controller: bad message: %s", why);
+		sf_channel_close(ch, "bad message");
+		return;
+	}
+	why = controller_down_handle(r, &in, body, len);
+	if (why) {
+		sf_error("controller: %s: %s", sf_ctrl_name(in.type), why);
+		sf_channel_close(ch, why);
+	}
+}
+
+static void on_close(struct sf_channel *ch, const char *reason, void *ctx)
+{
+	struct router *r = ctx;
+	struct controller_link *c = r->uplink;
+
+	c->welcomed = c->synced = c->gathering = false;
+	controller_down_drop(r);
+	set_failure(c, reason);
+	events_add(r->events, "controller-lost", NULL, NULL, 0, "%s", reason);
+}
+
+static void on_fail(struct sf_channel *ch, const char *reason, unsigned retry_ms, void *ctx)
+{
+	struct router *r = ctx;
+	struct controller_link *c = r->uplink;
+
+	if (strcmp(c->failure, reason))
+		sf_warn("controller %s: %s", r->config.controller, reason);
+	set_failure(c, reason);
+}
+
+static const struct sf_channel_ops ops = {
+	.on_open = on_open, .on_message = on_message, .on_close = on_close, .on_fail = on_fail
+};
+
+/* The address from which the kernel reaches the controller. */
+static int guess_underlay(struct router *r)
+{
+	struct sockaddr_storage to;
+	struct sockaddr_in6 from;
+	socklen_t len = sizeof(from);
+	int fd, ret = 0;
+
+	if (sf_endpoint_parse(r->config.controller, &to) || to.ss_family != AF_INET6)
+		return -EINVAL;
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(struct sockaddr_in6)) ||
+	    getsockname(fd, (struct sockaddr *)&from, &len))
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (!ret)
+		memcpy(&r->underlay, &from.sin6_addr, sizeof(r->underlay));
+	return ret;
+}
+
+int controller_link_open(struct router *r, char *err, size_t errlen)
+{
+	struct sf_tls_files files = { r->config.tls_cert, r->config.tls_key, r->config.tls_ca };
+	struct sf_channel_opts opts = { .plain = r->config.plain };
+	struct controller_link *c;
+	int ret;
+
+	if (!r->config.controller[0])
+		return 0;
+	if (sf_addr_is_zero(&r->underlay)) {
+		ret = guess_underlay(r);
+		if (ret)
+			return sf_errtext(err, errlen, ret,
+					  "underlay: cannot be found out from controller=%s (%s); "
+					  "set it",
+					  r->config.controller, strerror(-ret));
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
+	r->uplink = c;
+	c->kept_end = &c->kept;
+	c->since_ms = wall_ms();
+	if (!r->config.plain) {
+		ret = sf_tls_client(&files, &c->tls, err, errlen);
+		if (ret)
+			return ret;
+		opts.tls = c->tls;
+	}
+	return sf_channel_connect(r->base, r->config.controller, &opts, &ops, r, &c->channel, err,
+				  errlen);
+}
+
+void controller_link_close(struct router *r)
+{
+	struct controller_link *c = r->uplink;
+
+	if (!c)
+		return;
+	sf_channel_free(c->channel);
+	sf_tls_free(c->tls);
+	controller_down_drop(r);
+	free(c);
+	r->uplink = NULL;
+}
+
+void controller_link_view(const struct router *r, struct controller_view *out)
+{
+	const struct controller_link *c = r->uplink;
+
+	*out = (struct controller_view){ .address = "", .failure = "" };
+	if (!c)
+		return;
+	out->configured = true;
+	out->open = is_open(r);
+	out->synced = c->synced;
+	out->address = r->config.controller;
+	out->failure = c->failure;
+	out->since_ms = c->since_ms;
+}
+
+void controller_link_tick(struct router *r)
+{
+	uint64_t now = now_ms();
+
+	/* Only who holds the controller's list may leave the word to it, and not before it had the
+	 * time to hear of everything. */
+	if (!r->uplink || !r->uplink->synced || now < r->uplink->synced_ms + FRESH_MS)
+		return;
+	rules_age(r, now);
+	rules_flush(r);
+}

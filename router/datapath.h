@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * datapath.h - the router's maps and programs in the kernel (core/datapath.h,
+ * bpf/service_router.bpf.c), pinned in BPFFS/router-COOKIE.
+ */
+#ifndef SF_ROUTER_DATAPATH_H
+#define SF_ROUTER_DATAPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/datapath.h"
+#include "core/resolve.h"
+#include "util/bpf.h"
+
+struct datapath;
+struct router;
+
+/**
+ * datapath_open() - load the programs, adopt or make the pinned maps.
+ * @r: config is there. Sets @r->datapath and @r->restarted.
+ * Return: 0 or -errno with @err; -EPROTO for pinned maps of another layout.
+ */
+int datapath_open(struct router *r, char *err, size_t errlen);
+
+/** datapath_close() - let go; everything in the kernel stays. NULL is fine. */
+void datapath_close(struct datapath *dp);
+
+/** datapath_remove() - detach and unpin everything there is in this network namespace (--flush). */
+int datapath_remove(const char *bpffs, char *err, size_t errlen);
+
+/** datapath_configure() - tell the programs our place, roles and key. */
+int datapath_configure(struct router *r);
+
+/**
+ * datapath_attach() - put the ingress program on a link, or swap it.
+ * @filter: the one that knows the access filter
+ * @xdp: the resolver in the driver, too; *@xdp_err: 0 or why it is not there, with @err
+ */
+int datapath_attach(struct datapath *dp, int ifindex, bool filter, bool xdp, enum sf_bpf_how *how,
+		    int *xdp_err, char *err, size_t errlen);
+void datapath_detach(struct datapath *dp, int ifindex);
+
+/** datapath_attach_absent() - the program that answers for absent hosts. */
+int datapath_attach_absent(struct datapath *dp, int ifindex, char *err, size_t errlen);
+
+/** datapath_sweep() - undo attachments to links that are not wanted any more. */
+void datapath_sweep(struct datapath *dp, bool (*wanted)(int ifindex, void *ctx), void *ctx);
+
+/* Entries of the maps. NULL as value: take it away. Return: 0 or -errno. */
+int datapath_link(struct datapath *dp, uint32_t ifindex, const struct sf_link *link);
+int datapath_present(struct datapath *dp, uint32_t host, const struct sf_presence *here);
+int datapath_source(struct datapath *dp, uint32_t host, const struct sf_sid *sid, bool allowed);
+
+/** datapath_rules_put() - Return: 0, -E2BIG when the table is full, or -errno. */
+int datapath_rules_put(struct datapath *dp, const struct sf_service_key *keys,
+		       const struct sf_rule *rules, uint32_t n);
+int datapath_rules_del(struct datapath *dp, const struct sf_service_key *keys, uint32_t n);
+int datapath_rules_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
+uint32_t datapath_rules_max(const struct datapath *dp);
+
+int datapath_slots_put(struct datapath *dp, uint32_t at, const struct sf_addr *slots, uint32_t n);
+int datapath_slots_get(struct datapath *dp, uint32_t at, struct sf_addr *slots, uint32_t n);
+uint32_t datapath_slots_max(const struct datapath *dp);
+
+/** datapath_present_each() - keys are hostAddrs, values struct sf_presence. */
+int datapath_present_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
+
+/** datapath_counter(), datapath_traffic() - sums over CPUs. */
+void datapath_counter(struct datapath *dp, uint32_t reason, struct sf_count *out);
+void datapath_traffic(struct datapath *dp, uint32_t what, struct sf_count *out);
+
+/** datapath_memory() - kernel memory of all maps, bytes. */
+uint64_t datapath_memory(struct datapath *dp);
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+/* registry.c - registrations as hosts ask for them; see registry.h. */
+#include "router/registry.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "core/flow.h"
+#include "router/controller_link.h"
+#include "router/events.h"
+#include "router/hosts.h"
+#include "router/router.h"
+#include "router/rules.h"
+#include "router/session.h"
+#include "util/log.h"
+
+#define MISMATCHES 2 /* heartbeats in a row: one may cross with a registration under way */
+
+static struct sf_service_key key_of(const struct sf_item_registration *item)
+{
+	return (struct sf_service_key){ .sid = item->sid,
+					.port = item->port,
+					.proto = item->proto };
+}
+
+static void event_of(struct router *r, const char *kind, struct host *h,
+		     const struct sf_service_key *key, uint8_t reason)
+{
+	char sid[SF_ADDR_STRLEN];
+
+	events_add(r->events, kind, h, key, reason, "%s %s/%u%s%s", sf_sid_print(&key->sid, sid),
+		   sf_proto_name(key->proto), ntohs(key->port), reason ? ": " : "",
+		   reason ? sf_reason_text(reason) : "");
+}
+
+static void put_result(struct reply *p, const struct sf_item_registration *item, uint8_t reason)
+{
+	struct sf_item_result result = {
+		.sid = item->sid, .proto = item->proto, .reason = reason, .port = item->port
+	};
+
+	sf_ctrl_put(&p->out, SF_ITEM_RESULT, &result, sizeof(result));
+}
+
+/* ---- REGISTER, UNREGISTER ---- */
+
+static uint8_t register_one(struct router *r, struct request *q,
+			    const struct sf_item_registration *item)
+{
+	struct sf_service_key key = key_of(item);
+	uint16_t weight = sf_be16(item->weight);
+	struct registration *reg;
+	uint8_t reason;
+	bool added;
+
+	if (q->repeat) {
+		reg = registration_find(q->host, &key);
+		return reg ? reg->denied : SF_DENIED_POLICY;
+	}
+	if (weight > SF_WEIGHT_MAX)
+		weight = SF_WEIGHT_MAX;
+	reason = rules_register(r, q->host, &key, weight, false, &added);
+	if (reason) {
+		r->stats.refused[reason]++;
+		event_of(r, "denied", q->host, &key, reason);
+	} else {
+		controller_link_registered(r, q->host, &key, weight);
+		if (added)
+			event_of(r, "registered", q->host, &key, 0);
+	}
+	return reason;
+}
+
+void registry_register(struct router *r, struct request *q)
+{
+	struct reply p;
+
+	reply_begin(&p, q->host, SF_CTRL_REGISTERED, q->in.seq);
+	sf_ctrl_foreach (&q->in, it)
+		if (it.type == SF_ITEM_REGISTRATION)
+			put_result(&p, it.value, register_one(r, q, it.value));
+	controller_link_flush(r);
+	rules_flush(r); /* before the answer: who has it can rely on it */
+	reply_send(r, &p);
+}
+
+void registry_unregister(struct router *r, struct request *q)
+{
+	struct registration *reg;
+	struct reply p;
+
+	reply_begin(&p, q->host, SF_CTRL_UNREGISTERED, q->in.seq);
+	sf_ctrl_foreach (&q->in, it) {
+		struct sf_service_key key;
+
+		if (it.type != SF_ITEM_REGISTRATION)
+			continue;
+		key = key_of(it.value);
+		reg = q->repeat ? NULL : registration_find(q->host, &key);
+		if (reg) {
+			rules_unregister(r, reg);
+			event_of(r, "unregistered", q->host, &key, 0);
+		}
+		put_result(&p, it.value, SF_NONE);
+	}
+	controller_link_flush(r);
+	rules_flush(r);
+	reply_send(r, &p);
+}
+
+/* ---- HEARTBEAT ---- */
+
+static void take_load(struct router *r, struct host *h, const struct sf_item_load *load)
+{
+	struct sf_service_key key = { .sid = load->sid, .port = load->port, .proto = load->proto };
+	struct registration *reg = registration_find(h, &key);
+
+	if (!reg)
+		return;
+	reg->flows = sf_be64(load->flows);
+	reg->packets = sf_be64(load->packets);
+	reg->bytes = sf_be64(load->bytes);
+	controller_link_load(r, h, load);
+}
+
+static void settle(struct router *r, struct host *h)
+{
+	uint32_t gone = rules_unregister_all(r, h, true);
+
+	if (gone)
+		sf_info("host %s: %u registrations were not confirmed and are gone", h->name, gone);
+	h->mismatches = 0;
+	if (!h->settled) {
+		h->settled = true;
+		rules_settled(r, h);
+	}
+	controller_link_flush(r);
+	rules_flush(r);
+}
+
+static void compare(struct router *r, struct host *h, uint64_t digest)
+{
+	if (digest == h->digest) {
+		settle(r, h);
+	} else if (digest == (h->digest ^ h->stale_digest)) {
+		rules_unmark_stale(h);
+		settle(r, h);
+	} else if (++h->mismatches >= MISMATCHES) {
+		h->mismatches = 0;
+		session_refresh(r, h, "your registrations are not those that are held here");
+	}
+}
+
+/* What the controller denied since the host last heard of it; most of the time nothing. */
+static void put_denied(struct host *h, struct reply *p)
+{
+	for (struct registration *reg = h->regs; reg && h->denied; reg = reg->hh.next) {
+		struct sf_item_registration item = { .sid = reg->key.sid,
+						     .proto = reg->key.proto,
+						     .port = reg->key.port };
+
+		if (!reg->denied)
+			continue;
+		if (sf_ctrl_room(&p->out) < sizeof(struct sf_item) + sizeof(struct sf_item_result))
+			break;
+		put_result(p, &item, reg->denied);
+	}
+}
+
+void registry_heartbeat(struct router *r, struct request *q)
+{
+	struct host *h = q->host;
+	const __be64 *digest;
+	struct reply p;
+
+	if (!q->repeat) {
+		sf_ctrl_foreach (&q->in, it)
+			if (it.type == SF_ITEM_SERVICE_LOAD)
+				take_load(r, h, it.value);
+		controller_link_flush(r);
+		h->leased_out = false;
+		if (h->silent) {
+			h->silent = false;
+			events_add(r->events, "host-back", h, NULL, 0, "its agent speaks again");
+		}
+	}
+	reply_begin(&p, h, SF_CTRL_ALIVE, q->in.seq);
+	put_denied(h, &p);
+	reply_send(r, &p);
+	digest = sf_ctrl_find(&q->in, SF_ITEM_DIGEST, NULL);
+	if (!q->repeat && digest) {
+		uint64_t value;
+
+		memcpy(&value, digest, sizeof(value));
+		compare(r, h, sf_be64(value));
+	}
+}
+
+/* ---- LEAVE, and the controller's verdict ---- */
+
+void registry_leave(struct router *r, struct request *q)
+{
+	struct reply p;
+
+	reply_begin(&p, q->host, SF_CTRL_LEFT, q->in.seq);
+	reply_send(r, &p);
+	host_leave(r, q->host, SF_NONE);
+}
+
+void registry_verdict(struct router *r, struct host *h, const struct sf_item_result *verdict)
+{
+	struct sf_service_key key = { .sid = verdict->sid,
+				      .port = verdict->port,
+				      .proto = verdict->proto };
+	struct registration *reg = registration_find(h, &key);
+	struct reply p;
+
+	if (!reg || reg->implicit || reg->denied == verdict->reason)
+		return;
+	h->denied += !!verdict->reason - !!reg->denied;
+	rules_judge(r, reg, verdict->reason);
+	r->stats.refused[verdict->reason % SF_REASON_MAX] += !!verdict->reason;
+	event_of(r, verdict->reason ? "denied" : "registered", h, &key, verdict->reason);
+	if (!h->session.id)
+		return;
+	reply_begin(&p, h, SF_CTRL_REGISTERED, 0);
+	sf_ctrl_put(&p.out, SF_ITEM_RESULT, verdict, sizeof(*verdict));
+	reply_send(r, &p);
+}
