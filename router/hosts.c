@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* hosts.c - the table of hosts, and what the kernel knows of each; see hosts.h for the states. */
 #include "router/hosts.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
