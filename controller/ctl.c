@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <utlist.h>
@@ -41,6 +42,8 @@ static int load(struct ctl *c, char *err, size_t errlen)
 		ret = ctl_events_new(c->store, cfg->events_memory, cfg->events_store, &c->events);
 	if (!ret)
 		ret = ctl_rules_new(&c->rules);
+	if (!ret && !(c->scratch = malloc(SF_CTRL_MAX)))
+		ret = -ENOMEM;
 	/* Last of all that can fail for a reason in the store: a term is not to be wasted. */
 	if (!ret)
 		ret = ctl_store_term_next(c->store, cfg->term, &c->term);
@@ -86,6 +89,7 @@ void ctl_close(struct ctl *c)
 	}
 	ctl_policies_free(c);
 	ctl_rules_free(c->rules);
+	free(c->scratch);
 	ctl_blocks_free(c->blocks);
 	ctl_events_free(c->events);
 	ctl_store_close(c->store);

@@ -80,6 +80,7 @@ struct ctl {
 	uint64_t started_wall; /* ms since 1970 */
 	uint64_t started;      /* ms, monotonic */
 	struct ctl_stats stats;
+	void *scratch; /* SF_CTRL_MAX bytes: a message that does not lie on 4 bytes is moved here */
 
 	/* Set before ctl_open(). */
 	uint64_t (*clock)(void);     /* monotonic, ms */

@@ -94,10 +94,11 @@ static void router_labels(FILE *f, const char *metric, const struct ctl_router *
 
 static uint64_t lag_of(const struct ctl *c, const struct ctl_router *r)
 {
-	/* What it says that it applied; a router that does not say counts by what it was told. */
-	uint32_t has = sf_be32(r->applied.term) == c->term ? sf_be32(r->applied.number) : r->told;
+	/* Deltas that do not concern a router are not told to it, and are no lag. */
+	uint32_t due = r->synced && !r->behind ? r->told : c->number;
+	uint32_t has = sf_be32(r->applied.term) == c->term ? sf_be32(r->applied.number) : 0;
 
-	return c->number > has ? c->number - has : 0;
+	return due > has ? due - has : 0;
 }
 
 static void routers(FILE *f, const struct ctl *c)
@@ -120,7 +121,7 @@ static void routers(FILE *f, const struct ctl *c)
 		router_labels(f, "router_version_number", r);
 		fprintf(f, "%u\n", r->told);
 	}
-	head(f, "router_lag", "gauge", "Versions that it has not applied, others' included.");
+	head(f, "router_lag", "gauge", "Versions that it was told or missed, and did not confirm.");
 	for (r = c->routers; r; r = r->hh.next) {
 		router_labels(f, "router_lag", r);
 		fprintf(f, "%" PRIu64 "\n", lag_of(c, r));

@@ -250,7 +250,7 @@ void ctl_routers_settle(struct ctl *c)
 
 static void ping(struct ctl *c, struct ctl_router *r, uint64_t now)
 {
-	struct sf_item_version v = { .term = sf_be32(c->term), .number = sf_be32(c->number) };
+	struct sf_item_version v = { .term = sf_be32(c->term), .number = sf_be32(r->told) };
 	struct sf_ctrl_out o;
 	uint8_t buf[64];
 	int len;

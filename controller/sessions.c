@@ -516,9 +516,14 @@ static const struct handler {
 static void dispatch(struct ctl_session *s, const void *msg, size_t len)
 {
 	const struct handler *h = NULL;
-	const char *why = "malformed";
+	const char *why = "longer than a message may be";
 	struct sf_ctrl_in in;
-	int ret = sf_ctrl_open(msg, len, &in, &why);
+	int ret = -EBADMSG;
+
+	if ((uintptr_t)msg % sizeof(__be32) && len <= SF_CTRL_MAX)
+		msg = memcpy(s->c->scratch, msg, len);
+	if (len <= SF_CTRL_MAX)
+		ret = sf_ctrl_open(msg, len, &in, &why);
 
 	s->c->stats.messages++;
 	s->c->stats.bytes += len;

@@ -7,6 +7,7 @@
 #include "controller/blocks.h"
 #include "controller/events.h"
 #include "controller/hosts.h"
+#include "controller/metrics.h"
 #include "controller/policies.h"
 #include "controller/services.h"
 #include "tests/controller/fixture.h"
@@ -654,8 +655,7 @@ static void test_address_clash(void **state)
 	join(&r1, H3, 4, "h4");
 	assert_int_equal(alarm_of(&r1), SF_ADDRESS_CLASH);
 	assert_int_equal(HASH_COUNT(c.hosts), 1);
-	assert_true(
-		sf_sid_eq(&ctl_host_find(&c, &at)->identity->sid, &h3));
+	assert_true(sf_sid_eq(&ctl_host_find(&c, &at)->identity->sid, &h3));
 	/* Not this router's block; no host; another AS. */
 	join(&r2, H3, 5, "h5");
 	assert_int_equal(alarm_of(&r2), SF_ADDRESS_CLASH);
@@ -755,7 +755,8 @@ static void send_load(uint64_t flows, uint64_t bytes)
 				  .proto = 6,
 				  .port = sf_be16(80),
 				  .flows = sf_be64(flows),
-				  .bytes = sf_be64(bytes) };
+				  .bytes = sf_be64(bytes),
+				  .open = sf_be32(3) };
 	struct draft d;
 
 	draft_begin(&d, SF_CTRL_LOAD);
@@ -776,6 +777,41 @@ static void test_load(void **state)
 	send_load(2, 10); /* began anew */
 	assert_int_equal(ctl_service_find(&c, &sid)->load.flows, 17);
 	assert_int_equal(ctl_service_find(&c, &sid)->load.bytes, 5010);
+	assert_int_equal(ctl_service_find(&c, &sid)->endpoints->instances->open, 3);
+}
+
+/* The number after a metric's line @start; -1 if there is none. */
+static long metric(const char *start)
+{
+	size_t len = 0;
+	char *text = ctl_metrics(&c, &len);
+	const char *at = text ? strstr(text, start) : NULL;
+	long value = at ? strtol(at + strlen(start), NULL, 10) : -1;
+
+	free(text);
+	return value;
+}
+
+static void test_lag(void **state)
+{
+	struct sf_item_version v = { .term = sf_be32(1) };
+	struct draft d;
+
+	three_up();
+	assert_int_equal(metric("router_connected{router=" sr "} "), 1);
+	join(&r1, H3, 3, "h3");
+	ctl_flush(&c);
+	assert_int_equal(metric("router_lag{router=" sr "} "), c.number);
+	v.number = sf_be32(c.number);
+	draft_begin(&d, SF_CTRL_PONG);
+	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
+	peer_send(&sr, &d);
+	assert_int_equal(metric("router_lag{router=" sr "} "), 0);
+	ctl_session_pressure(sr.s, true);
+	reg(&r1, H3, 3, 50, 80, 0);
+	ctl_flush(&c);
+	assert_int_equal(metric("router_lag{router=" sr "} "), 1);
+	assert_int_equal(metric("router_synced{router=" sr "} "), 0);
 }
 
 static void test_alarm_and_ping(void **state)
@@ -864,6 +900,7 @@ int main(void)
 		T(test_reboot),
 		T(test_many_in_one_message),
 		T(test_load),
+		T(test_lag),
 		T(test_alarm_and_ping),
 		T(test_events_reach_the_store),
 		T(test_forget),
