@@ -798,20 +798,20 @@ static void test_lag(void **state)
 	struct draft d;
 
 	three_up();
-	assert_int_equal(metric("router_connected{router=" sr "} "), 1);
+	assert_int_equal(metric("router_connected{router=\"sr\"} "), 1);
 	join(&r1, H3, 3, "h3");
 	ctl_flush(&c);
-	assert_int_equal(metric("router_lag{router=" sr "} "), c.number);
+	assert_int_equal(metric("router_lag{router=\"sr\"} "), c.number);
 	v.number = sf_be32(c.number);
 	draft_begin(&d, SF_CTRL_PONG);
 	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
 	peer_send(&sr, &d);
-	assert_int_equal(metric("router_lag{router=" sr "} "), 0);
+	assert_int_equal(metric("router_lag{router=\"sr\"} "), 0);
 	ctl_session_pressure(sr.s, true);
 	reg(&r1, H3, 3, 50, 80, 0);
 	ctl_flush(&c);
-	assert_int_equal(metric("router_lag{router=" sr "} "), 1);
-	assert_int_equal(metric("router_synced{router=" sr "} "), 0);
+	assert_int_equal(metric("router_lag{router=\"sr\"} "), 1);
+	assert_int_equal(metric("router_synced{router=\"sr\"} "), 0);
 }
 
 static void test_alarm_and_ping(void **state)
