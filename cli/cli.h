@@ -45,6 +45,9 @@ struct sf_command {
 #define SF_EXIT_FAILED 1
 #define SF_EXIT_USAGE  2
 
+/** sf_cli_main() - the whole command. Return: exit status. */
+int sf_cli_main(int argc, char **argv);
+
 /** sf_cli_usage() - print the synopsis of the running command. Return: SF_EXIT_USAGE. */
 int sf_cli_usage(const struct sf_cli *cli);
 

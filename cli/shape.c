@@ -94,7 +94,7 @@ static void controller_service(const json_t *s, const struct sf_names *names, bo
 					copy(in, "router"), "weight", copy(in, "weight"), "state",
 					controller_state(text_of(in, "state")), "reason",
 					copy(in, "reason"), "since", copy(in, "since"), "flows",
-					copy(load, "flows"), "open", copy(load, "open"), "packets",
+					copy(load, "flows"), "open", copy(in, "open"), "packets",
 					copy(load, "packets"), "bytes", copy(load, "bytes")));
 		}
 	}
