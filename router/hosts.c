@@ -16,6 +16,7 @@
 #include "router/routes.h"
 #include "router/router.h"
 #include "router/rules.h"
+#include "router/session.h"
 #include "router/store.h"
 #include "util/errtext.h"
 #include "util/log.h"
@@ -117,7 +118,7 @@ static int load_host(const struct store_host *kept, void *ctx)
 	h->peer.sin6_addr = kept->lladdr;
 	h->peer.sin6_port = htons(kept->port);
 	h->peer.sin6_scope_id = (uint32_t)link.ifindex;
-	h->seen_ms = now_ms();
+	h->seen_ms = h->joined_ms = now_ms();
 	r->hosts->here++;
 	return 0;
 }
@@ -348,6 +349,7 @@ void hosts_adopt(struct router *r)
 			continue;
 		}
 		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+		session_refresh(r, h, "the router was restarted");
 	}
 	rules_flush(r);
 }

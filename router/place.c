@@ -112,10 +112,15 @@ static int set_sysctls(char *err, size_t errlen)
 static int set_absent_link(struct router *r, int *ifindex, char *err, size_t errlen)
 {
 	struct sf_nl_link link;
-	int ret = sf_link_add(r->nl, ABSENT_LINK, "dummy", SF_NL_ENSURE);
+	int ret = sf_link_get(r->nl, ABSENT_LINK, &link);
 
-	if (!ret)
-		ret = sf_link_get(r->nl, ABSENT_LINK, &link);
+	if (ret == -ENODEV) {
+		ret = sf_link_add(r->nl, ABSENT_LINK, "dummy", SF_NL_STRICT);
+		if (ret == -EOPNOTSUPP) /* a kernel without it; what matters is egress alone */
+			ret = sf_link_add(r->nl, ABSENT_LINK, "ifb", SF_NL_STRICT);
+		if (!ret)
+			ret = sf_link_get(r->nl, ABSENT_LINK, &link);
+	}
 	if (!ret) {
 		/* It needs no address of its own, but IPv6 must be on. */
 		sf_sysctl_set_if6(ABSENT_LINK, "addr_gen_mode", "1", NULL, 0);
