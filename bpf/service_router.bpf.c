@@ -22,35 +22,18 @@
  *
  * Nothing here keeps state about packets, and nothing needs the daemon to be alive.
  */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
+#include "bpf/count.h"
+#include "bpf/fail.h"
+#include "bpf/packet.h"
+#include "bpf/parse.h"
 #include "core/ctrl.h"
 #include "core/datapath.h"
 #include "core/resolve.h"
 #include "core/wire.h"
 
-/* An IPv6 header whose addresses are core's. */
-struct ip6 {
-	__be32 head; /* version, traffic class, flow label */
-	__be16 len;
-	__u8 nexthdr;
-	__u8 hops;
-	struct sf_addr src;
-	struct sf_addr dst;
-};
-
-SF_STATIC_ASSERT(sizeof(struct ip6) == SF_IPV6_LEN, "IPv6 header");
-
-#define IP_AT	(__u32)sizeof(struct ethhdr)
-#define DST_AT	(IP_AT + __builtin_offsetof(struct ip6, dst))
-#define HDR_AT	(IP_AT + SF_IPV6_LEN)
-#define PULL	(HDR_AT + SF_HDR_MAX + 4) /* longest header and the ports behind it */
-#define HOPS	64
-#define FAIL_AT (SF_IPV6_LEN + SF_FAIL_LEN) /* what a FAIL puts before its quotation */
+#define PULL (L4_AT + SF_HDR_MAX + 4) /* longest header and the ports behind it */
 
 /* ---- maps (core/datapath.h); sizes are defaults, the daemon's configuration sets them ---- */
 
@@ -100,50 +83,13 @@ struct {
 	__type(value, __u8);
 } sources SEC(".maps");
 
+/* Where a FAIL is built: it does not fit the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SF_REASON_MAX);
-	__type(key, __u32);
-	__type(value, struct sf_count);
-} counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SF_TRAFFIC_MAX);
-	__type(key, __u32);
-	__type(value, struct sf_count);
-} traffic SEC(".maps");
-
-/* How many FAILs went out in the current second. */
-struct limit {
-	__u64 second;
-	__u64 used;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct limit);
-} limits SEC(".maps");
-
-/* ---- counting ---- */
-
-static __always_inline void count_in(void *map, __u32 index, __u32 bytes)
-{
-	struct sf_count *c = bpf_map_lookup_elem(map, &index);
-
-	if (c) {
-		c->packets++;
-		c->bytes += bytes;
-	}
-}
-
-static __always_inline int drop(struct __sk_buff *skb, __u32 reason)
-{
-	count_in(&counters, reason, skb->len);
-	return TC_ACT_SHOT;
-}
+	__type(value, struct build);
+} builds SEC(".maps");
 
 /* ---- the choice, shared by tc and XDP ---- */
 
@@ -198,7 +144,16 @@ static __always_inline __u8 service_key(const struct sf_hdr *h, const void *end,
 	key->port = 0;
 	key->proto = 0;
 	key->pad = 0;
-	if (kind == SF_KIND_SYN || kind == SF_KIND_DATA) {
+	if (kind == SF_KIND_PROBE || (kind == SF_KIND_DATA && h->nexthdr == SF_NEXTHDR_FRAG)) {
+		/* Fragments tell in a target what only the first of them could show. */
+		const struct sf_tlv_target *t = (const void *)(h + 1);
+
+		if (sf_hdr_bytes(h) >= SF_PROBE_LEN && (const void *)(t + 1) <= end &&
+		    t->type == SF_TLV_TARGET && t->len == sizeof(*t) - 2) {
+			key->proto = t->proto;
+			key->port = t->port;
+		}
+	} else if (kind == SF_KIND_SYN || kind == SF_KIND_DATA) {
 		const __be16 *ports = (const void *)h + sf_hdr_bytes(h);
 
 		if (h->nexthdr != SF_NEXTHDR_TCP && h->nexthdr != SF_NEXTHDR_UDP)
@@ -207,14 +162,6 @@ static __always_inline __u8 service_key(const struct sf_hdr *h, const void *end,
 			return SF_TRUNCATED;
 		key->proto = h->nexthdr;
 		key->port = ports[1];
-	} else if (kind == SF_KIND_PROBE) {
-		const struct sf_tlv_target *t = (const void *)(h + 1);
-
-		if (sf_hdr_bytes(h) >= SF_PROBE_LEN && (const void *)(t + 1) <= end &&
-		    t->type == SF_TLV_TARGET && t->len == sizeof(*t) - 2) {
-			key->proto = t->proto;
-			key->port = t->port;
-		}
 	}
 	return 0;
 }
@@ -291,131 +238,30 @@ static __always_inline __u8 resolve(const struct sf_router_config *cfg, const st
 
 /* ---- FAIL ---- */
 
-/** may_answer() - take one of this second's FAILs (SF_FAIL_PER_SEC for the whole router). */
-static __always_inline bool may_answer(void)
-{
-	__u32 zero = 0;
-	struct limit *l = bpf_map_lookup_elem(&limits, &zero);
-	__u64 second = bpf_ktime_get_ns() >> 30; /* near enough, and no division */
-
-	if (!l)
-		return false;
-	/* Two CPUs may both open a second: it then has a few more, which does no harm. */
-	if (l->second != second) {
-		l->second = second;
-		l->used = 0;
-	}
-	return __sync_fetch_and_add(&l->used, 1) < SF_FAIL_PER_SEC;
-}
-
-/* What is put before the offending packet, which thereby becomes its own quotation. */
-struct fail {
-	struct ip6 ip;
-	struct sf_hdr hdr;
-	struct sf_tlv_reason why;
-} SF_PACKED;
-
-SF_STATIC_ASSERT(sizeof(struct fail) == FAIL_AT, "FAIL");
-
-/* Where a FAIL is put together: it does not fit the stack. One for each CPU, as tc runs with
- * preemption by its own kind disabled. */
-struct draft {
-	struct fail f;
-	__u8 quote[SF_QUOTE_MAX];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct draft);
-} drafts SEC(".maps");
-
-/** fail_seal() - the checksum of a FAIL that is written, over the first @quoted bytes of @skb. */
-static __always_inline int fail_seal(struct __sk_buff *skb, struct draft *d, __u32 quoted)
-{
-	__u64 sum;
-	__s64 part;
-
-	if (quoted < 1 || quoted > SF_QUOTE_MAX)
-		return SF_TRUNCATED;
-	sf_memset(d->quote, 0, sizeof(d->quote));
-	if (bpf_skb_load_bytes(skb, IP_AT, d->quote, quoted))
-		return SF_TRUNCATED;
-	sum = sf_alone_pseudo(&d->f.ip.src, &d->f.ip.dst, SF_FAIL_LEN + quoted);
-	part = bpf_csum_diff(NULL, 0, (__be32 *)&d->f.hdr, SF_FAIL_LEN + SF_QUOTE_MAX, 0);
-	d->f.hdr.aux = ~sf_csum_fold(sum + (__u32)part);
-	return 0;
-}
-
 /**
- * fail_make() - turn the packet into a FAIL to its source.
- * @reason: as on the wire
- * Return: 0, or the reason for which there is no answer.
+ * answer() - send FAIL @wire for a packet that may draw one, else drop; counted under @reason.
+ * @flags: of bpf_redirect(), to the device that the packet is on
  */
-static __noinline int fail_make(struct __sk_buff *skb, __u32 reason)
-{
-	__u8 macs[12], swapped[12];
-	struct sf_router_config *cfg;
-	struct sf_hdr was = {};
-	__u32 zero = 0, quoted;
-	struct draft *d;
-	struct ip6 ip;
-	int err;
-
-	cfg = bpf_map_lookup_elem(&config, &zero);
-	d = bpf_map_lookup_elem(&drafts, &zero);
-	if (!cfg || !d || bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) ||
-	    bpf_skb_load_bytes(skb, IP_AT, &ip, sizeof(ip)))
-		return SF_TRUNCATED;
-	if (ip.nexthdr == SF_NEXTHDR_DSTOPTS && bpf_skb_load_bytes(skb, HDR_AT, &was, sizeof(was)))
-		return SF_TRUNCATED;
-	if (!may_answer())
-		return SF_RATE_LIMITED;
-	quoted = skb->len - IP_AT;
-	if (quoted > SF_QUOTE_MAX)
-		quoted = SF_QUOTE_MAX;
-
-	d->f.ip.head = sf_be32(6u << 28);
-	d->f.ip.len = sf_be16(SF_FAIL_LEN + quoted);
-	d->f.ip.nexthdr = SF_NEXTHDR_DSTOPTS;
-	d->f.ip.hops = HOPS;
-	d->f.ip.src = cfg->own;
-	d->f.ip.dst = ip.src;
-	sf_hdr_init(&d->f.hdr, SF_NEXTHDR_NONE, SF_FAIL_LEN, SF_KIND_FAIL, 0, 0, &was.src,
-		    &was.dst);
-	d->f.why.type = SF_TLV_REASON;
-	d->f.why.len = sizeof(d->f.why) - 2;
-	d->f.why.reason = reason;
-	d->f.why.kind = ip.nexthdr == SF_NEXTHDR_DSTOPTS ? sf_hdr_kind(&was) : SF_KIND_NONE;
-	d->f.why.quoted = sf_be16(quoted);
-	d->f.why.reserved = 0;
-	err = fail_seal(skb, d, quoted);
-	if (err)
-		return err;
-
-	/* Cutting also ends segmentation offload; then the FAIL's headers go before the rest. */
-	if (bpf_skb_change_tail(skb, IP_AT + quoted, 0) ||
-	    bpf_skb_adjust_room(skb, FAIL_AT, BPF_ADJ_ROOM_MAC, 0))
-		return SF_INTERNAL;
-	sf_memcpy(swapped, macs + 6, 6);
-	sf_memcpy(swapped + 6, macs, 6);
-	if (bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0) ||
-	    bpf_skb_store_bytes(skb, IP_AT, &d->f, sizeof(d->f), 0))
-		return SF_INTERNAL;
-	return 0;
-}
-
-/** answer() - send FAIL @wire for a packet that may draw one, else drop; counted under @reason. */
 static __always_inline int answer(struct __sk_buff *skb, __u32 reason, __u32 wire, __u64 flags)
 {
-	int err;
+	struct sf_router_config *cfg;
+	struct sf_addr own;
+	struct sf_sid id;
+	struct build *b;
+	__u32 zero = 0;
 
-	count_in(&counters, reason, skb->len);
-	err = fail_make(skb, wire);
-	if (err)
-		return drop(skb, err);
-	count_in(&traffic, SF_TRAFFIC_FAIL_SENT, skb->len);
+	count(skb, reason);
+	cfg = bpf_map_lookup_elem(&config, &zero);
+	b = bpf_map_lookup_elem(&builds, &zero);
+	if (!cfg || !b)
+		return TC_ACT_SHOT;
+	if (!may_answer())
+		return drop(skb, SF_RATE_LIMITED);
+	own = cfg->own;
+	id = cfg->id;
+	if (fail_make(skb, b, &id, &own, wire) || macs_swap(skb))
+		return drop(skb, SF_INTERNAL);
+	count_traffic(skb, SF_TRAFFIC_FAIL_SENT);
 	return bpf_redirect(skb->ifindex, flags);
 }
 
@@ -499,13 +345,13 @@ static __always_inline int ingress(struct __sk_buff *skb, bool access)
 	__u32 zero = 0;
 	__u8 reason;
 
-	ip = ip_of(skb, HDR_AT);
+	ip = ip_of(skb, L4_AT);
 	cfg = bpf_map_lookup_elem(&config, &zero);
 	if (!ip || !cfg)
 		return TC_ACT_UNSPEC;
 	if (access) {
 		if (ip->nexthdr == SF_NEXTHDR_DSTOPTS) {
-			ip = ip_of(skb, HDR_AT + SF_HDR_LEN);
+			ip = ip_of(skb, L4_AT + SF_HDR_LEN);
 			if (!ip)
 				return drop(skb, SF_TRUNCATED);
 		}
@@ -520,14 +366,14 @@ static __always_inline int ingress(struct __sk_buff *skb, bool access)
 		if (!ip)
 			return drop(skb, SF_TRUNCATED);
 	}
-	reason = resolve(cfg, ip, (void *)(long)skb->data_end, skb->len - HDR_AT, &to);
+	reason = resolve(cfg, ip, (void *)(long)skb->data_end, skb->len - L4_AT, &to);
 	if (reason == SF_NO_SUCH_SERVICE || reason == SF_NO_INSTANCE)
 		return answer(skb, reason, SF_NO_SUCH_SERVICE, 0);
 	if (!reason && bpf_skb_store_bytes(skb, DST_AT, to, sizeof(*to), 0))
 		reason = SF_INTERNAL;
 	if (reason)
 		return drop(skb, reason);
-	count_in(&traffic, SF_TRAFFIC_RESOLVED, skb->len);
+	count_traffic(skb, SF_TRAFFIC_RESOLVED);
 	return TC_ACT_UNSPEC;
 }
 
@@ -564,7 +410,7 @@ int absent_egress(struct __sk_buff *skb)
 	struct ip6 *ip;
 	__u32 zero = 0;
 
-	ip = ip_of(skb, HDR_AT + SF_HDR_LEN);
+	ip = ip_of(skb, L4_AT + SF_HDR_LEN);
 	cfg = bpf_map_lookup_elem(&config, &zero);
 	if (!ip || !cfg)
 		return TC_ACT_SHOT;

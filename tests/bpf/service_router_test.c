@@ -394,6 +394,29 @@ static void probe_by_target(void **state)
 	assert_int_equal(run(skel->progs.router_ingress, &p), TC_ACT_REDIRECT);
 }
 
+/* A fragment of a datagram, not the first: its header says whose it is. */
+static void fragment_by_target(void **state)
+{
+	struct sf_tlv_target target = { SF_TLV_TARGET, 6, SF_NEXTHDR_TCP, 0, htons(80), 0 };
+	struct wish w = syn(&web);
+	struct sf_addr to;
+	struct packet p;
+	struct sf_hdr *h;
+	__u8 *at;
+
+	w.kind = SF_KIND_DATA;
+	w.payload = 100;
+	build(&p, &w);
+	at = p.b + ETH + SF_IPV6_LEN + SF_HDR_LEN;
+	memcpy(at, &target, sizeof(target));
+	memset(at + sizeof(target), 0xff, 8); /* where ports would be */
+	h = (void *)(at - SF_HDR_LEN);
+	sf_hdr_init(h, SF_NEXTHDR_FRAG, SF_PROBE_LEN, SF_KIND_DATA, 0, 7, &w.dst_sid, &w.src_sid);
+	assert_int_equal(run(skel->progs.router_ingress, &p), TC_ACT_UNSPEC);
+	to = dst_of(&p);
+	assert_int_equal(sf_locator_host(&to), 0x20001);
+}
+
 /* ---- refusals ---- */
 
 /* A FAIL comes out: to the source, its checksum right, the packet quoted as it was. */
@@ -720,7 +743,7 @@ int main(void)
 		cmocka_unit_test(malformed_is_named), cmocka_unit_test(others_pass),
 		cmocka_unit_test(role_off_passes),    cmocka_unit_test(access_filter),
 		cmocka_unit_test(xdp_agrees),	      cmocka_unit_test(fails_are_limited),
-		cmocka_unit_test(absent_hosts),
+		cmocka_unit_test(absent_hosts),	      cmocka_unit_test(fragment_by_target),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
