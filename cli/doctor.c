@@ -121,16 +121,19 @@ static void look_router(const json_t *s, struct sf_findings *f)
 		find(f->problems, SF_ROUTER,
 		     "check scaffold-controller there, the path to TCP 24159, and the "
 		     "certificates; forwarding and resolving go on meanwhile",
-		     "is not connected to controller %s: %s", text_of(controller, "endpoint"),
-		     text_of(controller, "error"));
-	if (denies(s, "has_place"))
+		     "is not connected to controller %s: %s", text_of(controller, "address"),
+		     text_of(controller, "failure"));
+	if (denies(s, "joined"))
 		find(f->problems, SF_ROUTER,
 		     "give it block= (and as=), or a controller that leases one",
 		     "has no block of hostAddrs: no host can join");
 	json_array_foreach (json_object_get(s, "links"), i, link) {
-		if (json_is_string(json_object_get(link, "error")))
-			find(f->problems, SF_ROUTER, "restart scaffold-router; its log tells more",
-			     "link %s: %s", text_of(link, "name"), text_of(link, "error"));
+		if (denies(link, "carrier") && number_of(link, "hosts"))
+			find(f->problems, SF_ROUTER,
+			     "check the cable, or the other end of the link",
+			     "link %s with %d joined host%s has no carrier", text_of(link, "name"),
+			     (int)number_of(link, "hosts"),
+			     number_of(link, "hosts") == 1 ? "" : "s");
 	}
 }
 

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/hosts.h"
 #include "cli/shape.h"
 
-static int controller_all(struct sf_cli *cli, const struct sf_names *names, json_t *rows)
+static int controller_all(struct sf_cli *cli, json_t *rows)
 {
 	char *after = NULL;
 	int err, again = 0;
@@ -32,7 +33,7 @@ static int controller_all(struct sf_cli *cli, const struct sf_names *names, json
 			sf_cli_fail(cli, "%s", *text ? text : strerror(-err));
 			return err;
 		}
-		sf_shape_hosts(SF_CONTROLLER, reply, names, rows);
+		sf_shape_hosts(SF_CONTROLLER, reply, 0, rows);
 		next = json_string_value(json_object_get(reply, "next"));
 		after = next ? strdup(next) : NULL;
 		json_decref(reply);
@@ -40,20 +41,34 @@ static int controller_all(struct sf_cli *cli, const struct sf_names *names, json
 	return 0;
 }
 
+/* A router's hosts are at that router. */
+static int name_router(struct sf_cli *cli, json_t *rows)
+{
+	json_t *status = NULL, *row;
+	size_t i;
+	int err = sf_cli_call(cli, SF_ROUTER, "GET", "/v1/status", NULL, &status);
+
+	json_array_foreach (rows, i, row)
+		json_object_set(row, "router", json_object_get(status, "name"));
+	json_decref(status);
+	return err;
+}
+
 int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, json_t **out)
 {
 	static const char *const order[] = { "host", "locator" };
-	struct sf_names names = { 0 };
 	json_t *rows = json_array(), *reply = NULL;
 	int err;
 
 	if (who == SF_CONTROLLER)
-		err = controller_all(cli, &names, rows);
+		err = controller_all(cli, rows);
 	else
 		err = sf_cli_call(cli, who, "GET", who == SF_AGENT ? "/v1/status" : "/v1/hosts",
 				  NULL, &reply);
 	if (!err && who != SF_CONTROLLER)
-		sf_shape_hosts(who, reply, &names, rows);
+		sf_shape_hosts(who, reply, (int64_t)time(NULL) * 1000, rows);
+	if (!err && who == SF_ROUTER)
+		err = name_router(cli, rows);
 	if (!err) {
 		*out = sf_cli_sort(rows, order, sizeof(order) / sizeof(order[0]));
 		err = *out ? 0 : -ENOMEM;

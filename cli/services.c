@@ -45,6 +45,32 @@ static int controller_all(struct sf_cli *cli, const struct sf_names *names, bool
 	return 0;
 }
 
+static int router_all(struct sf_cli *cli, const struct sf_names *names, bool all, json_t *rows)
+{
+	json_int_t at = 0, total;
+
+	do {
+		json_t *reply = NULL;
+		char path[64];
+		json_int_t n;
+		int err;
+
+		snprintf(path, sizeof(path), "/v1/services?limit=1000&offset=%" JSON_INTEGER_FORMAT,
+			 at);
+		err = sf_cli_call(cli, SF_ROUTER, "GET", path, NULL, &reply);
+		if (err)
+			return err;
+		n = (json_int_t)json_array_size(json_object_get(reply, "services"));
+		total = json_integer_value(json_object_get(reply, "total"));
+		sf_shape_services(SF_ROUTER, reply, names, all, rows);
+		json_decref(reply);
+		at += n;
+		if (!n)
+			break;
+	} while (at < total);
+	return 0;
+}
+
 static int rows_of(struct sf_cli *cli, enum sf_daemon_kind who, const char *service,
 		   const struct sf_names *names, bool all, json_t *rows)
 {
@@ -53,8 +79,12 @@ static int rows_of(struct sf_cli *cli, enum sf_daemon_kind who, const char *serv
 
 	if (who == SF_CONTROLLER && !service)
 		return controller_all(cli, names, all, rows);
+	if (who == SF_ROUTER && !service)
+		return router_all(cli, names, all, rows);
 	if (who == SF_CONTROLLER)
 		err = sf_cli_get(cli, who, &reply, "/v1/services/%s", service);
+	else if (who == SF_ROUTER)
+		err = sf_cli_get(cli, who, &reply, "/v1/services?service=%s", service);
 	else
 		err = sf_cli_call(cli, who, "GET", "/v1/services", NULL, &reply);
 	if (!err)

@@ -86,20 +86,21 @@ static void controller_service(const json_t *s, const struct sf_names *names, bo
 		json_array_foreach (json_object_get(ep, "instances"), k, in) {
 			load = json_object_get(in, "load");
 			row_add(rows, names, sid, text_of(s, "name"), ep, "protocol",
-				json_pack(
-					"{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, "
-					"s:o}",
-					"host", copy(in, "host_name"), "host_id", copy(in, "host"),
-					"locator", copy(in, "locator"), "router",
-					copy(in, "router"), "weight", copy(in, "weight"), "state",
-					controller_state(text_of(in, "state")), "reason",
-					copy(in, "reason"), "since", copy(in, "since"), "flows",
-					copy(load, "flows"), "open", copy(in, "open"), "packets",
-					copy(load, "packets"), "bytes", copy(load, "bytes")));
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, "
+					  "s:o}",
+					  "host", copy(in, "host_name"), "host_id",
+					  copy(in, "host"), "locator", copy(in, "locator"),
+					  "router", copy(in, "router"), "weight",
+					  copy(in, "weight"), "state",
+					  controller_state(text_of(in, "state")), "reason",
+					  copy(in, "reason"), "since", copy(in, "since"), "flows",
+					  copy(load, "flows"), "open", copy(in, "open"), "packets",
+					  copy(load, "packets"), "bytes", copy(load, "bytes")));
 		}
 	}
 }
 
+/* What its datapath has takes flows; of hosts that are not its own a router knows the locator. */
 static void router_service(const json_t *s, const struct sf_names *names, bool all, json_t *rows)
 {
 	const char *sid = text_of(s, "service");
@@ -109,15 +110,16 @@ static void router_service(const json_t *s, const struct sf_names *names, bool a
 	if (!sid || (!all && is_identity(sid)))
 		return;
 	json_array_foreach (json_object_get(s, "instances"), i, in) {
+		bool weighs = json_integer_value(json_object_get(in, "weight")) > 0;
+
 		row_add(rows, names, sid, NULL, s, "proto",
-			json_pack("{s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:o, s:o, s:n, s:o, s:o}",
-				  "host", copy(in, "host"), "host_id", copy(in, "identity"),
-				  "locator", copy(in, "locator"), "router", "weight",
-				  copy(in, "weight"), "state", copy(in, "state"), "reason",
-				  copy(in, "reason"), "since",
+			json_pack("{s:o, s:n, s:o, s:n, s:o, s:s, s:n, s:o, s:o, s:o, s:o, s:o}",
+				  "host", copy(in, "host"), "host_id", "locator",
+				  copy(in, "locator"), "router", "weight", copy(in, "weight"),
+				  "state", weighs ? "live" : "weight-0", "reason", "since",
 				  sf_shape_time(json_object_get(in, "since_ms")), "flows",
-				  copy(in, "flows"), "open", "packets", copy(in, "packets"),
-				  "bytes", copy(in, "bytes")));
+				  copy(in, "flows"), "open", copy(in, "open"), "packets",
+				  copy(in, "packets"), "bytes", copy(in, "bytes")));
 	}
 }
 
@@ -174,13 +176,18 @@ static json_t *controller_host(const json_t *h)
 			 copy(h, "registrations"));
 }
 
-static json_t *router_host(const json_t *h, const char *router)
+static json_t *router_host(const json_t *h, int64_t now_ms)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "host", copy(h, "name"), "id",
-			 copy(h, "identity"), "locator", copy(h, "locator"), "router",
-			 name_or_null(router), "since",
-			 sf_shape_time(json_object_get(h, "since_ms")), "services",
-			 copy(h, "registrations"));
+	const json_t *ago = json_object_get(h, "joined_ms_ago");
+	json_t *since =
+		json_is_integer(ago) ? json_integer(now_ms - json_integer_value(ago)) : json_null();
+	json_t *row =
+		json_pack("{s:o, s:o, s:o, s:n, s:o, s:o}", "host", copy(h, "name"), "id",
+			  copy(h, "identity"), "locator", copy(h, "locator"), "router", "since",
+			  sf_shape_time(since), "services", copy(h, "registrations"));
+
+	json_decref(since);
+	return row;
 }
 
 static json_t *agent_host(const json_t *status)
@@ -193,8 +200,7 @@ static json_t *agent_host(const json_t *status)
 			 copy(json_object_get(status, "registrations"), "at_router"));
 }
 
-void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
-		    json_t *rows)
+void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, int64_t now_ms, json_t *rows)
 {
 	const json_t *h;
 	size_t i;
@@ -205,7 +211,7 @@ void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, const struct s
 		if (who == SF_CONTROLLER)
 			json_array_append_new(rows, controller_host(h));
 		else if (who == SF_ROUTER)
-			json_array_append_new(rows, router_host(h, text_of(reply, "router")));
+			json_array_append_new(rows, router_host(h, now_ms));
 	}
 }
 

@@ -29,9 +29,11 @@
 void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
 		       bool all, json_t *rows);
 
-/** sf_shape_hosts() - rows of hosts from GET /v1/hosts (the agent's: GET /v1/status). */
-void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
-		    json_t *rows);
+/**
+ * sf_shape_hosts() - rows of hosts from GET /v1/hosts (the agent's: GET /v1/status).
+ * @now_ms: since 1970; routers tell times as ages
+ */
+void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, int64_t now_ms, json_t *rows);
 
 /** sf_shape_flow() - one flow of the agent's GET /v1/flows. A new reference. */
 json_t *sf_shape_flow(const json_t *flow, const struct sf_names *names);

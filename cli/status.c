@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/doctor.h"
+#include "core/reason.h"
 #include "util/table.h"
 
 static const char *text_of(const json_t *o, const char *key)
@@ -74,12 +75,13 @@ static void router_print(const json_t *s)
 	const json_t *controller = json_object_get(s, "controller"), *role;
 	size_t i;
 
-	printf("  router %s at %s, roles", text_of(s, "name"), text_of(s, "locator"));
+	printf("  router %s at %s, block %s, roles", text_of(s, "name"), text_of(s, "address"),
+	       text_of(s, "block"));
 	json_array_foreach (json_object_get(s, "roles"), i, role)
 		printf(" %s", json_string_value(role));
 	putchar('\n');
 	if (json_is_object(controller))
-		printf("  controller %s: %s\n", text_of(controller, "endpoint"),
+		printf("  controller %s: %s\n", text_of(controller, "address"),
 		       json_is_true(json_object_get(controller, "connected")) ? "connected"
 									      : "not connected");
 	else
@@ -98,6 +100,14 @@ static void controller_print(const json_t *s)
 	       number_of(s, "services"), number_of(s, "instances"));
 }
 
+static const char *reason_text(const char *name)
+{
+	for (unsigned int i = 0; i < SF_REASON_MAX; i++)
+		if (!strcmp(sf_reason_name(i), name))
+			return sf_reason_text(i);
+	return "unknown reason";
+}
+
 static void drops_print(json_t *drops)
 {
 	const char *reason;
@@ -109,7 +119,7 @@ static void drops_print(json_t *drops)
 		       sf_human_count(
 			       (uint64_t)json_integer_value(json_object_get(count, "packets")),
 			       packets),
-		       reason, text_of(count, "text"));
+		       reason, reason_text(reason));
 }
 
 static void daemon_print(const json_t *daemon)

@@ -130,6 +130,43 @@ static void services_of_agent(void **state)
 	assert_has(fake_text("out"), "denied (denied-uid)");
 }
 
+static void services_of_router(void **state)
+{
+	static const struct canned router[] = {
+		{ "GET", "/v1/status", 200, "{\"name\":\"sr\"}" },
+		{ "GET", "/v1/hosts", 200,
+		  "{\"hosts\":[{\"name\":\"h3\",\"identity\":\"80000000:3\",\"locator\":"
+		  "\"fd5c:0:1:1:3::\",\"joined_ms_ago\":1000,\"registrations\":2}]}" },
+		{ "GET", "/v1/services", 200,
+		  "{\"services\":[{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":80,"
+		  "\"instances\":[{\"locator\":\"fd5c:0:1:1:3::\",\"weight\":100,\"host\":"
+		  "\"h3\",\"since_ms\":1795321822398,\"flows\":7}]}],\"total\":2}" },
+		{ "GET", "/v1/services", 200,
+		  "{\"services\":[{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":81,"
+		  "\"instances\":[{\"locator\":\"fd5c:0:1:2:9::\",\"weight\":0}]}],\"total\":2}" },
+		{ 0 },
+	};
+	json_t *rows;
+
+	(void)state;
+	fake_start("router", router);
+	assert_int_equal(fake_run(cmd_services, true, "services", NULL), 0);
+	rows = fake_json();
+	assert_int_equal(json_array_size(rows), 2); /* two pages */
+	assert_string_equal(text_at(rows, 0, "host"), "h3");
+	assert_string_equal(text_at(rows, 0, "state"), "live");
+	assert_string_equal(text_at(rows, 0, "since"), "2026-11-22T04:30:22.398Z");
+	assert_int_equal(number_at(rows, 0, "flows"), 7);
+	assert_null(text_at(rows, 1, "host"));
+	assert_string_equal(text_at(rows, 1, "state"), "weight-0");
+	json_decref(rows);
+	assert_int_equal(fake_run(cmd_hosts, true, "hosts", NULL), 0);
+	rows = fake_json();
+	assert_string_equal(text_at(rows, 0, "router"), "sr");
+	assert_non_null(text_at(rows, 0, "since"));
+	json_decref(rows);
+}
+
 static void services_unknown(void **state)
 {
 	(void)state;
@@ -514,7 +551,7 @@ static void status_of_all(void **state)
 	assert_int_equal(fake_run(cmd_status, false, "status", NULL), 0);
 	assert_has(fake_text("out"), "agent " SF_VERSION ", up 1m01s");
 	assert_has(fake_text("out"), "joined as fd5c:0:1:1:2::1 by fe80::1 on eth0");
-	assert_has(fake_text("out"), "dropped 1.5k  wrong-peer: the text");
+	assert_has(fake_text("out"), "dropped 1.5k  wrong-peer: the socketID is known");
 	assert_has_not(fake_text("out"), "problem");
 	/* One that was killed is a problem, and the exit status says so. */
 	fake_start("router", well);
@@ -548,6 +585,7 @@ int main(void)
 		T(services_of_controller),
 		T(services_as_table),
 		T(services_of_agent),
+		T(services_of_router),
 		T(services_unknown),
 		T(prefers_who_lives),
 		T(nobody_there),

@@ -84,13 +84,13 @@ static void features(void **state)
 static void routers(void **state)
 {
 	(void)state;
-	expect(SF_ROUTER, "{" V "\"has_place\":true,\"controller\":null}", NULL, NULL);
+	expect(SF_ROUTER, "{" V "\"joined\":true,\"controller\":null}", NULL, NULL);
 	expect(SF_ROUTER, "{" V "\"controller\":{\"connected\":true}}", NULL, NULL);
 	expect(SF_ROUTER,
-	       "{" V "\"controller\":{\"connected\":false,\"endpoint\":\"[::1]:1\",\"error\":"
+	       "{" V "\"controller\":{\"connected\":false,\"address\":\"[::1]:1\",\"failure\":"
 	       "\"refused\"}}",
 	       "is not connected to controller [::1]:1: refused", NULL);
-	expect(SF_ROUTER, "{" V "\"has_place\":false}", "has no block of hostAddrs", NULL);
+	expect(SF_ROUTER, "{" V "\"joined\":false}", "has no block of hostAddrs", NULL);
 }
 
 static void controllers(void **state)

@@ -104,7 +104,7 @@ static void replies_without_sense(void **state)
 			json_array_foreach (rows, k, row)
 				assert_string_equal(json_string_value(json_object_get(row, "sid")),
 						    "x");
-			sf_shape_hosts((enum sf_daemon_kind)who, v, &names, rows);
+			sf_shape_hosts((enum sf_daemon_kind)who, v, 0, rows);
 			json_decref(rows);
 			row = sf_shape_event((enum sf_daemon_kind)who, v, &names);
 			assert_true(json_object_get(row, "time"));
