@@ -429,12 +429,14 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	return 0;
 }
 
-/* What the loop still needs: netlink and tc, maps and the judging program. */
+/* What the loop still needs: netlink and tc, maps and the judging program. The root of the control
+ * groups is writable to nobody, so runs_remove() takes up what it needs for that one call. */
 static int drop_privileges(char *err, size_t errlen)
 {
 	const struct sf_priv_stage serve = { .name = "serve",
 					     .caps = SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_BPF) |
-						     SF_CAP(CAP_PERFMON) };
+						     SF_CAP(CAP_PERFMON),
+					     .held = SF_CAP(CAP_DAC_OVERRIDE) };
 	int ret = sf_priv_enter(&serve);
 
 	if (ret)

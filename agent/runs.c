@@ -177,15 +177,23 @@ int runs_open(struct host *h, char *err, size_t errlen)
 	char group[96], path[512];
 	struct dirent *e;
 	DIR *d;
+	int ret;
 
 	h->runs.timer = evtimer_new(h->daemon.base, on_timer, h);
 	if (!h->runs.timer) {
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
 	}
+	/* Made while we are privileged: in the root of the tree nobody may write later on. */
 	group_name(h, 0, group, sizeof(group));
-	if (sf_cgroup_path(group, path, sizeof(path)))
+	ret = sf_cgroup_make(group);
+	if (!ret)
+		ret = sf_cgroup_path(group, path, sizeof(path));
+	if (ret) {
+		sf_warn("control group %s: %s; 'scaffold run' will not work", group,
+			strerror(-ret));
 		return 0;
+	}
 	d = opendir(path);
 	while (d && (e = readdir(d))) {
 		unsigned int id;
@@ -219,6 +227,9 @@ void runs_remove(struct host *h)
 	}
 	group_name(h, 0, group, sizeof(group));
 	sf_cgroup_remove(group);
-	sf_cgroup_remove("/scaffold"); /* the last host's agent succeeds */
+	if (!sf_priv_raise(SF_CAP(CAP_DAC_OVERRIDE), true)) {
+		sf_cgroup_remove("/scaffold"); /* the last host's agent succeeds */
+		sf_priv_raise(SF_CAP(CAP_DAC_OVERRIDE), false);
+	}
 	runs_close(h);
 }

@@ -81,6 +81,7 @@ struct sf_priv_stage {
 	const char *name; /* "setup", "serve": for the program's messages */
 	uint64_t caps;	  /* kept; all others are dropped from bounding, ambient, permitted and
 			     inheritable sets */
+	uint64_t held;	  /* permitted but not effective: for sf_priv_raise() */
 	bool inheritable; /* programs that we execute keep @caps (ambient) */
 };
 
@@ -91,6 +92,12 @@ struct sf_priv_stage {
  * executed.
  */
 int sf_priv_enter(const struct sf_priv_stage *stage);
+
+/**
+ * sf_priv_raise - make held capabilities effective for a few calls, or (@on false) lay them down.
+ * Returns 0, or -EPERM where the stage does not hold them.
+ */
+int sf_priv_raise(uint64_t caps, bool on);
 
 /** sf_priv_have - whether all of @caps are effective now. */
 bool sf_priv_have(uint64_t caps);

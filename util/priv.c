@@ -39,7 +39,7 @@ int sf_priv_enter(const struct sf_priv_stage *stage)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
-	uint64_t keep = stage->caps;
+	uint64_t keep = stage->caps | stage->held;
 	int r;
 
 	r = caps_get(data);
@@ -51,21 +51,38 @@ int sf_priv_enter(const struct sf_priv_stage *stage)
 	if (r && r != -EPERM)
 		return r;
 	for (int i = 0; i < 2; i++) {
-		uint32_t half = (uint32_t)(keep >> 32 * i);
+		uint32_t half = (uint32_t)(stage->caps >> 32 * i);
 
-		data[i] = (struct __user_cap_data_struct){ .effective = half,
-							   .permitted = half,
-							   .inheritable =
-								   stage->inheritable ? half : 0 };
+		data[i] = (struct __user_cap_data_struct){
+			.effective = half,
+			.permitted = (uint32_t)(keep >> 32 * i),
+			.inheritable = stage->inheritable ? half : 0,
+		};
 	}
 	/* Ambient ones go by themselves where permitted or inheritable lacks them. */
 	if (syscall(SYS_capset, &header, data) < 0)
 		return -errno;
 	for (int cap = 0; stage->inheritable && cap <= 63; cap++)
-		if ((keep & SF_CAP(cap)) &&
+		if ((stage->caps & SF_CAP(cap)) &&
 		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int sf_priv_raise(uint64_t caps, bool on)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	int r = caps_get(data);
+
+	if (r)
+		return r;
+	for (int i = 0; i < 2; i++) {
+		uint32_t half = (uint32_t)(caps >> 32 * i);
+
+		data[i].effective = on ? data[i].effective | half : data[i].effective & ~half;
+	}
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
 bool sf_priv_have(uint64_t caps)
