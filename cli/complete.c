@@ -3,13 +3,38 @@
  * complete.c - scaffold complete WORD...: what may stand in place of the last WORD, one a line.
  *
  * Not shown in the help: packaging/completion/scaffold.bash asks it and filters by what is typed.
- * It knows the table of subcommands, the options in their synopses, and a lab's nodes and links.
+ * It knows the table of subcommands with their synopses, services and hosts by name (from whoever
+ * listens here), and a lab's nodes and links.
  */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/complete.h"
+#include "cli/hosts.h"
+#include "cli/services.h"
+#include "core/flow.h"
+
+/* Options with a value, and what that is in a synopsis. */
+static const struct {
+	const char *option, *value;
+} valued[] = {
+	{ "--host", "HOST" },	{ "--service", "SERVICE" },
+	{ "--state", "STATE" }, { "--proto", "PROTO" },
+	{ "--limit", "" },	{ "--watch", "" },
+	{ "--timeout", "" },	{ "--since", "" },
+	{ "-c", "" },		{ "-i", "" },
+	{ "-W", "" },		{ "-m", "" },
+};
+
+/* What stands behind an option, "" for a number; NULL: the option has no value. */
+static const char *value_of(const char *option)
+{
+	for (size_t i = 0; i < sizeof(valued) / sizeof(valued[0]); i++)
+		if (!strcmp(valued[i].option, option))
+			return valued[i].value;
+	return NULL;
+}
 
 void sf_cli_complete_options(const char *text)
 {
@@ -24,6 +49,85 @@ void sf_cli_complete_options(const char *text)
 	}
 }
 
+/* Each name once; sorted rows have equal ones together. Colons split words in bash: names only. */
+static void names_print(const json_t *rows, const char *key)
+{
+	const char *last = "";
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		const char *name = json_string_value(json_object_get(row, key));
+
+		if (name && strcmp(name, last) != 0 && !strpbrk(name, ": \n"))
+			puts(name);
+		last = name ? name : last;
+	}
+}
+
+static void kind_print(struct sf_cli *cli, const char *kind)
+{
+	json_t *rows = NULL;
+
+	if (!strcmp(kind, "SERVICE") && !sf_services_rows(cli, sf_cli_who(cli), NULL, false, &rows))
+		names_print(rows, "service");
+	else if (!strcmp(kind, "HOST") && !sf_hosts_rows(cli, sf_cli_who(cli), &rows))
+		names_print(rows, "host");
+	else if (!strcmp(kind, "PROTO"))
+		puts("tcp\nudp\nany");
+	else if (!strcmp(kind, "STATE"))
+		for (unsigned int i = 1; i < SF_FLOW_STATES; i++)
+			puts(sf_flow_state_name(i));
+	json_decref(rows);
+}
+
+/*
+ * The @n-th word of a synopsis that is no option: "SERVICE [--all] HOST" has SERVICE and HOST.
+ * Return: false behind the last.
+ */
+static bool positional(const char *synopsis, int n, char *kind, size_t len)
+{
+	while (*synopsis) {
+		size_t blank = strcspn(synopsis, " "), word;
+
+		if (synopsis[0] == '[' && synopsis[1] == '-') {
+			synopsis += strcspn(synopsis, "]"); /* with its value */
+			blank = strcspn(synopsis, " ");
+		} else if (!n--) {
+			synopsis += *synopsis == '[';
+			word = strspn(synopsis, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+			snprintf(kind, len, "%.*s", (int)word, synopsis);
+			return true;
+		}
+		synopsis += blank + strspn(synopsis + blank, " ");
+	}
+	return false;
+}
+
+/* @argv: the words behind the subcommand, the last one being typed. */
+static void arguments_print(struct sf_cli *cli, const struct sf_command *command, int argc,
+			    char **argv)
+{
+	const char *value = argc > 1 ? value_of(argv[argc - 2]) : NULL;
+	char kind[32];
+	int n = 0;
+
+	if (value) {
+		kind_print(cli, value);
+		return;
+	}
+	for (int i = 0; i < argc - 1; i++) {
+		if (value_of(argv[i]))
+			i++;
+		else
+			n += argv[i][0] != '-';
+	}
+	if (positional(command->args, n, kind, sizeof(kind)))
+		kind_print(cli, kind);
+	puts("--json\n--help");
+	sf_cli_complete_options(command->args);
+}
+
 int sf_cli_complete(struct sf_cli *cli, const struct sf_command *commands, size_t n, int argc,
 		    char **argv)
 {
@@ -34,21 +138,25 @@ int sf_cli_complete(struct sf_cli *cli, const struct sf_command *commands, size_
 	for (at = 0; at < argc - 1 && !found; at++) {
 		if (strcmp(argv[at], "--run") == 0 && at + 1 < argc - 1)
 			cli->run = argv[++at];
-		else if (strcmp(argv[at], "--controller") == 0)
-			at++;
+		else if (strcmp(argv[at], "--controller") == 0 && at + 1 < argc - 1)
+			cli->controller = argv[++at];
 		for (size_t i = 0; i < n; i++)
 			if (strcmp(argv[at], commands[i].name) == 0)
 				found = &commands[i];
 	}
-	puts("--json\n--help");
 	if (!found) {
-		puts("--run\n--controller\n--version");
+		puts("--json\n--help\n--run\n--controller\n--version");
 		for (size_t i = 0; i < n; i++)
 			puts(commands[i].name);
 		return 0;
 	}
+	cli->command = found->name;
+	if (strcmp(found->name, "lab") != 0) {
+		arguments_print(cli, found, argc - at, argv + at);
+		return 0;
+	}
+	puts("--json\n--help");
 	sf_cli_complete_options(found->args);
-	if (strcmp(found->name, "lab") == 0)
-		sf_cli_complete_lab(cli, argc - at, argv + at - 1);
+	sf_cli_complete_lab(cli, argc - at, argv + at - 1);
 	return 0;
 }

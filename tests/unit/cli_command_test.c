@@ -577,6 +577,56 @@ static void status_of_nobody(void **state)
 	assert_has(fake_text("err"), "no daemon has a socket in");
 }
 
+/* ---- completion ------------------------------------------------------------------------- */
+
+/* What may stand in place of the last word of the line. */
+static const char *completed(char *words)
+{
+	char *argv[16] = { (char *)(uintptr_t) "scaffold", (char *)(uintptr_t) "complete" }, *word;
+	int argc = 2, out, err;
+
+	setenv("SCAFFOLD_RUN", fake_dir, 1);
+	while ((word = strsep(&words, " ")))
+		argv[argc++] = word;
+	fflush(NULL);
+	out = fake_redirect(STDOUT_FILENO, "out");
+	err = fake_redirect(STDERR_FILENO, "err");
+	optind = 0;
+	assert_int_equal(sf_cli_main(argc, argv), 0);
+	fflush(NULL);
+	fake_restore(STDOUT_FILENO, out);
+	fake_restore(STDERR_FILENO, err);
+	return fake_text("out");
+}
+
+static void completes(void **state)
+{
+	static const struct canned c[] = {
+		{ "GET", "/v1/services", 200,
+		  "{\"services\":[" SERVICE(
+			  INSTANCE("4", "serving", "1", "7"),
+			  INSTANCE("3", "serving", "1", "2")) "],\"next\":null}" },
+		{ "GET", "/v1/hosts", 200,
+		  "{\"hosts\":[{\"id\":\"80000000:1\",\"name\":\"h3\"}],\"next\":null}" },
+		{ 0 },
+	};
+
+	(void)state;
+	fake_start("controller", c);
+	assert_has(completed((char[]){ "dra" }), "\ndrain\n");
+	assert_has(completed((char[]){ "drain " }), "web\n--json\n--help\n--host\n--wait\n");
+	assert_string_equal(completed((char[]){ "drain --host " }), "h3\n");
+	assert_has(completed((char[]){ "drain --host h3 w" }), "web\n");
+	assert_has(completed((char[]){ "--run /nowhere --json weight web h" }), "--json");
+	assert_has_not(fake_text("out"), "h3");
+	assert_has(completed((char[]){ "weight web h" }), "h3\n");
+	assert_has_not(completed((char[]){ "weight web h3 " }), "h3\n");
+	assert_string_equal(completed((char[]){ "flows --limit " }), "");
+	assert_has(completed((char[]){ "flows --state b" }), "bound\n");
+	assert_has(completed((char[]){ "register web " }), "udp\n");
+	assert_has(completed((char[]){ "ping w" }), "web\n");
+}
+
 #define T(f) cmocka_unit_test_teardown(f, fake_each_teardown)
 
 int main(void)
@@ -604,6 +654,7 @@ int main(void)
 		T(run_refuses),
 		T(status_of_all),
 		T(status_of_nobody),
+		T(completes),
 	};
 
 	return cmocka_run_group_tests(tests, fake_setup, fake_teardown);
