@@ -203,6 +203,7 @@ static void fill_maps(void)
 	cfg = (struct sf_router_config){ .net = net,
 					 .roles = SF_ROLE_ACCESS | SF_ROLE_SERVICE,
 					 .own = sf_locator(&net, 0x10000, 1),
+					 .id = { .w = { 0x00000080, 0x0d0d0d0d, 0x0e0e0e0e } },
 					 .key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 } };
 	one.only = instance_of(&web, 0x20001);
 	assert_int_equal(bpf_map_update_elem(map_fd(skel->maps.config), &zero, &cfg, 0), 0);
@@ -434,6 +435,9 @@ static void check_fail(const struct packet *p, const struct packet *was, __u8 re
 	assert_int_equal(sf_hdr_kind(&got.hdr), SF_KIND_FAIL);
 	assert_memory_equal(&got.src, &cfg.own, 16);
 	assert_memory_equal(&got.dst, was->b + ETH + 8, 16);
+	assert_memory_equal(&got.hdr.src, &cfg.id, 12);
+	if (kind != SF_KIND_NONE)
+		assert_memory_equal(&got.hdr.dst, was->b + ETH + 60, 12);
 	assert_int_equal(got.hop_limit, 64);
 	assert_int_equal(sf_tlv_find(got.tlvs, got.tlvs_len, SF_TLV_REASON, &value), 6);
 	memcpy(&why, value - 2, sizeof(why));

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * socket_events_test.c - the socket hooks on real sockets, in a network namespace and a control
+ * group of the test's own.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cmocka.h>
+
+#include "bpf/socket_events.skel.h"
+#include "core/datapath.h"
+#include "util/bpf.h"
+#include "util/cgroup.h"
+#include "util/netns.h"
+
+static struct socket_events_bpf *skel;
+static struct ring_buffer *ring;
+static struct bpf_link *links[4];
+static struct sf_socket_event events[64];
+static int n_events;
+static uint64_t cookie;
+static char group[64], inner[96], home[256];
+static struct sf_net net;
+static struct sf_addr service, other;
+
+static int remember(void *ctx, void *data, size_t len)
+{
+	if (n_events < 64)
+		memcpy(&events[n_events++], data, sizeof(events[0]));
+	return 0;
+}
+
+static void drain(void)
+{
+	ring_buffer__consume(ring);
+}
+
+static uint64_t group_id(const char *group_name)
+{
+	uint64_t id;
+
+	assert_int_equal(sf_cgroup_id(group_name, &id), 0);
+	return id;
+}
+
+static int lo_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err = ioctl(fd, SIOCSIFFLAGS, &r) ? -errno : 0;
+
+	close(fd);
+	return err;
+}
+
+/* The service's address on lo, so that connects over it arrive. */
+static int lo_has(const struct sf_addr *addr)
+{
+	struct {
+		struct in6_addr addr;
+		uint32_t len;
+		int ifindex;
+	} req = { .len = 128, .ifindex = (int)if_nametoindex("lo") };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	memcpy(&req.addr, addr, 16);
+	err = ioctl(fd, SIOCSIFADDR, &req) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+static int make_ring(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, 65536, NULL);
+
+	if (fd < 0)
+		return fd;
+	ring = ring_buffer__new(fd, remember, NULL, NULL);
+	if (!ring || bpf_map_update_elem(bpf_map__fd(skel->maps.rings), &cookie, &fd, BPF_ANY))
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int hooks_attach(void)
+{
+	int fd = sf_cgroup_open(group);
+
+	if (fd < 0)
+		return fd;
+	links[0] = bpf_program__attach_cgroup(skel->progs.sf_post_bind, fd);
+	links[1] = bpf_program__attach_cgroup(skel->progs.sf_listen, fd);
+	links[2] = bpf_program__attach_cgroup(skel->progs.sf_release, fd);
+	links[3] = bpf_program__attach_cgroup(skel->progs.sf_connect, fd);
+	close(fd);
+	return links[0] && links[1] && links[2] && links[3] ? 0 : -errno;
+}
+
+static int setup(void **state)
+{
+	struct sf_hook_host host;
+	struct sf_sid sid = sf_sid_make(1, 0x77), sid2 = sf_sid_make(1, 0x88);
+	char err[512];
+
+	net = sf_net_default(1);
+	service = sf_service_addr(&net, &sid);
+	other = sf_service_addr(&net, &sid2);
+	if (unshare(CLONE_NEWNET) || lo_up() || lo_has(&service))
+		return -1;
+	if (sf_netns_cookie(&cookie) || sf_cgroup_of(0, home, sizeof(home)))
+		return -1;
+	snprintf(group, sizeof(group), "/sf-socket-events-%d", getpid());
+	snprintf(inner, sizeof(inner), "%s/inner", group);
+	if (sf_cgroup_make(inner) || sf_cgroup_move(inner, 0))
+		return -1;
+	sf_bpf_quiet();
+	skel = socket_events_bpf__open();
+	if (!skel)
+		return -1;
+	if (sf_bpf_skeleton_load(skel->skeleton, err, sizeof(err))) {
+		fprintf(stderr, "%s\n", err);
+		return -1;
+	}
+	memset(&host, 0, sizeof(host));
+	host.net = net;
+	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hosts), &cookie, &host, BPF_ANY))
+		return -1;
+	return make_ring() || hooks_attach();
+}
+
+static int teardown(void **state)
+{
+	for (int i = 0; i < 4; i++)
+		bpf_link__destroy(links[i]);
+	ring_buffer__free(ring);
+	socket_events_bpf__destroy(skel);
+	sf_cgroup_move(home, 0);
+	sf_cgroup_remove(inner);
+	sf_cgroup_remove(group);
+	return 0;
+}
+
+static int begin(void **state)
+{
+	drain();
+	n_events = 0;
+	return 0;
+}
+
+static struct sf_listener_key key_of(const struct sf_addr *addr, uint8_t proto, uint16_t port)
+{
+	struct sf_listener_key k = {
+		.host = cookie, .addr = *addr, .port = htons(port), .proto = proto
+	};
+
+	return k;
+}
+
+static bool listed(const struct sf_addr *addr, uint8_t proto, uint16_t port, struct sf_listener *l)
+{
+	struct sf_listener_key k = key_of(addr, proto, port);
+
+	return !bpf_map_lookup_elem(bpf_map__fd(skel->maps.listeners), &k, l);
+}
+
+static int judge(const struct sf_addr *addr, uint8_t proto, uint16_t port, uint8_t verdict)
+{
+	struct sf_judgement j = { .key = key_of(addr, proto, port), .state = verdict };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &j, .ctx_size_in = sizeof(j));
+
+	assert_int_equal(
+		bpf_prog_test_run_opts(bpf_program__fd(skel->progs.sf_listener_judge), &opts), 0);
+	return (int)opts.retval;
+}
+
+static int bound(int type, const struct sf_addr *addr, uint16_t port)
+{
+	struct sockaddr_in6 sin = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0), one = 1;
+
+	memcpy(&sin.sin6_addr, addr, 16);
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	assert_int_equal(bind(fd, (void *)&sin, sizeof(sin)), 0);
+	return fd;
+}
+
+static int listening(const struct sf_addr *addr, uint16_t port)
+{
+	int fd = bound(SOCK_STREAM, addr, port);
+
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static void listener_comes_and_goes(void **state)
+{
+	struct sf_listener l;
+	int fd = bound(SOCK_STREAM, &service, 80);
+
+	assert_false(listed(&service, IPPROTO_TCP, 80, &l));
+	assert_int_equal(listen(fd, 8), 0);
+	assert_true(listed(&service, IPPROTO_TCP, 80, &l));
+	assert_int_equal(l.state, SF_LISTENER_PENDING);
+	assert_int_equal(l.sockets, 1);
+	assert_int_equal(l.uid, getuid());
+	assert_int_equal(l.pid, getpid());
+	assert_int_equal(l.cgroup, group_id(inner));
+	drain();
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].kind, SF_SOCKET_LISTEN);
+	assert_int_equal(events[0].left, 1);
+	assert_int_equal(events[0].pid, getpid());
+	assert_int_equal(events[0].key.port, htons(80));
+	assert_memory_equal(&events[0].key.addr, &service, 16);
+	assert_true(strlen(events[0].comm) > 0);
+	/* A second listen() is no second socket. */
+	assert_int_equal(listen(fd, 16), 0);
+	shutdown(fd, SHUT_RDWR);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_true(listed(&service, IPPROTO_TCP, 80, &l));
+	assert_int_equal(l.sockets, 1);
+	close(fd);
+	assert_false(listed(&service, IPPROTO_TCP, 80, &l));
+	drain();
+	assert_int_equal(n_events, 2);
+	assert_int_equal(events[1].kind, SF_SOCKET_RELEASE);
+	assert_int_equal(events[1].left, 0);
+	assert_int_equal(events[1].cookie, events[0].cookie);
+}
+
+static void second_socket_outlives_the_first(void **state)
+{
+	struct sf_listener l;
+	int first = listening(&service, 81), second = listening(&service, 81);
+
+	assert_int_equal(judge(&service, IPPROTO_TCP, 81, SF_LISTENER_LIVE), 0);
+	assert_true(listed(&service, IPPROTO_TCP, 81, &l));
+	assert_int_equal(l.sockets, 2);
+	assert_int_equal(l.state, SF_LISTENER_LIVE);
+	close(first);
+	assert_true(listed(&service, IPPROTO_TCP, 81, &l));
+	assert_int_equal(l.sockets, 1);
+	assert_int_equal(l.state, SF_LISTENER_LIVE);
+	drain();
+	assert_int_equal(events[n_events - 1].left, 1);
+	close(second);
+	assert_false(listed(&service, IPPROTO_TCP, 81, &l));
+	assert_int_equal(judge(&service, IPPROTO_TCP, 81, SF_LISTENER_LIVE), 1);
+}
+
+static void killed_program_is_released(void **state)
+{
+	struct sf_listener l;
+	int pipes[2], status;
+	char c;
+	pid_t pid;
+
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	if (!pid) {
+		listening(&service, 82);
+		bound(SOCK_DGRAM, &service, 82);
+		if (write(pipes[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(pipes[0], &c, 1), 1);
+	assert_true(listed(&service, IPPROTO_TCP, 82, &l));
+	assert_true(listed(&service, IPPROTO_UDP, 82, &l));
+	assert_int_equal(l.pid, pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	assert_false(listed(&service, IPPROTO_TCP, 82, &l));
+	assert_false(listed(&service, IPPROTO_UDP, 82, &l));
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void shared_socket_is_one(void **state)
+{
+	struct sf_listener l;
+	int fd = listening(&service, 83), status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		close(fd);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(listed(&service, IPPROTO_TCP, 83, &l));
+	assert_int_equal(l.sockets, 1);
+	close(fd);
+	assert_false(listed(&service, IPPROTO_TCP, 83, &l));
+}
+
+static void datagram_socket_serves_when_bound(void **state)
+{
+	struct sf_listener l;
+	int fd = bound(SOCK_DGRAM, &service, 53);
+
+	assert_true(listed(&service, IPPROTO_UDP, 53, &l));
+	drain();
+	assert_int_equal(n_events, 1);
+	assert_int_equal(events[0].key.proto, IPPROTO_UDP);
+	close(fd);
+	assert_false(listed(&service, IPPROTO_UDP, 53, &l));
+}
+
+static void wildcard_serves_what_its_group_runs(void **state)
+{
+	struct sf_run_key run = { .cgroup = group_id(group) }; /* the parent of ours */
+	struct sf_addr any = { 0 };
+	struct sf_listener l;
+	int fd = listening(&any, 84);
+
+	drain();
+	assert_int_equal(n_events, 0);
+	close(fd);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.runs), &run, &other, BPF_ANY),
+			 0);
+	fd = listening(&any, 84);
+	assert_true(listed(&other, IPPROTO_TCP, 84, &l));
+	assert_true(l.flags & SF_LISTENER_WILDCARD);
+	close(fd);
+	assert_false(listed(&other, IPPROTO_TCP, 84, &l));
+	/* An address of its own counts more. */
+	fd = listening(&service, 84);
+	assert_true(listed(&service, IPPROTO_TCP, 84, &l));
+	assert_false(l.flags & SF_LISTENER_WILDCARD);
+	close(fd);
+	bpf_map_delete_elem(bpf_map__fd(skel->maps.runs), &run);
+}
+
+static void strangers_are_left_alone(void **state)
+{
+	struct sf_hook_host host;
+	struct sf_listener l;
+	struct sf_addr loopback = { .b = { [15] = 1 } };
+	int fd = listening(&loopback, 85);
+
+	close(fd);
+	memset(&host, 0, sizeof(host));
+	host.net = net;
+	bpf_map_delete_elem(bpf_map__fd(skel->maps.hosts), &cookie);
+	fd = listening(&service, 85);
+	assert_false(listed(&service, IPPROTO_TCP, 85, &l));
+	close(fd);
+	bpf_map_update_elem(bpf_map__fd(skel->maps.hosts), &cookie, &host, BPF_ANY);
+	drain();
+	assert_int_equal(n_events, 0);
+}
+
+static void host_without_ring_is_served(void **state)
+{
+	struct sf_listener l;
+	int fd;
+
+	bpf_map_delete_elem(bpf_map__fd(skel->maps.rings), &cookie);
+	fd = listening(&service, 86);
+	assert_true(listed(&service, IPPROTO_TCP, 86, &l));
+	close(fd);
+	assert_false(listed(&service, IPPROTO_TCP, 86, &l));
+	ring_buffer__free(ring);
+	assert_int_equal(make_ring(), 0);
+}
+
+static void manual_entry_outlives_sockets(void **state)
+{
+	struct sf_judgement j = { .key = key_of(&service, IPPROTO_TCP, 87),
+				  .state = SF_LISTENER_LIVE,
+				  .flags = SF_LISTENER_MANUAL };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &j, .ctx_size_in = sizeof(j));
+	struct sf_listener l;
+	int fd = listening(&service, 87);
+
+	assert_int_equal(
+		bpf_prog_test_run_opts(bpf_program__fd(skel->progs.sf_listener_judge), &opts), 0);
+	close(fd);
+	assert_true(listed(&service, IPPROTO_TCP, 87, &l));
+	assert_int_equal(l.sockets, 0);
+	bpf_map_delete_elem(bpf_map__fd(skel->maps.listeners), &j.key);
+}
+
+static int connect_to(int fd, const struct sf_addr *addr, uint16_t port)
+{
+	struct sockaddr_in6 sin = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+	memcpy(&sin.sin6_addr, addr, 16);
+	return connect(fd, (void *)&sin, sizeof(sin)) ? -errno : 0;
+}
+
+static void device_is(int fd, const char *want)
+{
+	char name[IF_NAMESIZE] = "";
+	socklen_t len = sizeof(name);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len), 0);
+	assert_string_equal(len ? name : "", want);
+}
+
+static void local_service_is_reached_over_lo(void **state)
+{
+	int server = listening(&service, 88), udp = bound(SOCK_DGRAM, &service, 88);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sf_addr loopback = { .b = { [15] = 1 } };
+
+	/* Not live yet: out it goes, wherever the routes lead. */
+	connect_to(fd, &service, 88);
+	device_is(fd, "");
+	close(fd);
+	judge(&service, IPPROTO_TCP, 88, SF_LISTENER_LIVE);
+	judge(&service, IPPROTO_UDP, 88, SF_LISTENER_LIVE);
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect_to(fd, &service, 88), 0);
+	device_is(fd, "lo");
+	close(fd);
+	/* Another port of it is not here. */
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	connect_to(fd, &service, 89);
+	device_is(fd, "");
+	close(fd);
+	/* A datagram socket may be connected again, elsewhere. */
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect_to(fd, &service, 88), 0);
+	device_is(fd, "lo");
+	assert_int_equal(connect_to(fd, &loopback, 88), 0);
+	device_is(fd, "");
+	close(fd);
+	/* The program's own device is left to it. */
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), 0);
+	assert_int_equal(connect_to(fd, &service, 88), 0);
+	assert_int_equal(connect_to(fd, &loopback, 88), 0);
+	device_is(fd, "lo");
+	close(fd);
+	close(server);
+	close(udp);
+}
+
+#define T(f) cmocka_unit_test_setup(f, begin)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(listener_comes_and_goes),	      T(second_socket_outlives_the_first),
+		T(killed_program_is_released),	      T(shared_socket_is_one),
+		T(datagram_socket_serves_when_bound), T(wildcard_serves_what_its_group_runs),
+		T(strangers_are_left_alone),	      T(host_without_ring_is_served),
+		T(manual_entry_outlives_sockets),     T(local_service_is_reached_over_lo),
+	};
+
+	if (geteuid()) {
+		fprintf(stderr, "SKIP: loading eBPF programs needs root\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
