@@ -229,7 +229,7 @@ static __always_inline __u8 resolve(const struct sf_router_config *cfg, const st
 	aux = sf_be16(h->aux);
 	pick = sf_rule_pick(&cfg->key, rule, &ip->src, kind == SF_KIND_DATA ? aux : 0);
 	at = rule->at + pick.slot;
-	want = kind == SF_KIND_SYN ? sf_pick_want(aux, rule->instances) : 0;
+	want = kind == SF_KIND_SYN && aux ? sf_pick_want(aux, rule->instances) : 0;
 	if (want)
 		at = attempt_slot(rule, &pick, want);
 	*to = bpf_map_lookup_elem(&slots, &at);
@@ -434,7 +434,8 @@ int router_xdp(struct xdp_md *ctx)
 	struct ip6 *ip = data + IP_AT;
 	struct ethhdr *eth = data;
 	const struct sf_addr *to;
-	__u32 zero = 0;
+	__u32 zero = 0, what = SF_TRAFFIC_RESOLVED;
+	struct sf_count *c;
 
 	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IPV6))
 		return XDP_PASS;
@@ -444,7 +445,11 @@ int router_xdp(struct xdp_md *ctx)
 	if (resolve(cfg, ip, end, end - (void *)(ip + 1), &to))
 		return XDP_PASS;
 	ip->dst = *to;
-	count_in(&traffic, SF_TRAFFIC_RESOLVED, end - data);
+	c = bpf_map_lookup_elem(&traffic, &what);
+	if (c) {
+		c->packets++;
+		c->bytes += end - data;
+	}
 	return XDP_PASS;
 }
 
