@@ -84,8 +84,10 @@ static void router_write(const struct sf_lab *lab, unsigned int node, FILE *out)
 		roles == (SF_ROLE_ACCESS | SF_ROLE_SERVICE) ? "," : "",
 		roles & SF_ROLE_SERVICE ? "service" : "");
 	fprintf(out, "underlay = %s\n", inet_ntop(AF_INET6, &a, address, sizeof(address)));
-	if (controller < 0)
+	if (controller < 0) { /* nobody to ask: the only AS, and a block by its number */
+		fprintf(out, "as = 1\nblock = %x\n", node + 1);
 		return;
+	}
 	a = sf_plan_address((unsigned int)controller);
 	fprintf(out, "controller = [%s]:%d\n", inet_ntop(AF_INET6, &a, address, sizeof(address)),
 		SF_LAB_CONTROL_PORT);
@@ -237,12 +239,15 @@ int sf_daemon_status(const struct sf_lab *lab, unsigned int node, json_t **statu
 
 bool sf_daemon_ready(enum sf_node_kind kind, const json_t *status)
 {
+	const json_t *controller = json_object_get(status, "controller");
+
 	switch (kind) {
 	case SF_NODE_HOST:
 		return json_is_true(json_object_get(status, "joined"));
-	case SF_NODE_ROUTER:
-		return json_is_true(
-			json_object_get(json_object_get(status, "controller"), "connected"));
+	case SF_NODE_ROUTER: /* with a controller: has its state; alone: has its block */
+		return json_is_true(json_is_object(controller)
+					    ? json_object_get(controller, "synced")
+					    : json_object_get(status, "joined"));
 	case SF_NODE_CONTROLLER:
 		return true; /* it answers */
 	}
@@ -287,6 +292,13 @@ static int child_check(const struct sf_lab *lab, unsigned int node, pid_t pid, c
 	return daemon_failed(lab, node, -ECHILD, what, err, err_len);
 }
 
+/* What a daemon that answers may be waiting for. */
+static const char *kind_lacks(enum sf_node_kind kind)
+{
+	return kind == SF_NODE_HOST ? "it has not joined"
+				    : "it has not got its state from the controller";
+}
+
 /* Waits for the daemons of a kind. */
 static int kind_wait(const struct sf_lab *lab, enum sf_node_kind kind, const pid_t *pids,
 		     uint64_t deadline, const volatile sig_atomic_t *stop, char *err,
@@ -316,10 +328,7 @@ static int kind_wait(const struct sf_lab *lab, enum sf_node_kind kind, const pid
 
 				snprintf(what, sizeof(what), "is not ready after %u s (%s)",
 					 lab->options.timeout_ms / 1000,
-					 r ? why
-					 : kind == SF_NODE_HOST
-						 ? "it has not joined"
-						 : "it does not know the controller");
+					 r ? why : kind_lacks(kind));
 				return daemon_failed(lab, i, -ETIMEDOUT, what, err, err_len);
 			}
 			nanosleep(&pause, NULL);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/if_addr.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,9 +177,11 @@ static int place_sysctls(const struct places *p, size_t i, const struct sysctl *
 			  job.failed ? job.failed : "(namespace)", strerror(-r));
 }
 
+/* The address is valid at once (no DAD), not when a work queue gets to it: routes name it as
+ * source. */
 static int node_prepare(const struct places *p, unsigned int i)
 {
-	struct sf_nl_addr addr = { .addr = sf_plan_address(i), .len = 128 };
+	struct sf_nl_addr addr = { .addr = sf_plan_address(i), .len = 128, .flags = IFA_F_NODAD };
 	struct sf_nl_link lo;
 	int r = place_sysctls(p, i, node_sysctls);
 
@@ -215,7 +218,8 @@ static int end_address(struct sf_nl *nl, int ifindex, unsigned int node, enum sf
 {
 	struct sf_nl_addr addr = { .ifindex = ifindex,
 				   .addr = sf_plan_link_local(node),
-				   .len = 64 };
+				   .len = 64,
+				   .flags = IFA_F_NODAD };
 
 	return sf_ifaddr_add(nl, &addr, mode);
 }

@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# scaffold lab with daemons: all of Figure 6 joins, a daemon that does not start is told of with the end of its log, and
+# `down` leaves nothing of them, in the kernel either, also after crashes. Usage: lab_daemons_test.sh SCAFFOLD-BINARY
+set -u
+SF=$(readlink -f "$1")
+NAME=t-labd-$$
+TMP=$(mktemp -d /tmp/scaffold-labd-test.XXXXXX)
+RUN=$TMP/run
+failed=0
+
+[ "$(id -u)" = 0 ] || { echo "SKIPPED: needs root, to make network namespaces"; exit 77; }
+for tool in ip jq bpftool openssl; do
+	command -v $tool >/dev/null || { echo "SKIPPED: no $tool"; exit 77; }
+done
+
+good() { echo "ok: $*"; }
+bad() { echo "FAILED: $*"; failed=1; }
+lab() { "$SF" --run "$RUN" lab --name "$NAME" "$@"; }
+status() { "$SF" --run "$RUN" --json lab --name "$NAME" status | jq -r "$1"; }
+traces() {
+	ip netns list 2>/dev/null | grep -o "^$NAME[^ ]*" | sort
+	awk -v t="$TMP" 'index($2, t) { print "mount", $2 }' /proc/mounts
+	pgrep -f -- "$TMP/run/" | sed 's/^/process /'
+	ls -A "$RUN/lab" 2>/dev/null
+}
+nothing_left() {
+	local now; now=$(traces)
+	if [ -z "$now" ]; then good "$1: nothing is left"; else bad "$1 left:"; echo "$now"; fi
+}
+cleanup() {
+	trap - EXIT INT TERM
+	[ -d "$RUN/lab/$NAME" ] && lab down >/dev/null 2>&1
+	rm -rf "$TMP"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+# Programs that are attached by links in the lab's bpffs.
+programs_pinned() {
+	find "$RUN/lab/$NAME/bpf" -type f | while read -r pin; do
+		bpftool -j link show pinned "$pin" 2>/dev/null | jq -r 'if type == "array" then .[].prog_id else .prog_id end'
+	done | sort -u | grep -x '[0-9]*'
+}
+programs_gone() {
+	local id i left
+	for ((i = 0; i < 50; i++)); do # the kernel frees them in its own time
+		left=
+		for id in "$@"; do bpftool prog show id "$id" >/dev/null 2>&1 && left="$left $id"; done
+		[ -z "$left" ] && return 0
+		sleep 0.1
+	done
+	echo "programs$left are still there"
+	return 1
+}
+
+# ---- Figure 6
+lab up fig6 2>"$TMP/err" || { cat "$TMP/err"; bad "fig6 does not come up"; exit 1; }
+[ "$(status '[.nodes[] | select(.ready and .process.running)] | length')" = 9 ] && good "nine nodes are ready" || bad "nodes: $(status '.nodes[] | select(.ready | not)')"
+[ "$(status '[.nodes[] | select(.kind == "host").status.locator] | unique | length')" = 5 ] && good "five hosts have joined, each with a locator of its own" || bad "locators"
+lab exec h1 -- "$SF" --json status >/dev/null && good "the daemon of h1 answers on h1" || bad "status on h1"
+for n in r1 r2 sr ctl; do
+	openssl verify -CAfile "$RUN/lab/$NAME/tls/ca.pem" "$RUN/lab/$NAME/tls/$n.pem" >/dev/null || bad "certificate of $n"
+	[ "$(stat -c %a "$RUN/lab/$NAME/tls/$n.key")" = 600 ] || bad "mode of $n's key"
+done
+grep -q plain "$RUN/lab/$NAME/r1/scaffold-router.conf" && bad "routers do without TLS" || good "routers and controller speak TLS"
+ids=$(programs_pinned)
+[ "$(wc -w <<<"$ids")" -ge 3 ] && good "$(wc -w <<<"$ids") programs are attached" || bad "no programs are pinned: the test has no meaning"
+for node in h2 r2; do kill -9 "$(status ".nodes[] | select(.name == \"$node\").process.pid")"; done
+sleep 0.2
+[ "$(status '[.nodes[] | select(.process.running | not).name] | join(" ")')" = "h2 r2" ] && good "dead daemons are told of" || bad "dead daemons"
+lab down || bad "down"
+nothing_left "down, with two daemons dead"
+programs_gone $ids && good "no program is left in the kernel" || bad "programs"
+
+# ---- other ways
+lab up --plain-control pair 2>"$TMP/err" || { cat "$TMP/err"; bad "pair with --plain-control"; }
+[ "$(status '[.nodes[] | select(.ready)] | length')" = 4 ] && good "pair without TLS" || bad "pair"
+lab down || bad "down of pair"
+printf 'host a b\nrouter r\nlink a-r b-r\n' >"$TMP/alone.lab"
+lab up "$TMP/alone.lab" 2>"$TMP/err" && [ "$(status '[.nodes[] | select(.ready)] | length')" = 3 ] && good "a router without a controller" || { cat "$TMP/err"; bad "a router alone"; }
+lab down || bad "down of a router alone"
+
+# ---- a daemon that does not start
+printf 'host a\nrouter r\ncontroller c\nlink a-r r-c\ndaemon host nonsense=1\n' >"$TMP/bad.lab"
+lab up "$TMP/bad.lab" 2>"$TMP/err" && bad "a daemon with a wrong configuration" ||
+	{ grep -q "scaffoldd on a ended" "$TMP/err" && grep -q "scaffoldd.conf:[0-9]*:.*nonsense" "$TMP/err" && good "a daemon that ends is told of, with its log" || { bad "not told:"; cat "$TMP/err"; }; }
+nothing_left "a failed up"
+printf 'host a\nrouter r\ncontroller c\nlink a-r loss=100%%\nlink r-c\n' >"$TMP/never.lab"
+lab up --timeout 2 "$TMP/never.lab" 2>"$TMP/err" && bad "a host that cannot join" ||
+	{ grep -q "scaffoldd on a is not ready after 2 s (it has not joined)" "$TMP/err" && good "a host that does not join is told of" || { bad "not told:"; cat "$TMP/err"; }; }
+nothing_left "a host that does not join"
+
+# ---- crashes
+for delay in 0.05 0.15 0.4; do
+	setsid "$SF" --run "$RUN" lab --name "$NAME" up fig6 >/dev/null 2>&1 &
+	up=$!
+	sleep $delay
+	kill -9 $up 2>/dev/null
+	wait $up 2>/dev/null
+	n=$(pgrep -fc -- "$TMP/run/")
+	if [ -d "$RUN/lab/$NAME" ]; then lab down 2>"$TMP/err" || bad "down after a crash: $(cat "$TMP/err")"; fi
+	nothing_left "a crash after $delay s ($n processes)"
+done
+setsid "$SF" --run "$RUN" lab --name "$NAME" up fig6 >/dev/null 2>"$TMP/err" &
+up=$!
+sleep 0.2
+kill -INT $up
+wait $up && bad "an interrupted up succeeds" || good "up is interrupted"
+nothing_left "an interrupted up"
+
+((failed)) && echo "lab with daemons: FAILED" || echo "lab with daemons: all well"
+exit $failed
