@@ -201,6 +201,7 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	struct host *h = arg;
 	struct sf_item_registration items[BATCH_MAX];
 
+	h->registry.told = false; /* whatever changes from now on calls us again */
 	while (session_has_room(&h->session)) {
 		struct session_request *q;
 		size_t room, n;
