@@ -111,6 +111,17 @@ static void look_agent(const json_t *s, struct sf_findings *f)
 
 /* ---- router ----------------------------------------------------------------------------- */
 
+static bool has_role(const json_t *s, const char *role)
+{
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach (json_object_get(s, "roles"), i, r)
+		if (json_is_string(r) && !strcmp(json_string_value(r), role))
+			return true;
+	return false;
+}
+
 static void look_router(const json_t *s, struct sf_findings *f)
 {
 	const json_t *controller = json_object_get(s, "controller");
@@ -123,7 +134,7 @@ static void look_router(const json_t *s, struct sf_findings *f)
 		     "certificates; forwarding and resolving go on meanwhile",
 		     "is not connected to controller %s: %s", text_of(controller, "address"),
 		     text_of(controller, "failure"));
-	if (denies(s, "joined"))
+	if (denies(s, "joined") && has_role(s, "access"))
 		find(f->problems, SF_ROUTER,
 		     "give it block= (and as=), or a controller that leases one",
 		     "has no block of hostAddrs: no host can join");

@@ -75,8 +75,10 @@ static void router_print(const json_t *s)
 	const json_t *controller = json_object_get(s, "controller"), *role;
 	size_t i;
 
-	printf("  router %s at %s, block %s, roles", text_of(s, "name"), text_of(s, "address"),
-	       text_of(s, "block"));
+	printf("  router %s", text_of(s, "name"));
+	if (json_is_true(json_object_get(s, "joined")))
+		printf(" at %s, block %s", text_of(s, "address"), text_of(s, "block"));
+	fputs(", roles", stdout);
 	json_array_foreach (json_object_get(s, "roles"), i, role)
 		printf(" %s", json_string_value(role));
 	putchar('\n');

@@ -90,7 +90,9 @@ static void routers(void **state)
 	       "{" V "\"controller\":{\"connected\":false,\"address\":\"[::1]:1\",\"failure\":"
 	       "\"refused\"}}",
 	       "is not connected to controller [::1]:1: refused", NULL);
-	expect(SF_ROUTER, "{" V "\"joined\":false}", "has no block of hostAddrs", NULL);
+	expect(SF_ROUTER, "{" V "\"joined\":false,\"roles\":[\"service\",\"access\"]}",
+	       "has no block of hostAddrs", NULL);
+	expect(SF_ROUTER, "{" V "\"joined\":false,\"roles\":[\"service\"]}", NULL, NULL);
 }
 
 static void controllers(void **state)
