@@ -66,7 +66,7 @@ static int listen_on(const struct sf_addr *addr, uint16_t port)
 	return fd;
 }
 
-static int host_load(struct host *h, uint32_t addr, const struct sf_sid *identity, uint64_t key)
+int host_load(struct host *h, uint32_t addr, const struct sf_sid *identity, uint64_t key)
 {
 	struct bpf_map *map;
 	uint32_t zero = 0;

@@ -29,6 +29,9 @@ extern struct host a, b;
 extern struct sf_addr service;		    /* X */
 extern struct sf_sid service_sid, user_sid; /* X and U */
 
+/** host_load() - a host's own copy of the object. @addr: hostAddr, also its namespace cookie. */
+int host_load(struct host *h, uint32_t addr, const struct sf_sid *identity, uint64_t key);
+
 /** host_group_setup(), host_group_teardown() - of cmocka's groups: load A and B. */
 int host_group_setup(void **state);
 int host_group_teardown(void **state);
