@@ -200,7 +200,7 @@ int sf_probe(struct sf_prober *p, const struct sf_probe_target *target, int time
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -errno;
-	sf_locator_set_sock(&source, random[0] | 1); /* never AS:host::0 */
+	sf_locator_set_sock(&source, p->place ? p->place : random[0] | 1); /* never AS:host::0 */
 	start = now_ns();
 	deadline = start + (uint64_t)timeout_ms * 1000000;
 	err = probe_send(p, target, &source, random[1]);

@@ -16,11 +16,13 @@
 /**
  * struct sf_prober - where probes leave and answers are read.
  * @locator: own locator; @identity: own host serviceID; @net: the network's prefixes
+ * @place: low 16 bits of the source for every probe, so that all meet one instance; 0: random each
  */
 struct sf_prober {
 	struct sf_net net;
 	struct sf_addr locator;
 	struct sf_sid identity;
+	uint16_t place;
 	int out; /* raw IPv6, header included */
 	int in;	 /* packets of the uplink */
 };

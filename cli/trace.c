@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "cli/target.h"
 #include "core/reason.h"
@@ -101,6 +103,10 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 		return sf_cli_usage(cli);
 	if (sf_target_parse(cli, argv[optind], &target) || sf_target_prober(cli, &prober))
 		return SF_EXIT_FAILED;
+	/* One source for all hops: the choice hashes it, and a way has one instance at its end. */
+	if (getrandom(&prober.place, sizeof(prober.place), 0) != sizeof(prober.place))
+		prober.place = (uint16_t)getpid();
+	prober.place |= 1;
 	if (cli->json)
 		t.hops = json_array();
 	ret = trace_loop(&t, &prober, &target, hops, timeout_ms);
