@@ -27,9 +27,10 @@ received() { on client ping -q "$@" >"$TMP/ping" 2>&1; sed -n 's/.* \([0-9]*\) r
 
 # What a lab may not leave: namespaces, links, mounts, processes, files.
 traces() {
-	ip netns list 2>/dev/null | grep -o "^t-lab-$$[^ ]*" | sort
-	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/link \1/' | sort
-	awk '$3 == "bpf" || $3 == "nsfs" { print "mount", $2 }' /proc/mounts | sort
+	# Ours alone: others may come and go on this machine meanwhile.
+	ip netns list 2>/dev/null | grep -o "^[tu]-lab-$$[^ ]*" | sort
+	ip -o link | sed -n 's/^[0-9]*: \([^:@]*\).*/\1/p' | grep -xE 'client|server|r|ctl|l[0-9]+[ab]' | sort
+	awk -v t="$TMP" -v n="-lab-$$-" 'index($2, t) || index($2, n) { print "mount", $2 }' /proc/mounts | sort
 	pgrep -f -- "$TMP/run/" | sed 's/^/process /'
 	ls -A "$RUN/lab" 2>/dev/null
 }
