@@ -511,6 +511,7 @@ static void test_reconnect(void **state)
 	assert_int_equal(rule_in(&sr, 51, 80, &weight), -1);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES_GONE), 1);
 	assert_int_equal(HASH_COUNT(c.hosts), 1);
+	assert_int_equal(HASH_COUNT(c.instances), 2); /* itself and 50 */
 	assert_int_equal(events_of("host-joined"), 2); /* and none for what it confirmed */
 	/* A sync names the version that it brings one to. */
 	assert_int_equal(messages_of(&r1, SF_CTRL_SYNC_BEGIN), 2);

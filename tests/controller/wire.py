@@ -5,12 +5,14 @@ import socket
 import ssl
 import struct
 import threading
+import time
 
 TYPES = {
     "HELLO": 32, "HOST_JOINED": 33, "HOST_LEFT": 34, "HOST_REGISTERED": 35, "HOST_UNREGISTERED": 36, "LOAD": 37,
     "ALARM": 38, "UP_SYNCED": 39, "PING": 40, "PONG": 41, "WELCOME": 64, "SYNC_BEGIN": 65, "SYNC_END": 66,
     "RULES": 67, "RULES_GONE": 68, "ROUTES": 69, "ROUTES_GONE": 70, "REJECTED": 71, "VERDICTS": 72,
 }
+PATIENCE = 20  # seconds for what takes milliseconds
 NAMES = {number: name for name, number in TYPES.items()}
 NET, TIMERS, REGISTRATION, RESULT, REASON, TEXT, SERVICE_LOAD = 7, 8, 9, 10, 11, 12, 13
 VERSION, ROUTER, BLOCK, SERVICE, INSTANCE, ROUTE, HASHKEY, HOST, NAME = 16, 17, 18, 19, 20, 21, 22, 23, 24
@@ -176,14 +178,18 @@ class Router:
 
     def until(self, done):
         """Receive until @done(router) is true."""
+        give_up = time.monotonic() + PATIENCE
         while not done(self):
+            assert time.monotonic() < give_up, f"{self.name} was not told what it should"
             self.receive()
 
     def wait(self, name):
+        give_up = time.monotonic() + PATIENCE
         while True:
             got = self.receive()
             if got.name == name:
                 return got
+            assert time.monotonic() < give_up, f"{self.name} got no {name}"
 
     def hello(self, block=0, version=None):
         items = [item(ROUTER, self.underlay + identity(0x10000 + self.number) + bytes([self.roles, 0, 0, 0]))]
