@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/log.h"
+
+#define DEFAULT_FILE "/etc/scaffold/scaffold-controller.conf"
 
 static const char *const register_names[] = { "allow", "deny", NULL };
 
@@ -174,14 +177,16 @@ static void usage(FILE *to)
 {
 	fputs("scaffold-controller: who serves what, and where; told to every router\n"
 	      "\n"
-	      "  --config FILE     settings, section [controller]; see --sample-config\n"
+	      "  --config FILE     settings, section [controller]; see --sample\n"
+	      "                    (" DEFAULT_FILE " where it exists)\n"
 	      "  --run DIR         controller.sock and lock (/run/scaffold)\n"
 	      "  --state DIR       controller.db: address blocks, policies, events\n"
 	      "                    (/var/lib/scaffold)\n"
 	      "  --log LEVEL       error, warn, info or debug (info)\n"
 	      "  --restore FILE    replace the store by this backup, and end\n"
 	      "  --term N          start at term N at least (after the loss of a store)\n"
-	      "  --sample-config   print every setting with its default, and end\n"
+	      "  --check           check the configuration, and end\n"
+	      "  --sample          print every setting with its default, and end\n"
 	      "  --version, --help\n",
 	      to);
 }
@@ -216,12 +221,14 @@ int ctl_config_args(struct ctl_config *c, int argc, char **argv, char *err, size
 		{ "log", required_argument, NULL, 'l' },
 		{ "restore", required_argument, NULL, 'R' },
 		{ "term", required_argument, NULL, 't' },
-		{ "sample-config", no_argument, NULL, 'p' },
+		{ "check", no_argument, NULL, 'C' },
+		{ "sample", no_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	int o;
+	bool check = false;
+	int o, ret;
 
 	*c = (struct ctl_config){ .run_dir = "/run/scaffold",
 				  .state_dir = "/var/lib/scaffold",
@@ -258,6 +265,9 @@ int ctl_config_args(struct ctl_config *c, int argc, char **argv, char *err, size
 				return -EINVAL;
 			}
 			break;
+		case 'C':
+			check = true;
+			break;
 		case 'p':
 			sf_conf_describe(&ctl_config_schema, print_line, stdout);
 			return 1;
@@ -276,5 +286,8 @@ int ctl_config_args(struct ctl_config *c, int argc, char **argv, char *err, size
 		snprintf(err, errlen, "got '%s', expected options only; see --help", argv[optind]);
 		return -EINVAL;
 	}
-	return ctl_config_load(c, err, errlen);
+	if (!c->file && !access(DEFAULT_FILE, F_OK))
+		c->file = DEFAULT_FILE;
+	ret = ctl_config_load(c, err, errlen);
+	return ret ? ret : check;
 }
