@@ -175,13 +175,17 @@ static int make_joined(struct router *r, struct host *h, const struct request *q
 static void start_anew(struct router *r, struct host *h, const struct join *j)
 {
 	bool fresh = h->state == HOST_ABSENT || h->boot != j->boot;
+	bool was_unsettled;
 
 	if (fresh) {
 		if (h->state != HOST_ABSENT)
 			events_add(r->events, "host-rebooted", h, NULL, 0,
 				   "joins with another boot nonce");
 		rules_unregister_all(r, h, false);
-		h->settled = true; /* nobody may say for it what it serves */
+		was_unsettled = h->state != HOST_ABSENT && !h->settled;
+		h->settled = true;
+		if (was_unsettled) /* no list says any more what it serves */
+			rules_settled(r, h);
 	} else {
 		rules_mark_stale(h);
 	}

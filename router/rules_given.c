@@ -89,6 +89,20 @@ static bool all_settled(const struct router *r)
 	return true;
 }
 
+/* Whether a host on the list has yet to say what it serves. */
+static bool awaited(const struct router *r, const struct service *s)
+{
+	for (uint16_t i = 0; i < s->n_given; i++) {
+		struct host *h = is_own(r, &s->given[i].locator)
+					 ? host_find(r, sf_locator_host(&s->given[i].locator))
+					 : NULL;
+
+		if (h && h->state != HOST_ABSENT && !h->settled)
+			return true;
+	}
+	return false;
+}
+
 void rules_settled(struct router *r, const struct host *h)
 {
 	for (struct service *s = r->rules->services; s; s = s->hh.next) {
@@ -97,7 +111,10 @@ void rules_settled(struct router *r, const struct host *h)
 		/* It was announced on the strength of the list alone. */
 		if (h->state != HOST_ABSENT && !registration_find(h, &s->key))
 			controller_link_unregistered(r, h, &s->key);
-		rules_refresh_loudly(r, s);
+		if (r->uplink || awaited(r, s))
+			rules_refresh_loudly(r, s);
+		else
+			take(r, s);
 	}
 	controller_link_flush(r);
 	/* Without a controller, lists are only what the kernel still had. */

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+/* fixture.c - see fixture.h. */
+#include "tests/router/fixture.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/name.h"
+#include "util/file.h"
+#include "util/httpc.h"
+#include "util/netlink.h"
+#include "util/netns.h"
+
+struct world world;
+static char err[512];
+
+int shell(int ns, const char *fmt, ...)
+{
+	char cmd[1024];
+	va_list ap;
+	int status;
+	pid_t pid;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd, sizeof(cmd), fmt, ap);
+	va_end(ap);
+	pid = fork();
+	if (!pid) {
+		if (sf_netns_enter(ns))
+			_exit(126);
+		execl("/bin/sh", "sh", "-c", cmd, NULL);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* ---- the world ---- */
+
+static int netns_make(void)
+{
+	int self = sf_netns_open_self(), fd;
+
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	fd = sf_netns_open_self();
+	if (sf_netns_enter(self))
+		abort();
+	close(self);
+	return fd;
+}
+
+/* Fresh links are usable at once, and say so by name. */
+static int link_up(int ns, const char *name)
+{
+	return shell(ns,
+		     "sysctl -qw net.ipv6.conf.%s.accept_dad=0 net.ipv6.conf.%s.dad_transmits=0; "
+		     "ip link set %s up && ip link set lo up",
+		     name, name, name);
+}
+
+static int open_sockets(void *ctx)
+{
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(SF_CTRL_PORT) };
+	struct guest *g = ctx;
+
+	g->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	g->raw = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, SF_NEXTHDR_DSTOPTS);
+	if (g->fd < 0 || g->raw < 0 || bind(g->fd, (struct sockaddr *)&any, sizeof(any)))
+		return -errno;
+	return 0;
+}
+
+static int guest_open(struct guest *g, int n)
+{
+	struct sf_nl_link link;
+	struct sf_nl *nl;
+	char name[16];
+	int ret;
+
+	snprintf(name, sizeof(name), "h%d", n);
+	g->ns = netns_make();
+	if (g->ns < 0)
+		return g->ns;
+	ret = sf_nl_open_in(world.ns, &nl);
+	if (!ret)
+		ret = sf_link_add_veth(nl, name, "up0", g->ns);
+	sf_nl_close(nl);
+	if (ret || link_up(world.ns, name) || link_up(g->ns, "up0"))
+		return -EIO;
+	ret = sf_nl_open_in(g->ns, &nl);
+	if (!ret)
+		ret = sf_link_get(nl, "up0", &link);
+	sf_nl_close(nl);
+	g->ifindex = link.ifindex;
+	return ret ? ret : sf_netns_run(g->ns, open_sockets, g);
+}
+
+int world_open(const char *program)
+{
+	snprintf(world.program, sizeof(world.program), "%s", program);
+	strcpy(world.dir, "/tmp/sf-router-XXXXXX");
+	if (geteuid() || unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
+		printf("SKIP: needs root\n");
+		return 77;
+	}
+	if (!mkdtemp(world.dir))
+		return 1;
+	world.ns = netns_make();
+	if (world.ns < 0)
+		return 1;
+	for (int i = 0; i < GUESTS; i++)
+		if (guest_open(&world.guests[i], i)) {
+			printf("guest %d cannot be made\n", i);
+			return 1;
+		}
+	return 0;
+}
+
+void world_close(void)
+{
+	char cmd[128];
+
+	if (world.pid)
+		router_end(SIGKILL);
+	snprintf(cmd, sizeof(cmd), "umount %s/bpf 2>/dev/null; rm -rf %s", world.dir, world.dir);
+	if (system(cmd))
+		printf("%s cannot be removed\n", world.dir);
+}
+
+/* ---- the router ---- */
+
+void router_fresh(void)
+{
+	assert_int_equal(world.pid, 0);
+	assert_int_equal(shell(world.ns,
+			       "%s --flush --run %s/run --bpffs %s/bpf --state %s/state "
+			       "--log warn",
+			       world.program, world.dir, world.dir, world.dir),
+			 0);
+	assert_int_equal(shell(world.ns, "rm -rf %s/state", world.dir), 0);
+	for (int i = 0; i < GUESTS; i++) {
+		struct guest *g = &world.guests[i];
+
+		sf_session_close(&g->session);
+		while (guest_hear(g, 0) >= 0)
+			;
+		shell(g->ns, "ip link set up0 up; ip -6 addr flush dev lo scope global");
+	}
+}
+
+void router_start(const char *config)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/conf", world.dir);
+	assert_int_equal(sf_file_write(path, config, strlen(config), 0600), 0);
+	world.pid = fork();
+	if (!world.pid) {
+		char run[160], bpf[160], state[160];
+
+		snprintf(run, sizeof(run), "%s/run", world.dir);
+		snprintf(bpf, sizeof(bpf), "%s/bpf", world.dir);
+		snprintf(state, sizeof(state), "%s/state", world.dir);
+		if (sf_netns_enter(world.ns))
+			_exit(126);
+		execl(world.program, world.program, "--config", path, "--run", run, "--bpffs", bpf,
+		      "--state", state, "--log", getenv("SF_TEST_LOG") ?: "warn", NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < WAIT_MS / 20; i++) {
+		json_t *status;
+
+		if (waitpid(world.pid, NULL, WNOHANG) == world.pid) {
+			world.pid = 0;
+			fail_msg("the router ended at its start");
+		}
+		status = rest("/v1/status");
+		if (status) {
+			json_decref(status);
+			return;
+		}
+		usleep(20000);
+	}
+	fail_msg("the router does not come up");
+}
+
+void router_end(int signal)
+{
+	assert_true(world.pid > 0);
+	kill(world.pid, signal);
+	waitpid(world.pid, NULL, 0);
+	world.pid = 0;
+}
+
+json_t *rest(const char *path)
+{
+	struct sf_httpc_opts opts = { 0 };
+	struct sf_httpc *client;
+	char endpoint[128];
+	json_t *reply = NULL;
+
+	snprintf(endpoint, sizeof(endpoint), "unix:%s/run/router.sock", world.dir);
+	opts.endpoint = endpoint;
+	if (sf_httpc_new(&opts, &client, err, sizeof(err)))
+		return NULL;
+	if (sf_httpc_call(client, "GET", path, NULL, &reply, err, sizeof(err)))
+		reply = NULL;
+	sf_httpc_free(client);
+	return reply;
+}
+
+json_int_t rest_number(const char *path, const char *keys)
+{
+	json_t *whole = rest(path), *at = whole;
+	json_int_t value;
+	char copy[128], *save, *key;
+
+	snprintf(copy, sizeof(copy), "%s", keys);
+	for (key = strtok_r(copy, ".", &save); key && at; key = strtok_r(NULL, ".", &save))
+		at = json_object_get(at, key);
+	value = json_integer_value(at);
+	json_decref(whole);
+	return value;
+}
+
+bool rest_event(const char *kind, const char *reason)
+{
+	json_t *whole = rest("/v1/events"), *e;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(whole, "events"), i, e) {
+		const char *r = json_string_value(json_object_get(e, "reason"));
+
+		found |= !strcmp(json_string_value(json_object_get(e, "kind")), kind) &&
+			 (!reason || (r && !strcmp(r, reason)));
+	}
+	json_decref(whole);
+	return found;
+}
+
+json_t *rest_service(const struct sf_sid *sid, uint16_t port)
+{
+	char path[96], text[SF_ADDR_STRLEN];
+	json_t *whole, *s, *found = NULL;
+	size_t i;
+
+	snprintf(path, sizeof(path), "/v1/services?service=%s", sf_sid_print(sid, text));
+	whole = rest(path);
+	json_array_foreach (json_object_get(whole, "services"), i, s)
+		if (json_integer_value(json_object_get(s, "port")) == port)
+			found = json_incref(json_object_get(s, "instances"));
+	json_decref(whole);
+	return found;
+}
+
+bool route_exists(const struct sf_addr *locator)
+{
+	char text[SF_ADDR_STRLEN];
+
+	return !shell(world.ns, "ip -6 route show %s/80 proto 213 | grep -q .",
+		      sf_addr_print(locator, text));
+}
+
+/* ---- guests ---- */
+
+void guest_key(struct guest *g)
+{
+	sf_sign_key_free(g->key);
+	assert_int_equal(sf_sign_key_make(&g->key), 0);
+	sf_sign_key_public(g->key, g->pub);
+	assert_int_equal(
+		sf_sid_of_key(g->pub, sizeof(g->pub), SF_SSID_HOSTS, sf_sha256, &g->identity), 0);
+	sf_random(&g->boot, sizeof(g->boot));
+}
+
+struct sf_dh *guest_build_join(struct guest *g)
+{
+	static uint32_t seq;
+	uint8_t share[SF_DH_LEN];
+	__be64 boot = sf_be64(g->boot), when;
+	struct sf_ctrl_out o;
+	struct timespec t;
+	struct sf_dh *dh;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	g->time = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 + ++seq;
+	when = sf_be64(g->time);
+	assert_int_equal(sf_dh_make(&dh), 0);
+	sf_dh_public(dh, share);
+	sf_ctrl_begin(&o, g->join, sizeof(g->join), SF_CTRL_JOIN, seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_HOST_KEY, g->pub, sizeof(g->pub));
+	sf_ctrl_put(&o, SF_ITEM_SHARE, share, sizeof(share));
+	sf_ctrl_put(&o, SF_ITEM_BOOT, &boot, sizeof(boot));
+	sf_ctrl_put(&o, SF_ITEM_NAME, "guest", 5);
+	sf_ctrl_put(&o, SF_ITEM_TIME, &when, sizeof(when));
+	g->join_len = sf_join_sign(&o, g->key);
+	assert_true(g->join_len > 0);
+	return dh;
+}
+
+void guest_say(struct guest *g, const struct sockaddr_in6 *to, const void *data, size_t len)
+{
+	struct sockaddr_in6 group = { .sin6_family = AF_INET6,
+				      .sin6_port = htons(SF_CTRL_PORT),
+				      .sin6_scope_id = (uint32_t)g->ifindex };
+
+	inet_pton(AF_INET6, "ff02::5caf", &group.sin6_addr);
+	to = to ? to : &group;
+	/* A link that has just come up has no address for a moment. */
+	for (int i = 0; i < WAIT_MS / 20; i++) {
+		if (sendto(g->fd, data, len, 0, (const struct sockaddr *)to, sizeof(*to)) ==
+		    (ssize_t)len)
+			return;
+		usleep(20000);
+	}
+	fail_msg("sendto: %s", strerror(errno));
+}
+
+int guest_hear(struct guest *g, int ms)
+{
+	struct pollfd p = { .fd = g->fd, .events = POLLIN };
+	struct sockaddr_in6 from;
+	socklen_t len = sizeof(from);
+	const char *why;
+	ssize_t n;
+
+	if (poll(&p, 1, ms) <= 0)
+		return -1;
+	n = recvfrom(g->fd, g->buf, sizeof(g->buf), 0, (struct sockaddr *)&from, &len);
+	if (n < 0 || sf_ctrl_open(g->buf, (size_t)n, &g->in, &why))
+		return -1;
+	g->router = from;
+	return g->in.type;
+}
+
+void guest_expect(struct guest *g, int type)
+{
+	int got;
+
+	while ((got = guest_hear(g, WAIT_MS)) != type)
+		if (got < 0)
+			fail_msg("no %s came", sf_ctrl_name((unsigned int)type));
+	/* Only who has forgotten the session may speak without a MAC. */
+	if (type == SF_CTRL_DENIED && !sf_ctrl_find(&g->in, SF_ITEM_MAC, NULL)) {
+		assert_true(guest_reason(g) != SF_NONE);
+		return;
+	}
+	if (g->session.id && type != SF_CTRL_JOINED && g->in.session == g->session.id)
+		assert_int_equal(sf_session_check(&g->session, &g->in), 0);
+}
+
+uint8_t guest_reason(const struct guest *g)
+{
+	const struct sf_item_reason *r = sf_ctrl_find(&g->in, SF_ITEM_REASON, NULL);
+
+	assert_non_null(r);
+	return r->reason;
+}
+
+void guest_finish_join(struct guest *g, struct sf_dh *dh)
+{
+	struct sf_session_terms terms = { .boot = g->boot };
+	const struct sf_item_router *router;
+	uint8_t secret[SF_DH_LEN];
+
+	assert_int_equal(sf_joined_verify(&g->in, g->join, (size_t)g->join_len), 0);
+	assert_memory_equal(sf_ctrl_find(&g->in, SF_ITEM_IDENTITY, NULL), &g->identity, 12);
+	memcpy(&g->locator, sf_ctrl_find(&g->in, SF_ITEM_LOCATOR, NULL), 16);
+	memcpy(&g->net, sf_ctrl_find(&g->in, SF_ITEM_NET, NULL), sizeof(g->net));
+	router = sf_ctrl_find(&g->in, SF_ITEM_ROUTER, NULL);
+	g->router_locator = router->addr;
+	memcpy(terms.nonce, sf_ctrl_find(&g->in, SF_ITEM_NONCE, NULL), sizeof(terms.nonce));
+	memcpy(terms.router_share, sf_ctrl_find(&g->in, SF_ITEM_SHARE, NULL), SF_DH_LEN);
+	sf_dh_public(dh, terms.host_share);
+	assert_int_equal(sf_dh_shared(dh, terms.router_share, secret), 0);
+	sf_session_close(&g->session);
+	assert_int_equal(sf_session_open(&g->session, SF_SESSION_HOST, secret, &terms), 0);
+	assert_true(g->in.session == g->session.id);
+	sf_dh_free(dh);
+	g->joined_len = (int)(g->in.end - g->in.start);
+	memcpy(g->joined, g->in.start, (size_t)g->joined_len);
+	g->digest = 0;
+}
+
+void guest_join(struct guest *g)
+{
+	struct sf_dh *dh;
+
+	/* The router may just be learning of the link: say it again, with a newer TIME. */
+	for (int i = 0; i < 20; i++) {
+		int got;
+
+		dh = guest_build_join(g);
+		guest_say(g, NULL, g->join, (size_t)g->join_len);
+		while ((got = guest_hear(g, WAIT_MS / 20)) >= 0)
+			if (got == SF_CTRL_JOINED &&
+			    !sf_joined_verify(&g->in, g->join, (size_t)g->join_len)) {
+				guest_finish_join(g, dh);
+				return;
+			}
+		sf_dh_free(dh);
+	}
+	fail_msg("no JOINED");
+}
+
+uint8_t guest_register(struct guest *g, uint8_t type, const struct sf_sid *sid, uint8_t proto,
+		       uint16_t port)
+{
+	struct sf_item_registration item = { .sid = *sid, .proto = proto, .port = htons(port) };
+	const struct sf_item_result *result;
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+	int len;
+
+	sf_session_begin(&g->session, &o, buf, sizeof(buf), type,
+			 sf_session_next(&g->session, SF_SESSION_HOST));
+	sf_ctrl_put(&o, SF_ITEM_REGISTRATION, &item, sizeof(item));
+	len = sf_session_seal(&g->session, &o);
+	assert_true(len > 0);
+	guest_say(g, &g->router, buf, (size_t)len);
+	guest_expect(g, type == SF_CTRL_REGISTER ? SF_CTRL_REGISTERED : SF_CTRL_UNREGISTERED);
+	result = sf_ctrl_find(&g->in, SF_ITEM_RESULT, NULL);
+	assert_non_null(result);
+	assert_true(sf_sid_eq(&result->sid, sid) && result->port == item.port);
+	if (!result->reason)
+		g->digest ^= sf_registration_digest(sid, proto, item.port);
+	return result->reason;
+}
+
+void guest_heartbeat(struct guest *g, uint64_t digest)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	__be64 value = sf_be64(digest);
+	struct sf_ctrl_out o;
+	int len;
+
+	sf_session_begin(&g->session, &o, buf, sizeof(buf), SF_CTRL_HEARTBEAT,
+			 sf_session_next(&g->session, SF_SESSION_HOST));
+	sf_ctrl_put(&o, SF_ITEM_DIGEST, &value, sizeof(value));
+	len = sf_session_seal(&g->session, &o);
+	assert_true(len > 0);
+	guest_say(g, &g->router, buf, (size_t)len);
+	guest_expect(g, SF_CTRL_ALIVE);
+}
+
+/* Answer one PROBE that came without its IPv6 header. */
+static bool answer_probe(struct guest *g, const uint8_t *data, size_t len,
+			 const struct sockaddr_in6 *from)
+{
+	uint8_t out[SF_IPV6_LEN + SF_HDR_MAX] __attribute__((aligned(8)));
+	struct sockaddr_in6 to = *from;
+	struct sf_addr dst;
+	struct sf_hdr h;
+	int n;
+
+	if (len < SF_PROBE_LEN)
+		return false;
+	memcpy(&h, data, sizeof(h));
+	if (sf_hdr_kind(&h) != SF_KIND_PROBE)
+		return false;
+	memcpy(&dst, &from->sin6_addr, sizeof(dst));
+	n = sf_alone_encode(out, sizeof(out), &g->locator, &dst, 64, SF_KIND_PROBE_ACK, 0, &h.src,
+			    &h.dst, data + SF_HDR_LEN, sizeof(struct sf_tlv_target), NULL, 0);
+	assert_true(n > 0);
+	to.sin6_port = 0;
+	assert_int_equal(sendto(g->raw, out + SF_IPV6_LEN, (size_t)n - SF_IPV6_LEN, 0,
+				(struct sockaddr *)&to, sizeof(to)),
+			 n - SF_IPV6_LEN);
+	return true;
+}
+
+bool guest_answer_probes(struct guest *g, int ms)
+{
+	struct pollfd p = { .fd = g->raw, .events = POLLIN };
+	uint8_t buf[1024];
+
+	while (poll(&p, 1, ms) > 0) {
+		struct sockaddr_in6 from;
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(g->raw, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+
+		if (n > 0 && answer_probe(g, buf, (size_t)n, &from))
+			return true;
+	}
+	return false;
+}

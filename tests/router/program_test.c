@@ -1,0 +1,659 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * program_test.c - scaffold-router as its hosts see it: joins, sessions, registrations, silence,
+ * clones, restarts. Needs root (77 else).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "tests/router/fixture.h"
+
+#define CONFIG	     "[router]\nname = r\nas = 7\nblock = 2a\n"
+#define CONFIG_QUICK CONFIG "heartbeat = 100ms\nlease = 1s\n"
+
+static const struct sf_sid web = { .w = { 0x01000000, 0x11223344, 0x55667788 } };
+static const struct sf_sid mail = { .w = { 0x01000000, 0x99aabbcc, 0xddeeff00 } };
+static struct guest *const a = &world.guests[0], *const b = &world.guests[1];
+
+static size_t instances(const struct sf_sid *sid, uint16_t port)
+{
+	json_t *list = rest_service(sid, port);
+	size_t n = json_array_size(list);
+
+	json_decref(list);
+	return n;
+}
+
+static bool host_is(const struct guest *g, const char *state)
+{
+	json_t *whole = rest("/v1/hosts?all=1"), *h;
+	char text[SF_ADDR_STRLEN];
+	bool found = false;
+	size_t i;
+
+	sf_addr_print(&g->locator, text);
+	json_array_foreach (json_object_get(whole, "hosts"), i, h)
+		found |= !strcmp(json_string_value(json_object_get(h, "locator")), text) &&
+			 !strcmp(json_string_value(json_object_get(h, "state")), state);
+	json_decref(whole);
+	return found;
+}
+
+static int setup(void **state)
+{
+	router_fresh();
+	guest_key(a);
+	guest_key(b);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	if (world.pid)
+		router_end(SIGTERM);
+	return 0;
+}
+
+/* ---- joining ---- */
+
+static void join(void **state)
+{
+	struct sf_addr first;
+	int len;
+
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	assert_int_equal(ntohs(a->net.as[2]), 7);
+	assert_true(sf_addr_in_as(&a->net, &a->locator));
+	assert_int_equal(sf_locator_host(&a->locator) >> 16, 0x2a);
+	assert_false(sf_addr_eq(&a->locator, &b->locator));
+	assert_true(route_exists(&a->locator));
+	assert_true(route_exists(&b->locator));
+	/* its identity is a service from the start */
+	assert_int_equal(instances(&a->identity, 0), 1);
+
+	/* the very same JOIN gets the very same JOINED, and costs no session */
+	len = a->joined_len;
+	guest_say(a, NULL, a->join, (size_t)a->join_len);
+	guest_expect(a, SF_CTRL_JOINED);
+	assert_int_equal(a->in.end - a->in.start, len);
+	assert_memory_equal(a->in.start, a->joined, (size_t)len);
+	guest_heartbeat(a, 0);
+
+	/* the same key gets its address again, after leaving too */
+	first = a->locator;
+	guest_join(a);
+	assert_true(sf_addr_eq(&a->locator, &first));
+	router_end(SIGTERM);
+	router_start(CONFIG);
+	guest_join(a);
+	assert_true(sf_addr_eq(&a->locator, &first));
+}
+
+static void join_refused(void **state)
+{
+	struct sf_addr first;
+	struct sf_dh *dh;
+	uint8_t old[SF_CTRL_MAX_UDP];
+	int old_len;
+
+	router_start(CONFIG);
+	guest_join(a);
+	first = a->locator;
+	memcpy(old, a->join, (size_t)a->join_len);
+	old_len = a->join_len;
+	guest_join(a);
+
+	/* a replayed JOIN: refused, with the TIME to go on from; the session goes on */
+	guest_say(a, NULL, old, (size_t)old_len);
+	guest_expect(a, SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(a), SF_REPLAYED);
+	assert_non_null(sf_ctrl_find(&a->in, SF_ITEM_TIME, NULL));
+	/* from elsewhere as well: nobody is moved by it */
+	guest_say(b, NULL, old, (size_t)old_len);
+	guest_expect(b, SF_CTRL_DENIED);
+	guest_heartbeat(a, 0);
+
+	/* a flipped bit */
+	dh = guest_build_join(b);
+	b->join[b->join_len - 1] ^= 1;
+	guest_say(b, NULL, b->join, (size_t)b->join_len);
+	guest_expect(b, SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(b), SF_BAD_SIGNATURE);
+	sf_dh_free(dh);
+	/* cut short anywhere: no answer but DENIED, and no harm */
+	dh = guest_build_join(b);
+	for (int n = 0; n < b->join_len; n += 7)
+		guest_say(b, NULL, b->join, (size_t)n);
+	sf_dh_free(dh);
+	guest_join(b);
+	assert_true(sf_addr_eq(&a->locator, &first));
+	assert_true(rest_number("/v1/counters", "refused_messages.bad-message") > 0);
+}
+
+/* ---- sessions and registrations ---- */
+
+static void registrations(void **state)
+{
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web, 80), 1);
+	assert_int_equal(guest_register(b, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web, 80), 2);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	a->digest ^= sf_registration_digest(&web, 6, htons(80)); /* counted once */
+	assert_int_equal(instances(&web, 80), 2);
+	/* one instance goes, the other stays (Serval loses it) */
+	assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web, 80), 1);
+	assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web, 80), 1);
+	assert_int_equal(guest_register(b, SF_CTRL_UNREGISTER, &web, 6, 80), SF_NONE);
+	assert_null(rest_service(&web, 80));
+
+	/* what may not be registered */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &b->identity, 0, 0), SF_DENIED_KEYED);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 0), SF_BAD_MESSAGE);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &(struct sf_sid){ 0 }, 6, 80),
+			 SF_BAD_MESSAGE);
+	assert_true(rest_event("denied", "denied-keyed"));
+}
+
+static void table_full(void **state)
+{
+	uint8_t reason = SF_NONE;
+	uint16_t port = 1;
+
+	router_start(CONFIG "services_max = 64\n");
+	guest_join(a);
+	while (!reason && port < 100)
+		reason = guest_register(a, SF_CTRL_REGISTER, &web, 6, port++);
+	assert_int_equal(reason, SF_DENIED_FULL);
+	assert_int_equal(port, 65); /* its identity is the 64th */
+	assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, 1), SF_NONE);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &mail, 6, 25), SF_NONE);
+	assert_int_equal(instances(&web, 2), 1);
+}
+
+/* A message within g's session, by hand: @seq of the caller's choice, @spoil its MAC. */
+static void say_register(struct guest *g, uint8_t type, uint32_t seq, bool spoil)
+{
+	struct sf_item_registration item = { .sid = mail, .proto = 6, .port = htons(25) };
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+	int len;
+
+	sf_session_begin(&g->session, &o, buf, sizeof(buf), type, seq);
+	sf_ctrl_put(&o, SF_ITEM_REGISTRATION, &item, sizeof(item));
+	len = sf_session_seal(&g->session, &o);
+	if (spoil)
+		buf[len - 1] ^= 1;
+	guest_say(g, &g->router, buf, (size_t)len);
+}
+
+static void replays(void **state)
+{
+	uint32_t seq;
+
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	seq = sf_session_next(&a->session, SF_SESSION_HOST);
+	say_register(a, SF_CTRL_REGISTER, seq, false);
+	guest_expect(a, SF_CTRL_REGISTERED);
+	say_register(a, SF_CTRL_REGISTER, seq, false); /* its answer was lost: the same again */
+	guest_expect(a, SF_CTRL_REGISTERED);
+	assert_int_equal(a->in.seq, seq);
+	assert_int_equal(instances(&mail, 25), 1);
+	a->session.sent++;
+	say_register(a, SF_CTRL_UNREGISTER, a->session.sent, false);
+	guest_expect(a, SF_CTRL_UNREGISTERED);
+	/* an old REGISTER does not raise the dead */
+	say_register(a, SF_CTRL_REGISTER, seq, false);
+	guest_expect(a, SF_CTRL_REGISTERED);
+	assert_null(rest_service(&mail, 25));
+	/* nor far behind the window, nor with a number of the router's own */
+	a->session.sent += 1000;
+	guest_heartbeat(a, 0);
+	say_register(a, SF_CTRL_REGISTER, seq, false);
+	guest_expect(a, SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(a), SF_REPLAYED);
+	say_register(a, SF_CTRL_REGISTER, SF_SESSION_UNSOLICITED + 5, false);
+	guest_expect(a, SF_CTRL_DENIED);
+	/* a wrong MAC is not answered; an unknown session is */
+	say_register(a, SF_CTRL_REGISTER, a->session.sent + 1, true);
+	guest_heartbeat(a, 0);
+	assert_int_equal(rest_number("/v1/counters", "refused_messages.bad-mac"), 1);
+	b->session.id ^= 1;
+	say_register(b, SF_CTRL_REGISTER, 1, false);
+	b->session.id ^= 1;
+	guest_expect(b, SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(b), SF_NO_SESSION);
+	assert_null(rest_service(&mail, 25));
+}
+
+/* A session's messages from another link move nobody. */
+static void session_is_of_its_link(void **state)
+{
+	int fd = a->fd;
+
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	a->fd = b->fd;
+	a->router = b->router;
+	say_register(a, SF_CTRL_REGISTER, 1, false);
+	a->fd = fd;
+	guest_expect(a, SF_CTRL_REFRESH);
+	assert_null(rest_service(&mail, 25));
+	assert_true(route_exists(&a->locator));
+}
+
+static void digest(void **state)
+{
+	struct sf_addr locator;
+
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	guest_heartbeat(a, a->digest);
+	guest_heartbeat(a, a->digest ^ 1);
+	guest_heartbeat(a, a->digest ^ 1);
+	guest_expect(a, SF_CTRL_REFRESH);
+	/* it joins again, and registers only one of what it had */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &mail, 6, 25), SF_NONE);
+	locator = a->locator;
+	guest_join(a);
+	assert_true(sf_addr_eq(&locator, &a->locator));
+	assert_int_equal(instances(&web, 80), 1); /* kept until it is known to be gone */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &mail, 6, 25), SF_NONE);
+	guest_heartbeat(a, a->digest);
+	wait_for(!instances(&web, 80));
+	assert_int_equal(instances(&mail, 25), 1);
+}
+
+/* ---- silence ---- */
+
+static void silent_and_dead(void **state)
+{
+	router_start(CONFIG_QUICK);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	wait_for(host_is(a, "absent"));
+	assert_true(rest_event("host-left", "silent"));
+	assert_false(route_exists(&a->locator));
+	assert_null(rest_service(&web, 80));
+	assert_null(rest_service(&a->identity, 0));
+}
+
+/* The agent is dead, the datapath lives: routes stay, registrations for a lease. */
+static void silent_but_alive(void **state)
+{
+	char text[SF_ADDR_STRLEN];
+
+	router_start(CONFIG_QUICK);
+	guest_join(a);
+	assert_int_equal(shell(a->ns,
+			       "ip -6 addr add %s/128 dev lo && ip -6 route replace default "
+			       "via $(ip -6 neigh show dev up0 | grep -o 'fe80[^ ]*' | head "
+			       "-1) dev up0",
+			       sf_addr_print(&a->locator, text)),
+			 0);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_true(guest_answer_probes(a, WAIT_MS));
+	wait_for(rest_event("host-silent", "silent"));
+	assert_int_equal(instances(&web, 80), 1);
+	for (int i = 0; i < 100 && !rest_event("lease-ended", NULL); i++)
+		guest_answer_probes(a, 500);
+	assert_true(rest_event("lease-ended", NULL));
+	assert_null(rest_service(&web, 80));
+	assert_int_equal(instances(&a->identity, 0), 1);
+	assert_true(route_exists(&a->locator));
+	assert_true(host_is(a, "joined"));
+	/* and its agent may come back to its session */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web, 80), 1);
+}
+
+static void carrier(void **state)
+{
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(shell(a->ns, "ip link set up0 down"), 0);
+	wait_for(host_is(a, "absent"));
+	assert_true(rest_event("host-left", "link-down"));
+	assert_false(route_exists(&a->locator));
+	assert_null(rest_service(&web, 80));
+	assert_int_equal(shell(a->ns, "ip link set up0 up"), 0);
+	guest_join(a);
+	assert_true(route_exists(&a->locator));
+}
+
+static void leave(void **state)
+{
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+	int len;
+
+	router_start(CONFIG);
+	guest_join(a);
+	sf_session_begin(&a->session, &o, buf, sizeof(buf), SF_CTRL_LEAVE,
+			 sf_session_next(&a->session, SF_SESSION_HOST));
+	len = sf_session_seal(&a->session, &o);
+	guest_say(a, &a->router, buf, (size_t)len);
+	guest_expect(a, SF_CTRL_LEFT);
+	wait_for(host_is(a, "absent"));
+	assert_false(route_exists(&a->locator));
+	guest_say(a, &a->router, buf, (size_t)len); /* again: there is no session any more */
+	guest_expect(a, SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(a), SF_NO_SESSION);
+}
+
+/* ---- one key twice ---- */
+
+static void become(struct guest *g, const struct guest *original)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/clone.key", world.dir);
+	unlink(path);
+	assert_int_equal(sf_sign_key_store(original->key, path, NULL, 0), 0);
+	sf_sign_key_free(g->key);
+	assert_int_equal(sf_sign_key_load(path, &g->key, NULL, 0), 0);
+	memcpy(g->pub, original->pub, sizeof(g->pub));
+	g->identity = original->identity;
+}
+
+/* The same machine after a reboot, on another link: its old self is dead. */
+static void reboot_elsewhere(void **state)
+{
+	struct sf_addr first;
+
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	first = a->locator;
+	become(b, a);
+	guest_join(b);
+	assert_true(sf_addr_eq(&b->locator, &first));
+	assert_null(rest_service(&web, 80)); /* sockets do not survive a reboot */
+	assert_false(rest_event("alarm", NULL));
+	guest_heartbeat(b, 0);
+}
+
+static void reboot_in_place(void **state)
+{
+	struct sf_addr first;
+
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	first = a->locator;
+	a->boot++;
+	guest_join(a);
+	assert_true(sf_addr_eq(&a->locator, &first));
+	assert_null(rest_service(&web, 80));
+	assert_true(rest_event("host-rebooted", NULL));
+}
+
+/* A clone: the first keeps the address, the second gets another, and there is an alarm. */
+static void clone(void **state)
+{
+	char text[SF_ADDR_STRLEN];
+	struct sf_addr first;
+	struct sf_dh *dh;
+
+	router_start(CONFIG);
+	guest_join(a);
+	first = a->locator;
+	assert_int_equal(shell(a->ns,
+			       "ip -6 addr add %s/128 dev lo && ip -6 route replace default "
+			       "via $(ip -6 neigh show dev up0 | grep -o 'fe80[^ ]*' | head "
+			       "-1) dev up0",
+			       sf_addr_print(&a->locator, text)),
+			 0);
+	become(b, a);
+	dh = guest_build_join(b);
+	guest_say(b, NULL, b->join, (size_t)b->join_len);
+	assert_true(guest_answer_probes(a, WAIT_MS));
+	guest_expect(b, SF_CTRL_JOINED);
+	guest_finish_join(b, dh);
+	assert_false(sf_addr_eq(&b->locator, &first));
+	assert_true(rest_event("alarm", "cloned"));
+	assert_true(route_exists(&first));
+	assert_true(route_exists(&b->locator));
+	guest_heartbeat(a, 0);
+	guest_heartbeat(b, 0);
+}
+
+/* The same life, another link: a move, not a clone. */
+static void move(void **state)
+{
+	struct sf_addr first;
+
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	first = a->locator;
+	become(b, a);
+	b->boot = a->boot;
+	guest_join(b);
+	assert_true(sf_addr_eq(&b->locator, &first));
+	assert_int_equal(instances(&web, 80), 1);
+	assert_int_equal(shell(world.ns, "ip -6 route show %s/80 | grep -q 'dev h1'",
+			       sf_addr_print(&first, (char[SF_ADDR_STRLEN]){ 0 })),
+			 0);
+	guest_heartbeat(b, sf_registration_digest(&web, 6, htons(80)));
+}
+
+/* ---- restarts ---- */
+
+static void killed(void **state)
+{
+	struct sf_addr la, lb;
+
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	la = a->locator;
+	lb = b->locator;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80 + i), SF_NONE);
+		assert_int_equal(guest_register(b, SF_CTRL_REGISTER, &web, 6, 80 + i), SF_NONE);
+	}
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &mail, 6, 25), SF_NONE);
+	router_end(SIGKILL);
+	assert_true(route_exists(&la));
+	assert_int_equal(shell(world.ns, "ls %s/bpf/router-*/rules >/dev/null", world.dir), 0);
+	router_start(CONFIG);
+	assert_true(host_is(a, "restored"));
+	assert_true(route_exists(&la));
+	assert_int_equal(instances(&web, 81), 2);
+	assert_int_equal(instances(&mail, 25), 1);
+	guest_expect(a, SF_CTRL_REFRESH);
+	guest_join(a);
+	assert_true(sf_addr_eq(&a->locator, &la));
+	assert_int_equal(instances(&web, 81), 2);
+	/* only one of its services is still there when it has told everything */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web, 81), 2);
+	guest_heartbeat(a, a->digest);
+	wait_for(instances(&web, 81) == 1);
+	assert_int_equal(instances(&web, 80), 2);
+	assert_null(rest_service(&mail, 25));
+	/* the other host has rebooted meanwhile */
+	b->boot++;
+	guest_join(b);
+	assert_true(sf_addr_eq(&b->locator, &lb));
+	wait_for(instances(&web, 80) == 1);
+	assert_null(rest_service(&web, 81));
+}
+
+/* While the daemon is down a host vanishes: the next daemon finds out. */
+static void killed_and_host_gone(void **state)
+{
+	router_start(CONFIG_QUICK);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	router_end(SIGKILL);
+	assert_int_equal(shell(a->ns, "ip link set up0 down"), 0);
+	router_start(CONFIG_QUICK);
+	wait_for(host_is(a, "absent"));
+	assert_null(rest_service(&web, 80));
+	assert_false(route_exists(&a->locator));
+}
+
+static void flush_removes_all(void **state)
+{
+	router_start(CONFIG);
+	guest_join(a);
+	router_end(SIGTERM);
+	assert_true(route_exists(&a->locator));
+	router_fresh();
+	assert_false(route_exists(&a->locator));
+	assert_int_equal(shell(world.ns, "ip link show sf-absent 2>/dev/null"), 1);
+	assert_int_equal(shell(world.ns, "ip -6 addr show lo | grep -q fd5c"), 1);
+	assert_int_equal(shell(world.ns, "ls %s/bpf | grep -q router-", world.dir), 1);
+	assert_int_equal(shell(world.ns, "ip -6 route show proto 213 | grep -q ."), 1);
+}
+
+static void reload(void **state)
+{
+	char cmd[512];
+
+	router_start(CONFIG "[link h0]\naccess = yes\n");
+	guest_join(a);
+	guest_say(b, NULL, a->join, (size_t)a->join_len);
+	assert_int_equal(guest_hear(b, 300), -1); /* not its link */
+	snprintf(cmd, sizeof(cmd), "printf '%%s' '%s' > %s/conf", CONFIG "[link h1]\n", world.dir);
+	assert_int_equal(system(cmd), 0);
+	kill(world.pid, SIGHUP);
+	wait_for(host_is(a, "absent"));
+	guest_join(b);
+	/* a bad file is refused, the daemon goes on */
+	snprintf(cmd, sizeof(cmd), "echo nonsense = 1 >> %s/conf", world.dir);
+	assert_int_equal(system(cmd), 0);
+	kill(world.pid, SIGHUP);
+	guest_heartbeat(b, 0);
+	assert_true(host_is(b, "joined"));
+}
+
+/* ---- packets ---- */
+
+/* The access filter and the answer for absent hosts, on real links. */
+static void packets(void **state)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6 }, from = { .sin6_family = AF_INET6 };
+	struct pollfd p = { .fd = a->raw, .events = POLLIN };
+	struct sf_addr src, dst;
+	uint8_t buf[1024];
+	struct sf_hdr h;
+	char text[SF_ADDR_STRLEN];
+	struct sf_tlv_target t = { .type = SF_TLV_TARGET, .len = 6 };
+	int n;
+
+	router_start(CONFIG);
+	guest_join(a);
+	src = sf_locator(&a->net, sf_locator_host(&a->locator), 0x123456789abc);
+	assert_int_equal(shell(a->ns,
+			       "ip -6 addr add %s/128 dev lo && ip -6 route replace default "
+			       "via $(ip -6 neigh show dev up0 | grep -o 'fe80[^ ]*' | head "
+			       "-1) dev up0",
+			       sf_addr_print(&src, text)),
+			 0);
+	memcpy(&from.sin6_addr, &src, 16);
+	assert_int_equal(bind(a->raw, (struct sockaddr *)&from, sizeof(from)), 0);
+
+	/* PROBE to a hostAddr of the block that nobody has: FAIL host-unreachable, soft */
+	dst = sf_locator(&a->net, 0x2a1234, 0);
+	n = sf_alone_encode(buf, sizeof(buf), &src, &dst, 64, SF_KIND_PROBE, 0, &web, &a->identity,
+			    &t, sizeof(t), NULL, 0);
+	memcpy(&to.sin6_addr, &dst, 16);
+	assert_int_equal(
+		sendto(a->raw, buf + 40, (size_t)n - 40, 0, (struct sockaddr *)&to, sizeof(to)),
+		n - 40);
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	n = (int)recv(a->raw, buf, sizeof(buf), 0);
+	assert_true(n >= (int)SF_FAIL_LEN);
+	memcpy(&h, buf, sizeof(h));
+	assert_int_equal(sf_hdr_kind(&h), SF_KIND_FAIL);
+	assert_int_equal(((struct sf_tlv_reason *)(buf + SF_HDR_LEN))->reason, SF_HOST_UNREACHABLE);
+	assert_int_equal(rest_number("/v1/counters", "reasons.absent-host.packets"), 1);
+
+	/* PROBE of a service that nobody serves */
+	dst = sf_service_addr(&a->net, &web);
+	n = sf_alone_encode(buf, sizeof(buf), &src, &dst, 64, SF_KIND_PROBE, 0, &web, &a->identity,
+			    &t, sizeof(t), NULL, 0);
+	memcpy(&to.sin6_addr, &dst, 16);
+	sendto(a->raw, buf + 40, (size_t)n - 40, 0, (struct sockaddr *)&to, sizeof(to));
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	n = (int)recv(a->raw, buf, sizeof(buf), 0);
+	assert_int_equal(((struct sf_tlv_reason *)(buf + SF_HDR_LEN))->reason, SF_NO_SUCH_SERVICE);
+
+	/* a neighbour's locator as source */
+	src = sf_locator(&a->net, sf_locator_host(&a->locator) + 1, 0x123456789abc);
+	assert_int_equal(shell(a->ns,
+			       "ip -6 addr add %s/128 dev lo && ping -6 -c1 -W1 -I %s %s "
+			       ">/dev/null",
+			       sf_addr_print(&src, text), text, "fd5c:0:7:2a::1"),
+			 1);
+	assert_true(rest_number("/v1/counters", "reasons.spoofed-locator.packets") > 0);
+	close(a->raw);
+	a->raw = -1;
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(join),
+		T(join_refused),
+		T(registrations),
+		T(table_full),
+		T(replays),
+		T(session_is_of_its_link),
+		T(digest),
+		T(silent_and_dead),
+		T(silent_but_alive),
+		T(carrier),
+		T(leave),
+		T(reboot_elsewhere),
+		T(reboot_in_place),
+		T(clone),
+		T(move),
+		T(killed),
+		T(killed_and_host_gone),
+		T(flush_removes_all),
+		T(reload),
+		T(packets),
+	};
+	int ret;
+
+	if (argc < 2)
+		return 2;
+	ret = world_open(argv[1]);
+	if (ret)
+		return ret;
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	world_close();
+	return ret;
+}

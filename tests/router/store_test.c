@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/* store_test.c - what the router keeps is there after it was killed, and broken stores are refused.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "router/store.h"
+
+static char dir[] = "/tmp/sf-router-store-XXXXXX";
+static char err[512];
+
+static int count_host(const struct store_host *h, void *ctx)
+{
+	struct store_host *last = ctx;
+
+	last->addr += h->addr;
+	last->boot = h->boot;
+	assert_string_equal(h->name, "h");
+	assert_string_equal(h->ifname, "eth1");
+	assert_int_equal(h->key[0], 0xaa);
+	assert_int_equal(h->port, 24158);
+	return 0;
+}
+
+static void survives_kill(void **state)
+{
+	struct store_host sum = { 0 };
+	struct store *s;
+	uint32_t value = 0;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct store_host h = { .addr = 1,
+					.boot = UINT64_MAX - 1,
+					.name = "h",
+					.ifname = "eth1",
+					.port = 24158 };
+
+		h.key[0] = 0xaa;
+		value = 17;
+		if (store_open(dir, &s, err, sizeof(err)) || store_host_put(s, &h))
+			_exit(1);
+		h.addr = 2;
+		if (store_host_put(s, &h) || store_host_put(s, &h) ||
+		    store_put(s, "number", &value, sizeof(value)))
+			_exit(1);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(store_open(dir, &s, err, sizeof(err)), 0);
+	assert_int_equal(store_hosts_each(s, count_host, &sum), 0);
+	assert_int_equal(sum.addr, 3);
+	assert_true(sum.boot == UINT64_MAX - 1);
+	assert_int_equal(store_get(s, "number", &value, sizeof(value)), 0);
+	assert_int_equal(value, 17);
+	assert_int_equal(store_get(s, "number", &value, 3), -EPROTO);
+	assert_int_equal(store_get(s, "other", &value, sizeof(value)), -ENOENT);
+	assert_int_equal(store_host_del(s, 1), 0);
+	sum.addr = 0;
+	assert_int_equal(store_hosts_each(s, count_host, &sum), 0);
+	assert_int_equal(sum.addr, 2);
+	assert_int_equal(store_hosts_clear(s), 0);
+	sum.addr = 0;
+	assert_int_equal(store_hosts_each(s, count_host, &sum), 0);
+	assert_int_equal(sum.addr, 0);
+	store_close(s);
+}
+
+static void newer_or_broken_is_refused(void **state)
+{
+	uint32_t version = 2;
+	char path[128];
+	struct store *s;
+	FILE *f;
+
+	assert_int_equal(store_open(dir, &s, err, sizeof(err)), 0);
+	assert_int_equal(store_put(s, "version", &version, sizeof(version)), 0);
+	store_close(s);
+	assert_int_equal(store_open(dir, &s, err, sizeof(err)), -EPROTO);
+	assert_non_null(strstr(err, "version 2"));
+
+	snprintf(path, sizeof(path), "rm -rf %s/*", dir);
+	assert_int_equal(system(path), 0);
+	snprintf(path, sizeof(path), "%s/router.db", dir);
+	f = fopen(path, "w");
+	for (int i = 0; i < 1000; i++)
+		fputs("this is no database ", f);
+	fclose(f);
+	assert_true(store_open(dir, &s, err, sizeof(err)) < 0);
+	assert_non_null(strstr(err, "router.db"));
+}
+
+static int setup(void **state)
+{
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	return system(cmd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(survives_kill),
+		cmocka_unit_test(newer_or_broken_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
