@@ -9,18 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "agent/host.h"
 #include "util/cgroup.h"
 #include "util/log.h"
 
+#define TOP	  "/scaffold" /* control group above those of all hosts of the kernel */
+#define DIR_TRIES 20
 #define LOOK_MS	  1000
 #define HURRY_MS  50
 #define UNUSED_MS 30000 /* a group that nobody entered goes after this time */
 
 static void group_name(const struct host *h, unsigned int id, char *buf, size_t len)
 {
-	int n = snprintf(buf, len, "/scaffold/%016llx", (unsigned long long)h->cookie);
+	int n = snprintf(buf, len, TOP "/%016llx", (unsigned long long)h->cookie);
 
 	if (id)
 		snprintf(buf + n, len - n, "/run-%u", id);
@@ -172,11 +176,86 @@ static void adopt(struct host *h, unsigned int id)
 	drop_first(h);
 }
 
+/* A directory of control groups, and what to do with each entry. */
+static void each_entry(const char *path, void (*fn)(struct host *h, const char *name, void *ctx),
+		       struct host *h, void *ctx)
+{
+	struct dirent *e;
+	DIR *d = opendir(path);
+
+	while (d && (e = readdir(d)))
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			fn(h, e->d_name, ctx);
+	if (d)
+		closedir(d);
+}
+
+static void adopt_entry(struct host *h, const char *name, void *ctx)
+{
+	unsigned int id;
+	char more;
+
+	if (sscanf(name, "run-%u%c", &id, &more) == 1 && id)
+		adopt(h, id);
+}
+
+static void remove_entry(struct host *h, const char *name, void *ctx)
+{
+	char group[256];
+
+	snprintf(group, sizeof(group), "%s/%.100s", (const char *)ctx, name);
+	sf_cgroup_remove(group);
+}
+
+/* A host's directory whose agent is gone: what is empty of it goes. */
+static void clean_entry(struct host *h, const char *name, void *ctx)
+{
+	char group[128], path[512];
+	int fd;
+
+	snprintf(group, sizeof(group), TOP "/%.64s", name);
+	fd = sf_cgroup_open(group);
+	if (fd < 0)
+		return;
+	if (!flock(fd, LOCK_EX | LOCK_NB) && !sf_cgroup_path(group, path, sizeof(path))) {
+		each_entry(path, remove_entry, h, group);
+		sf_cgroup_remove(group);
+	}
+	close(fd);
+}
+
+/* Make the host's directory, and hold its lock for the agent's life: others may clean up around
+ * us. */
+static int make_dir(struct host *h, const char *group, char *path, size_t len)
+{
+	int ret = 0;
+
+	for (int i = 0; i < DIR_TRIES; i++) {
+		int fd;
+
+		ret = sf_cgroup_make(group);
+		if (!ret)
+			ret = sf_cgroup_path(group, path, len);
+		fd = ret ? ret : sf_cgroup_open(group);
+		if (fd < 0) {
+			ret = fd;
+			if (ret != -ENOENT)
+				return ret;
+			continue; /* removed while we made it */
+		}
+		if (!flock(fd, LOCK_EX | LOCK_NB) && datapath_dir_is(path, fd)) {
+			h->runs.lock_fd = fd;
+			return 0;
+		}
+		close(fd);
+		ret = -EBUSY;
+	}
+	return ret;
+}
+
 int runs_open(struct host *h, char *err, size_t errlen)
 {
 	char group[96], path[512];
-	struct dirent *e;
-	DIR *d;
 	int ret;
 
 	h->runs.timer = evtimer_new(h->daemon.base, on_timer, h);
@@ -186,24 +265,15 @@ int runs_open(struct host *h, char *err, size_t errlen)
 	}
 	/* Made while we are privileged: in the root of the tree nobody may write later on. */
 	group_name(h, 0, group, sizeof(group));
-	ret = sf_cgroup_make(group);
-	if (!ret)
-		ret = sf_cgroup_path(group, path, sizeof(path));
+	ret = make_dir(h, group, path, sizeof(path));
 	if (ret) {
 		sf_warn("control group %s: %s; 'scaffold run' will not work", group,
 			strerror(-ret));
 		return 0;
 	}
-	d = opendir(path);
-	while (d && (e = readdir(d))) {
-		unsigned int id;
-		char more;
-
-		if (sscanf(e->d_name, "run-%u%c", &id, &more) == 1 && id)
-			adopt(h, id);
-	}
-	if (d)
-		closedir(d);
+	each_entry(path, adopt_entry, h, NULL);
+	if (!sf_cgroup_path(TOP, path, sizeof(path)))
+		each_entry(path, clean_entry, h, NULL);
 	arm(h, LOOK_MS);
 	return 0;
 }
@@ -214,7 +284,10 @@ void runs_close(struct host *h)
 		drop_first(h);
 	if (h->runs.timer)
 		event_free(h->runs.timer);
+	if (h->runs.lock_fd > 0)
+		close(h->runs.lock_fd);
 	h->runs.timer = NULL;
+	h->runs.lock_fd = 0;
 }
 
 void runs_remove(struct host *h)
@@ -228,7 +301,7 @@ void runs_remove(struct host *h)
 	group_name(h, 0, group, sizeof(group));
 	sf_cgroup_remove(group);
 	if (!sf_priv_raise(SF_CAP(CAP_DAC_OVERRIDE), true)) {
-		sf_cgroup_remove("/scaffold"); /* the last host's agent succeeds */
+		sf_cgroup_remove(TOP); /* the last host's agent succeeds */
 		sf_priv_raise(SF_CAP(CAP_DAC_OVERRIDE), false);
 	}
 	runs_close(h);

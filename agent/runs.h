@@ -31,6 +31,7 @@ struct runs {
 	struct run *list;
 	unsigned int last_id;
 	struct event *timer;
+	int lock_fd; /* of the host's directory of control groups; 0: none */
 };
 
 /** runs_open() - take over the groups that an earlier agent made. Return: 0 or -errno. */
