@@ -76,10 +76,11 @@ static int entry_remove(const char *path, const struct stat *st, int type, struc
 	return remove(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Does not go into what is mounted below. */
+/* Without FTW_MOUNT: on an overlay, files are on another device than their directory and would be
+ * left out. What was mounted below is unmounted before. */
 static int tree_remove(const char *dir)
 {
-	int r = nftw(dir, entry_remove, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	int r = nftw(dir, entry_remove, 32, FTW_DEPTH | FTW_PHYS);
 
 	return r == -1 ? (errno == ENOENT ? 0 : -errno) : r;
 }
