@@ -443,6 +443,48 @@ static void reset_flow_gives_way_to_anybody(void **state)
 	assert_int_equal(host_flows(&b, NULL, NULL), 0);
 }
 
+/* Two instances answer at once, on two CPUs: the second finds the flow taken before it is written.
+ */
+static void second_of_two_answers_does_not_bind(void **state)
+{
+	struct sf_flow f;
+	struct talk t;
+	uint64_t id;
+
+	talk_init(&t);
+	talk_syn(&t, &p);
+	id = sf_locator_sock(&t.client);
+	f = flow_at(&a, &t.client, false);
+	f.epoch = 1;
+	bpf_map_update_elem(bpf_map__fd(a.skel->maps.flows), &id, &f, BPF_EXIST);
+	talk_syn_in(&t, &p);
+	talk_syn_ack(&t, &p);
+	assert_int_equal(host_in(&a, &p), REDIRECTED);
+	assert_int_equal(host_count(&a, SF_WRONG_PEER), 1);
+	assert_int_equal(flow_at(&a, &t.client, false).state, SF_FLOW_CONNECTING);
+}
+
+/* An answer to our own identity would never leave this host: lo has the address. */
+static void opener_on_the_same_host_is_shown_by_its_locator(void **state)
+{
+	struct sf_addr locator = sf_locator(&b.cfg.net, b.cfg.host, 0xabcdef012345);
+	struct sf_sid self = sf_addr_sid(&b.cfg.self);
+	struct segment s;
+	struct parsed q;
+	struct talk t;
+
+	talk_init(&t);
+	s = talk_from_a(&t, SF_TCP_SYN, 0);
+	s.src = locator;
+	packet_tcp(&p, &s);
+	packet_push(&p, SF_KIND_SYN, 0, &service_sid, &self);
+	packet_resolve(&p, &b.cfg.own);
+	assert_int_equal(host_in(&b, &p), VERDICT_UP);
+	packet_parse(&p, &q);
+	assert_memory_equal(&q.src, &locator, 16);
+	assert_true(q.csum_ok);
+}
+
 static void port_reused_by_the_same_host(void **state)
 {
 	struct talk t;
@@ -621,6 +663,8 @@ int main(void)
 		T(peers_that_look_alike_are_told_apart),
 		T(reset_flow_gives_way_to_anybody),
 		T(port_reused_by_the_same_host),
+		T(second_of_two_answers_does_not_bind),
+		T(opener_on_the_same_host_is_shown_by_its_locator),
 		T(flows_full_loses_nothing_established),
 		T(stray_segment_resets_its_socket),
 		T(not_joined_drops_syn),
