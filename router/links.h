@@ -24,7 +24,7 @@ struct link {
 	struct sf_nl_link nl;
 	enum link_access access;
 	bool filter; /* which program is attached */
-	bool xdp;
+	bool wants_xdp, xdp;
 	enum sf_bpf_how how;   /* HOW_NONE: nothing could be attached */
 	struct event *confirm; /* pending: carrier is lost */
 	struct router *router;

@@ -137,7 +137,7 @@ int world_open(const char *program)
 
 void world_close(void)
 {
-	char cmd[128];
+	char cmd[256];
 
 	if (world.pid)
 		router_end(SIGKILL);

@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * controller_test.c - scaffold-router and a controller that the test plays, over plain TCP
+ * (util/channel.h has the framing). Needs root (77 else).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "router/rules.h"
+#include "tests/router/fixture.h"
+#include "util/netns.h"
+
+#define ADDRESS "2001:db8::1"
+#define CONFIG	"[router]\nname = r\ncontroller = [" ADDRESS "]:24159\nplain = yes\n"
+#define BLOCK	0x30
+#define TERM	5
+
+static const struct sf_sid web = { .w = { 0x01000000, 0x11223344, 0x55667788 } };
+static const struct sf_sid mail = { .w = { 0x01000000, 0x99aabbcc, 0xddeeff00 } };
+static struct guest *const a = &world.guests[0];
+
+/* The controller. */
+static int listener = -1, conn = -1;
+static uint8_t frame[SF_CTRL_MAX] __attribute__((aligned(8)));
+static struct sf_ctrl_in in;
+static struct sf_net net;
+static uint32_t number;
+
+static int open_listener(void *ctx)
+{
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = htons(24159) };
+	int on = 1;
+
+	inet_pton(AF_INET6, ADDRESS, &at.sin6_addr);
+	listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof(at)) ||
+	    listen(listener, 4))
+		return -errno;
+	return 0;
+}
+
+static void send_all(const void *data, size_t len)
+{
+	assert_int_equal(send(conn, data, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+/* Exactly @len bytes. Return: false at the end of the connection or after WAIT_MS. */
+static bool receive_all(void *data, size_t len)
+{
+	struct pollfd p = { .fd = conn, .events = POLLIN };
+	uint8_t *at = data;
+
+	while (len) {
+		ssize_t n = poll(&p, 1, WAIT_MS) == 1 ? recv(conn, at, len, 0) : -1;
+
+		if (n <= 0)
+			return false;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* The next message. Return: its type, -1: none, or the connection ended. */
+static int hear(void)
+{
+	const char *why;
+	__be32 len;
+
+	do {
+		if (!receive_all(&len, sizeof(len)))
+			return -1;
+	} while (!len);
+	assert_true(ntohl(len) <= sizeof(frame));
+	if (!receive_all(frame, ntohl(len)))
+		return -1;
+	assert_int_equal(sf_ctrl_open(frame, ntohl(len), &in, &why), 0);
+	return in.type;
+}
+
+static void expect(int type)
+{
+	int got;
+
+	while ((got = hear()) != type)
+		if (got < 0)
+			fail_msg("no %s came", sf_ctrl_name((unsigned int)type));
+}
+
+static void begin(struct sf_ctrl_out *o, uint8_t *buf, uint8_t type, uint32_t term)
+{
+	struct sf_item_version v = { sf_be32(term), sf_be32(++number) };
+
+	sf_ctrl_begin(o, buf, 4096, type, number, 0);
+	sf_ctrl_put(o, SF_ITEM_VERSION, &v, sizeof(v));
+}
+
+static void end(struct sf_ctrl_out *o)
+{
+	int len = sf_ctrl_end(o);
+	__be32 head = htonl((uint32_t)len);
+
+	assert_true(len > 0);
+	send_all(&head, sizeof(head));
+	send_all(o->start, (size_t)len);
+}
+
+static void say(uint8_t type, uint32_t term)
+{
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+
+	begin(&o, buf, type, term);
+	end(&o);
+}
+
+static void welcome(uint16_t block, uint32_t term)
+{
+	struct sf_item_block b = { .first = htons(block), .count = htons(1) };
+	struct sf_item_timers t = { htonl(1000), htonl(5000), htonl(60000) };
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_hashkey key = { 3, 4 };
+	struct sf_ctrl_out o;
+
+	net = sf_net_default(9);
+	begin(&o, buf, SF_CTRL_WELCOME, term);
+	sf_ctrl_put(&o, SF_ITEM_BLOCK, &b, sizeof(b));
+	sf_ctrl_put(&o, SF_ITEM_NET, &net, sizeof(net));
+	sf_ctrl_put(&o, SF_ITEM_HASHKEY, &key, sizeof(key));
+	sf_ctrl_put(&o, SF_ITEM_TIMERS, &t, sizeof(t));
+	end(&o);
+}
+
+/* Up to and including WELCOME; HELLO is in @in meanwhile checked. */
+static void accept_router(uint16_t block, uint32_t term)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	const struct sf_item_router *r;
+	__be32 zero = 0;
+
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	conn = accept(listener, NULL, NULL);
+	assert_true(conn >= 0);
+	send_all(&zero, sizeof(zero));
+	expect(SF_CTRL_HELLO);
+	r = sf_ctrl_find(&in, SF_ITEM_ROUTER, NULL);
+	assert_non_null(r);
+	assert_false(sf_sid_is_zero(&r->id));
+	assert_false(sf_addr_is_zero(&r->addr));
+	assert_int_equal(r->roles, SF_ROLE_ACCESS | SF_ROLE_SERVICE);
+	assert_non_null(sf_ctrl_find(&in, SF_ITEM_BLOCK, NULL));
+	assert_non_null(sf_ctrl_find(&in, SF_ITEM_NAME, NULL));
+	welcome(block, term);
+}
+
+static void hang_up(void)
+{
+	close(conn);
+	conn = -1;
+}
+
+/* RULES for a service's TCP port 80 with @n instances, hosts first..., of @weight. */
+static void rules(const struct sf_sid *sid, const struct sf_addr *list, unsigned int n,
+		  uint16_t weight)
+{
+	struct sf_item_service s = {
+		.sid = *sid, .proto = 6, .port = htons(80), .instances = htons((uint16_t)n)
+	};
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+
+	begin(&o, buf, SF_CTRL_RULES, TERM);
+	sf_ctrl_put(&o, SF_ITEM_SERVICE, &s, sizeof(s));
+	for (unsigned int i = 0; i < n; i++) {
+		struct sf_item_instance item = { .locator = list[i], .weight = htons(weight) };
+
+		sf_ctrl_put(&o, SF_ITEM_INSTANCE, &item, sizeof(item));
+	}
+	end(&o);
+}
+
+static size_t instances(const struct sf_sid *sid)
+{
+	json_t *list = rest_service(sid, 80);
+	size_t n = json_array_size(list);
+
+	json_decref(list);
+	return n;
+}
+
+static bool is_known(const struct sf_sid *sid)
+{
+	json_t *list = rest_service(sid, 80);
+	bool known = list;
+
+	json_decref(list);
+	return known;
+}
+
+static int setup(void **state)
+{
+	router_fresh();
+	guest_key(a);
+	number = 0;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	if (conn >= 0)
+		hang_up();
+	if (world.pid)
+		router_end(SIGTERM);
+	return 0;
+}
+
+static void synced(void)
+{
+	router_start(CONFIG);
+	accept_router(BLOCK, TERM);
+	expect(SF_CTRL_UP_SYNCED);
+	say(SF_CTRL_SYNC_BEGIN, TERM);
+	say(SF_CTRL_SYNC_END, TERM);
+	wait_for(rest_event("controller-synced", NULL));
+}
+
+/* ---- tests ---- */
+
+/* The place comes from the controller; what hosts do goes up. */
+static void place_and_events(void **state)
+{
+	const struct sf_item_registration *reg;
+	const struct sf_item_host *host;
+
+	synced();
+	guest_join(a);
+	assert_int_equal(ntohs(a->net.as[2]), 9);
+	assert_int_equal(sf_locator_host(&a->locator) >> 16, BLOCK);
+	expect(SF_CTRL_HOST_JOINED);
+	host = sf_ctrl_find(&in, SF_ITEM_HOST, NULL);
+	assert_non_null(host);
+	assert_true(sf_addr_eq(&host->locator, &a->locator));
+	assert_true(sf_sid_eq(&host->identity, &a->identity));
+	assert_true(sf_be64(host->boot) == a->boot);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	expect(SF_CTRL_HOST_REGISTERED);
+	reg = sf_ctrl_find(&in, SF_ITEM_REGISTRATION, NULL);
+	assert_non_null(reg);
+	assert_true(sf_sid_eq(&reg->sid, &web) && reg->proto == 6 && reg->port == htons(80));
+	assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, 80), SF_NONE);
+	expect(SF_CTRL_HOST_UNREGISTERED);
+	say(SF_CTRL_PING, TERM);
+	expect(SF_CTRL_PONG);
+	assert_non_null(sf_ctrl_find(&in, SF_ITEM_VERSION, NULL));
+	assert_int_equal(shell(a->ns, "ip link set up0 down"), 0);
+	expect(SF_CTRL_HOST_LEFT);
+	assert_int_equal(
+		((const struct sf_item_reason *)sf_ctrl_find(&in, SF_ITEM_REASON, NULL))->reason,
+		SF_LINK_DOWN);
+}
+
+/* The controller's list, our own knowledge, and which counts when. */
+static void who_serves(void **state)
+{
+	struct sf_addr list[3];
+
+	synced();
+	guest_join(a);
+	list[0] = sf_locator(&net, 0x990001, 0);
+	list[1] = sf_locator(&net, 0x990002, 0);
+	list[2] = a->locator;
+	/* ours alone, before the controller says a word */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web), 1);
+	rules(&web, list, 3, 100);
+	wait_for(instances(&web) == 3);
+	/* it leaves ours out: after a moment its word counts */
+	rules(&web, list, 2, 100);
+	wait_for(instances(&web) == 2);
+	rules(&web, list, 3, 100);
+	wait_for(instances(&web) == 3);
+	/* ours goes: at once, whatever the list says */
+	assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web), 2);
+	/* known, but nobody takes flows */
+	rules(&mail, NULL, 0, 0);
+	wait_for(is_known(&mail));
+	assert_int_equal(instances(&mail), 0);
+}
+
+static void sync_at_once(void **state)
+{
+	struct sf_addr list[2];
+
+	synced();
+	list[0] = sf_locator(&net, 0x990001, 0);
+	list[1] = sf_locator(&net, 0x990002, 0);
+	rules(&web, list, 2, 100);
+	wait_for(instances(&web) == 2);
+	say(SF_CTRL_SYNC_BEGIN, TERM);
+	rules(&mail, list, 1, 100);
+	say(SF_CTRL_PING, TERM); /* when it is answered, all before it was heard */
+	expect(SF_CTRL_PONG);
+	assert_int_equal(instances(&web), 2);
+	assert_false(is_known(&mail));
+	say(SF_CTRL_SYNC_END, TERM);
+	say(SF_CTRL_PING, TERM);
+	expect(SF_CTRL_PONG);
+	assert_false(is_known(&web));
+	assert_int_equal(instances(&mail), 1);
+	/* a sync that is cut off changes nothing */
+	say(SF_CTRL_SYNC_BEGIN, TERM);
+	hang_up();
+	accept_router(BLOCK, TERM);
+	expect(SF_CTRL_UP_SYNCED);
+	assert_int_equal(instances(&mail), 1);
+}
+
+static void put_route(uint8_t type, const char *prefix, uint8_t len, const char *via)
+{
+	struct sf_item_route route = { .len = len };
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+
+	assert_int_equal(sf_addr_parse(prefix, &route.prefix), 0);
+	assert_int_equal(sf_addr_parse(via, &route.via), 0);
+	begin(&o, buf, type, TERM);
+	sf_ctrl_put(&o, SF_ITEM_ROUTE, &route, sizeof(route));
+	end(&o);
+}
+
+static bool route_by(const char *prefix, const char *dev)
+{
+	return !shell(world.ns, "ip -6 route show %s proto 213 | grep -q 'dev %s'", prefix, dev);
+}
+
+static bool no_route(const char *prefix)
+{
+	return shell(world.ns, "ip -6 route show %s proto 213 | grep -q .", prefix);
+}
+
+/* Next hops follow the underlay's FIB, whoever fills it. */
+static void routes(void **state)
+{
+	synced();
+	put_route(SF_CTRL_ROUTES, "fd5c:0:9:99::", 64, "2001:db8:5::1");
+	say(SF_CTRL_PING, TERM);
+	expect(SF_CTRL_PONG);
+	assert_true(no_route("fd5c:0:9:99::/64"));
+	assert_int_equal(shell(world.ns, "ip -6 route add 2001:db8:5::/64 via fe80::5 dev h1"), 0);
+	wait_for(route_by("fd5c:0:9:99::/64", "h1"));
+	assert_int_equal(shell(world.ns, "ip -6 route replace 2001:db8:5::/64 via fe80::6 dev h0"),
+			 0);
+	wait_for(route_by("fd5c:0:9:99::/64", "h0"));
+	/* two ways */
+	assert_int_equal(shell(world.ns, "ip -6 route add 2001:db8:6::/64 via fe80::7 dev h1"), 0);
+	put_route(SF_CTRL_ROUTES, "fd5c:0:9:99::", 64, "2001:db8:6::1");
+	wait_for(!shell(world.ns, "ip -6 route show fd5c:0:9:99::/64 proto 213 | grep -c fe80 | "
+				  "grep -q 2"));
+	put_route(SF_CTRL_ROUTES_GONE, "fd5c:0:9:99::", 64, "2001:db8:5::1");
+	wait_for(!shell(world.ns, "ip -6 route show fd5c:0:9:99::/64 proto 213 | grep -c fe80 | "
+				  "grep -q 1"));
+	put_route(SF_CTRL_ROUTES_GONE, "fd5c:0:9:99::", 64, "2001:db8:6::1");
+	wait_for(no_route("fd5c:0:9:99::/64"));
+	/* what an earlier daemon left goes with the first sync of the next */
+	put_route(SF_CTRL_ROUTES, "fd5c:0:9:98::", 64, "2001:db8:6::1");
+	wait_for(route_by("fd5c:0:9:98::/64", "h1"));
+	router_end(SIGKILL);
+	hang_up();
+	router_start(CONFIG);
+	assert_true(route_by("fd5c:0:9:98::/64", "h1"));
+	accept_router(BLOCK, TERM);
+	say(SF_CTRL_SYNC_BEGIN, TERM);
+	say(SF_CTRL_SYNC_END, TERM);
+	wait_for(no_route("fd5c:0:9:98::/64"));
+	shell(world.ns, "ip -6 route del 2001:db8:5::/64; ip -6 route del 2001:db8:6::/64");
+}
+
+static void verdict(uint8_t reason)
+{
+	struct sf_item_host host = { .locator = a->locator, .identity = a->identity };
+	struct sf_item_result result = {
+		.sid = web, .proto = 6, .port = htons(80), .reason = reason
+	};
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+
+	begin(&o, buf, SF_CTRL_VERDICTS, TERM);
+	sf_ctrl_put(&o, SF_ITEM_HOST, &host, sizeof(host));
+	sf_ctrl_put(&o, SF_ITEM_RESULT, &result, sizeof(result));
+	end(&o);
+}
+
+static void verdicts(void **state)
+{
+	const struct sf_item_result *result;
+
+	synced();
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	verdict(SF_DENIED_POLICY);
+	guest_expect(a, SF_CTRL_REGISTERED);
+	assert_true(a->in.seq > SF_SESSION_UNSOLICITED);
+	result = sf_ctrl_find(&a->in, SF_ITEM_RESULT, NULL);
+	assert_int_equal(result->reason, SF_DENIED_POLICY);
+	assert_int_equal(instances(&web), 0);
+	/* the digest is without it, and asking again does not help */
+	guest_heartbeat(a, 0);
+	result = sf_ctrl_find(&a->in, SF_ITEM_RESULT, NULL);
+	assert_non_null(result);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_DENIED_POLICY);
+	verdict(SF_NONE);
+	guest_expect(a, SF_CTRL_REGISTERED);
+	wait_for(instances(&web) == 1);
+}
+
+static void lower_term(void **state)
+{
+	struct sf_addr list[1];
+
+	synced();
+	list[0] = sf_locator(&net, 0x990001, 0);
+	rules(&web, list, 1, 100);
+	wait_for(instances(&web) == 1);
+	say(SF_CTRL_SYNC_BEGIN, TERM - 1);
+	assert_int_equal(hear(), -1);
+	hang_up();
+	/* the same after a restart: the term is kept */
+	router_end(SIGKILL);
+	router_start(CONFIG);
+	accept_router(BLOCK, TERM - 1);
+	assert_int_equal(hear(), -1);
+	hang_up();
+	assert_int_equal(instances(&web), 1);
+	accept_router(BLOCK, TERM + 1);
+	expect(SF_CTRL_UP_SYNCED);
+}
+
+/* Without a controller all goes on, and own hosts are served at once. */
+static void controller_gone(void **state)
+{
+	struct sf_addr list[1];
+
+	synced();
+	list[0] = sf_locator(&net, 0x990001, 0);
+	rules(&web, list, 1, 100);
+	wait_for(instances(&web) == 1);
+	hang_up();
+	wait_for(rest_event("controller-lost", NULL));
+	router_end(SIGKILL);
+	close(listener);
+	router_start(CONFIG);
+	assert_int_equal(instances(&web), 1);
+	guest_join(a);
+	assert_int_equal(sf_locator_host(&a->locator) >> 16, BLOCK);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(instances(&web), 2);
+	usleep((FRESH_MS + 500) * 1000);
+	assert_int_equal(instances(&web), 2);
+	/* it comes back, and hears of everything */
+	assert_int_equal(sf_netns_run(world.ns, open_listener, NULL), 0);
+	accept_router(BLOCK, TERM + 1);
+	expect(SF_CTRL_HOST_JOINED);
+	expect(SF_CTRL_HOST_REGISTERED);
+	expect(SF_CTRL_UP_SYNCED);
+}
+
+/* Another block: everybody gets a new address. */
+static void renumbered(void **state)
+{
+	synced();
+	guest_join(a);
+	hang_up();
+	accept_router(BLOCK + 1, TERM);
+	wait_for(rest_number("/v1/status", "hosts") == 0);
+	assert_false(route_exists(&a->locator));
+	guest_join(a);
+	assert_int_equal(sf_locator_host(&a->locator) >> 16, BLOCK + 1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(place_and_events), T(who_serves), T(sync_at_once),	T(routes),
+		T(verdicts),	     T(lower_term), T(controller_gone), T(renumbered),
+	};
+	int ret;
+
+	if (argc < 2)
+		return 2;
+	ret = world_open(argv[1]);
+	if (ret)
+		return ret;
+	if (shell(world.ns, "ip -6 addr add " ADDRESS "/128 dev lo nodad") ||
+	    sf_netns_run(world.ns, open_listener, NULL)) {
+		printf("the controller's address cannot be made\n");
+		return 1;
+	}
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	world_close();
+	return ret;
+}
