@@ -282,7 +282,8 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
 	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
 
 	if (in->session || h->join.len <= 0 || in->seq != h->join.seq) {
-		if (reason == SF_NO_SESSION || reason == SF_BAD_MAC)
+		/* Not if it speaks of a session that we have left behind ourselves. */
+		if (reason == SF_NO_SESSION && in->session == h->session.keys.id)
 			join_hint(h, "the router does not know our session");
 		return;
 	}

@@ -15,6 +15,7 @@
 #include "util/log.h"
 
 #define LO_INDEX     1
+#define SPARE_LINK   "sf-spare"
 #define STATE_LIMIT  65536
 #define PLAIN_NUMBER 1 /* LOCATOR::1 is the plain address */
 
@@ -71,10 +72,10 @@ static struct sf_nl_route local_route(const struct setup_made *m)
 				     .type = RTN_LOCAL };
 }
 
-static struct sf_nl_route spare_route(const struct setup_made *m)
+static struct sf_nl_route spare_route(const struct setup_made *m, int ifindex)
 {
 	return (struct sf_nl_route){ .dst = service_prefix(&m->net),
-				     .oif = LO_INDEX,
+				     .oif = ifindex,
 				     .src = to_in6(&m->self),
 				     .metric = SETUP_METRIC_SPARE };
 }
@@ -236,14 +237,14 @@ static void remove_uplink(struct host *h)
 static void remove_base(struct host *h)
 {
 	struct setup_made *m = &h->setup.made;
-	struct sf_nl_route spare = spare_route(m), local = local_route(m);
+	struct sf_nl_route local = local_route(m);
 	struct sf_nl_rule r = rule(m, "", "lo");
 	struct sf_nl_addr self = self_addr(m);
 
 	if (!m->base)
 		return;
 	undo(h, sf_rule_del(h->nl, &r, SF_NL_ENSURE), "rule of lo");
-	undo(h, sf_route_del(h->nl, &spare, SF_NL_ENSURE), "spare route to services");
+	undo(h, sf_link_del(h->nl, SPARE_LINK, SF_NL_ENSURE), "spare link");
 	undo(h, sf_route_del(h->nl, &local, SF_NL_ENSURE), "local delivery of services");
 	undo(h, sf_ifaddr_del(h->nl, &self, SF_NL_ENSURE), "own service address");
 	m->base = false;
@@ -283,11 +284,53 @@ static int ensure_lo(struct host *h)
 	return ret || (lo.flags & IFF_UP) ? ret : sf_link_set_up(h->nl, LO_INDEX, true);
 }
 
+/* Without any route, connect() and send() fail at once; with one into the void, programs wait until
+ * the uplink is back. The kernel takes a route by lo for a refusal, so it needs a link of its own.
+ */
+static void ensure_spare(struct host *h)
+{
+	const struct setup_made *m = &h->setup.made;
+	struct sf_nl_link link;
+	struct sf_nl_route spare;
+	int ret = sf_link_get(h->nl, SPARE_LINK, &link);
+
+	if (ret == -ENODEV) {
+		ret = sf_link_add(h->nl, SPARE_LINK, "dummy", SF_NL_STRICT);
+		if (ret == -EOPNOTSUPP) /* a kernel without it: this one drops what it gets, too */
+			ret = sf_link_add(h->nl, SPARE_LINK, "ifb", SF_NL_STRICT);
+		if (!ret)
+			ret = sf_link_get(h->nl, SPARE_LINK, &link);
+		sf_sysctl_set_if6(SPARE_LINK, "addr_gen_mode", "1", NULL, 0);
+	}
+	if (!ret && !(link.flags & IFF_UP))
+		ret = sf_link_set_up(h->nl, link.ifindex, true);
+	if (!ret) {
+		spare = spare_route(m, link.ifindex);
+		ret = sf_route_add(h->nl, &spare, SF_NL_ENSURE);
+	}
+	if (ret)
+		sf_warn("link %s: %s; programs that connect while the uplink is down will fail "
+			"instead of wait",
+			SPARE_LINK, strerror(-ret));
+}
+
+/* A link that comes up again should carry a JOIN at once, not after duplicate address detection
+ * (RFC 4429). Kernels without it just take that second. */
+static void hurry_uplink(struct setup *s, const char *name)
+{
+	char key[128];
+
+	snprintf(key, sizeof(key), "net/ipv6/conf/%s/optimistic_dad", name);
+	sysctl(s, key, "1");
+	snprintf(key, sizeof(key), "net/ipv6/conf/%s/use_optimistic", name);
+	sysctl(s, key, "1");
+}
+
 static int apply_base(struct host *h, char *err, size_t errlen)
 {
 	struct setup *s = &h->setup;
 	struct setup_made *m = &s->made;
-	struct sf_nl_route spare, local;
+	struct sf_nl_route local;
 	struct sf_nl_rule r;
 	struct sf_nl_addr self;
 	int ret;
@@ -321,10 +364,7 @@ static int apply_base(struct host *h, char *err, size_t errlen)
 	ret = sf_rule_add(h->nl, &r, SF_NL_ENSURE);
 	if (ret)
 		return failed(h, ret, err, errlen, "rule oif lo");
-	spare = spare_route(m);
-	ret = sf_route_add(h->nl, &spare, SF_NL_ENSURE);
-	if (ret)
-		return failed(h, ret, err, errlen, "spare route to services");
+	ensure_spare(h);
 	return 0;
 }
 
@@ -334,6 +374,8 @@ int setup_open(struct host *h, char *err, size_t errlen)
 
 	snprintf(s->path, sizeof(s->path), "%s/setup.json", h->config.run);
 	load(s);
+	if (h->config.uplink[0])
+		hurry_uplink(s, h->config.uplink);
 	return apply_base(h, err, errlen);
 }
 
@@ -357,6 +399,7 @@ int setup_apply(struct host *h, char *err, size_t errlen)
 	ret = store(&h->setup);
 	if (ret)
 		return failed(h, ret, err, errlen, h->setup.path);
+	hurry_uplink(&h->setup, link->name);
 	plain = plain_addr(m, link->ifindex);
 	ret = sf_ifaddr_add(h->nl, &plain, SF_NL_ENSURE);
 	if (ret)
