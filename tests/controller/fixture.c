@@ -37,8 +37,8 @@ void fixture_open(struct ctl *c, struct ctl_config *config)
 	memset(config, 0, sizeof(*config));
 	if (ctl_config_load(config, err, sizeof(err)))
 		fail_msg("%s", err);
-	config->state_dir = state_dir;
-	config->run_dir = state_dir;
+	config->state = state_dir;
+	config->run = state_dir;
 	config->events_memory = 1024;
 	open_on(c, config);
 }

@@ -19,7 +19,8 @@ import time
 import unittest
 import urllib.parse
 
-import wire
+sys.dont_write_bytecode = True  # leave nothing beside the sources
+import wire  # noqa: E402
 from wire import Closed, Router, host, identity, item, locator, message, registration, service
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Hosts that move, clash, are cloned and start again; load, alarms, lag, events. */
+#include <errno.h>
+#include <string.h>
+
+#include "controller/blocks.h"
+#include "controller/events.h"
+#include "controller/hosts.h"
+#include "controller/metrics.h"
+#include "controller/services.h"
+#include "tests/controller/network.h"
+
+/* ---- hosts --------------------------------------------------------------------------------- */
+
+static uint8_t alarm_of(const struct peer *p)
+{
+	return reason_of(message_last(p, SF_CTRL_ALARM));
+}
+
+static void test_address_clash(void **state)
+{
+	struct sf_net net = sf_net_default(1);
+	struct sf_addr at = sf_locator(&net, H3, 0);
+	struct sf_sid h3 = host_sid(3);
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	join(&r1, H3, 4, "h4");
+	assert_int_equal(alarm_of(&r1), SF_ADDRESS_CLASH);
+	assert_int_equal(HASH_COUNT(c.hosts), 1);
+	assert_true(sf_sid_eq(&ctl_host_find(&c, &at)->identity->sid, &h3));
+	/* Not this router's block; no host; another AS. */
+	join(&r2, H3, 5, "h5");
+	assert_int_equal(alarm_of(&r2), SF_ADDRESS_CLASH);
+	join(&r2, 0x20000u, 5, "h5");
+	assert_int_equal(messages_of(&r2, SF_CTRL_ALARM), 2);
+	assert_int_equal(HASH_COUNT(c.hosts), 1);
+	assert_int_equal(events_of("alarm"), 3);
+	/* Given on, after the first has left. */
+	leave(&r1, H3, 3);
+	join(&r1, H3, 4, "h4");
+	assert_int_equal(messages_of(&r1, SF_CTRL_ALARM), 1);
+	/* A host that is not where it says it is cannot be told to have left. */
+	leave(&r1, H3, 3);
+	assert_int_equal(HASH_COUNT(c.hosts), 1);
+}
+
+static void test_move(void **state)
+{
+	unsigned int weight;
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	reg(&r1, H3, 3, 50, 80, 0);
+	ctl_flush(&c);
+	join(&r2, 0x20003u, 3, "h3");
+	ctl_flush(&c);
+	assert_int_equal(events_of("host-moved"), 1);
+	assert_int_equal(HASH_COUNT(c.hosts), 1);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), -1);
+	reg(&r2, 0x20003u, 3, 50, 80, 0);
+	leave(&r1, H3, 3); /* the old router notices later */
+	ctl_flush(&c);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
+}
+
+static void test_clone(void **state)
+{
+	three_up();
+	join_boot(&r1, H3, 3, "h3", 1);
+	join_boot(&r2, 0x20003u, 3, "h3", 2);
+	assert_int_equal(HASH_COUNT(c.hosts), 2);
+	assert_int_equal(HASH_COUNT(c.identities), 1);
+	assert_int_equal(c.stats.alarms[SF_CLONED], 1);
+}
+
+static void test_reboot(void **state)
+{
+	three_up();
+	join_boot(&r1, H3, 3, "h3", 1);
+	reg(&r1, H3, 3, 50, 80, 0);
+	assert_int_equal(HASH_COUNT(c.instances), 2);
+	join_boot(&r1, H3, 3, "h3", 2);
+	assert_int_equal(HASH_COUNT(c.instances), 1); /* what ran before the reboot is gone */
+	assert_int_equal(c.stats.alarms[SF_CLONED], 0);
+}
+
+static void test_many_in_one_message(void **state)
+{
+	struct draft d;
+	unsigned int weight;
+
+	three_up();
+	draft_begin(&d, SF_CTRL_HOST_JOINED);
+	draft_host(&d, H3, 3, 1);
+	draft_name(&d, "H3");
+	draft_host(&d, H4, 4, 1);
+	draft_host(&d, 0x10005u, 5, 1);
+	draft_name(&d, "evil\nname");
+	peer_send(&r1, &d);
+	assert_int_equal(HASH_COUNT(c.hosts), 3);
+	draft_begin(&d, SF_CTRL_HOST_REGISTERED);
+	draft_host(&d, H3, 3, 1);
+	draft_reg(&d, 50, 80, 0);
+	draft_reg(&d, 51, 80, 0);
+	draft_host(&d, H4, 4, 1);
+	draft_reg(&d, 50, 80, 0);
+	peer_send(&r1, &d);
+	ctl_flush(&c);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), 2);
+	assert_int_equal(rule_in(&sr, 51, 80, &weight), 1);
+	{
+		unsigned int n;
+
+		assert_string_equal(ctl_host_lookup(&c, "h3", &n)->name, "h3");
+		assert_null(ctl_host_lookup(&c, "h4", &n)); /* it has no name */
+		assert_non_null(ctl_host_lookup(&c, "80000000:0000000000000004", &n));
+		assert_string_equal(ctl_host_lookup(&c, "80000000:0000000000000005", &n)->name,
+				    "evil?name");
+	}
+}
+
+/* ---- the rest ------------------------------------------------------------------------------ */
+
+static void send_load(uint64_t flows, uint64_t bytes)
+{
+	struct sf_item_load l = { .sid = service_sid(50),
+				  .proto = 6,
+				  .port = sf_be16(80),
+				  .flows = sf_be64(flows),
+				  .bytes = sf_be64(bytes),
+				  .open = sf_be32(3) };
+	struct draft d;
+
+	draft_begin(&d, SF_CTRL_LOAD);
+	draft_host(&d, H3, 3, 1);
+	sf_ctrl_put(&d.out, SF_ITEM_SERVICE_LOAD, &l, sizeof(l));
+	peer_send(&r1, &d);
+}
+
+static void test_load(void **state)
+{
+	struct sf_sid sid = service_sid(50);
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	reg(&r1, H3, 3, 50, 80, 0);
+	send_load(10, 1000);
+	send_load(15, 5000);
+	send_load(2, 10); /* began anew */
+	assert_int_equal(ctl_service_find(&c, &sid)->load.flows, 17);
+	assert_int_equal(ctl_service_find(&c, &sid)->load.bytes, 5010);
+	assert_int_equal(ctl_service_find(&c, &sid)->endpoints->instances->open, 3);
+}
+
+/* The number after a metric's line @start; -1 if there is none. */
+static long metric(const char *start)
+{
+	size_t len = 0;
+	char *text = ctl_metrics(&c, &len);
+	const char *at = text ? strstr(text, start) : NULL;
+	long value = at ? strtol(at + strlen(start), NULL, 10) : -1;
+
+	free(text);
+	return value;
+}
+
+static void test_lag(void **state)
+{
+	struct sf_item_version v = { .term = sf_be32(1) };
+	struct draft d;
+
+	three_up();
+	assert_int_equal(metric("router_connected{router=\"sr\"} "), 1);
+	join(&r1, H3, 3, "h3");
+	ctl_flush(&c);
+	assert_int_equal(metric("router_lag{router=\"sr\"} "), c.number);
+	v.number = sf_be32(c.number);
+	draft_begin(&d, SF_CTRL_PONG);
+	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
+	peer_send(&sr, &d);
+	assert_int_equal(metric("router_lag{router=\"sr\"} "), 0);
+	ctl_session_pressure(sr.s, true);
+	reg(&r1, H3, 3, 50, 80, 0);
+	ctl_flush(&c);
+	assert_int_equal(metric("router_lag{router=\"sr\"} "), 1);
+	assert_int_equal(metric("router_synced{router=\"sr\"} "), 0);
+}
+
+static void test_alarm_and_ping(void **state)
+{
+	struct sf_item_reason why = { .reason = SF_NO_SUCH_SOCKET };
+	struct sf_item_version v = { sf_be32(1), sf_be32(42) };
+	struct draft d;
+
+	three_up();
+	draft_begin(&d, SF_CTRL_ALARM);
+	sf_ctrl_put(&d.out, SF_ITEM_REASON, &why, sizeof(why));
+	sf_ctrl_put(&d.out, SF_ITEM_TEXT, "FAIL \xff\xfe", 7);
+	peer_send(&r1, &d);
+	assert_int_equal(events_of("alarm"), 1);
+	assert_int_equal(c.stats.alarms[SF_NO_SUCH_SOCKET], 1);
+	draft_begin(&d, SF_CTRL_PING);
+	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
+	peer_send(&r1, &d);
+	assert_int_equal(message_last(&r1, SF_CTRL_PONG)->seq, 7);
+	assert_int_equal(sf_be32(ctl_router_find(&c, &r1.id)->applied.number), 42);
+	fake_now += CTL_PING_MS;
+	ctl_tick(&c);
+	assert_true(messages_of(&r1, SF_CTRL_PING) >= 1);
+}
+
+static void test_events_reach_the_store(void **state)
+{
+	three_up();
+	for (uint32_t h = 1; h < 3000; h++) /* more than the ring of 1024 holds */
+		join(&r1, 0x10000u + h, h, NULL);
+	assert_true(ctl_events_lost(c.events) > 0);
+	while (ctl_events_store(&c, 100) > 0)
+		;
+	join(&r1, 0x10000u + 3000, 3000, NULL);
+	fixture_restart(&c, &config);
+	assert_true(events_of("host-joined") > 1000);
+	assert_int_equal(events_of("stopped"), 1);
+	assert_int_equal(events_of("started"), 1); /* the first was overwritten before its turn */
+}
+
+static void test_forget(void **state)
+{
+	unsigned int n;
+
+	three_up();
+	assert_int_equal(ctl_router_forget(&c, ctl_router_lookup(&c, "r2", &n)), -EBUSY);
+	peer_disconnect(&r2);
+	assert_int_equal(ctl_router_forget(&c, ctl_router_lookup(&c, "r2", &n)), 0);
+	assert_null(ctl_router_lookup(&c, "r2", &n));
+	assert_null(ctl_blocks_owner(c.blocks, 2));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, network_setup, network_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_address_clash),
+		T(test_move),
+		T(test_clone),
+		T(test_reboot),
+		T(test_many_in_one_message),
+		T(test_load),
+		T(test_lag),
+		T(test_alarm_and_ping),
+		T(test_events_reach_the_store),
+		T(test_forget),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/controller/network.h"
+
+#include <string.h>
+
+#include "controller/events.h"
+
+struct ctl c;
+struct ctl_config config;
+struct peer r1, r2, sr;
+
+int network_setup(void **state)
+{
+	fixture_open(&c, &config);
+	peer_init(&r1, &c, 1, SF_ROLE_ACCESS, "r1");
+	peer_init(&r2, &c, 2, SF_ROLE_ACCESS, "r2");
+	peer_init(&sr, &c, 3, SF_ROLE_SERVICE, "sr");
+	return 0;
+}
+
+int network_teardown(void **state)
+{
+	fixture_close(&c, &config);
+	peer_forget(&r1);
+	peer_forget(&r2);
+	peer_forget(&sr);
+	return 0;
+}
+
+void three_up(void)
+{
+	peer_up(&r1, 1);
+	peer_up(&r2, 2);
+	peer_up(&sr, 0);
+}
+
+struct kinds {
+	const char *kind;
+	unsigned int n;
+};
+
+static int count_kind(void *ctx, uint64_t id, json_t *e)
+{
+	struct kinds *k = ctx;
+
+	k->n += strcmp(json_string_value(json_object_get(e, "kind")), k->kind) == 0;
+	return 0;
+}
+
+unsigned int events_of(const char *kind)
+{
+	struct kinds k = { kind, 0 };
+
+	assert_int_equal(ctl_events_each(&c, 0, 100000, count_kind, &k), 0);
+	return k.n;
+}
