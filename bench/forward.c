@@ -2,10 +2,10 @@
 /*
  * forward - packets per second through a router on one core, with its program and without.
  *
- *   forward resolve SERVICES ROUNDS TENTHS    SYNs to another service each time | the same packets
- *                                             already resolved, plain IPv6 forwarding
- *   forward bound FLOWS ROUNDS TENTHS         bound flows' packets: router_ingress | no program
- *   forward access FLOWS ROUNDS TENTHS        bound flows' packets: access_ingress | no program
+ *   forward resolve SERVICES ROUNDS   SYNs to another service each time, against the same packets
+ *                                     already resolved, in plain IPv6 forwarding
+ *   forward bound FLOWS ROUNDS        packets of bound flows: router_ingress against no program
+ *   forward access FLOWS ROUNDS       the same: access_ingress against no program
  *
  *      [generator] g0 ---- r0 [router] r1 ---- s0 [sink]
  *        CPU 0                 CPU 1
@@ -51,7 +51,9 @@
 #define CPU_ROUTER    1
 #define BATCH	      64
 #define BURST	      (1u << 16) /* frames in one call of the generator */
-#define SETTLE_NS     200000000u
+#define SETTLE_US     20000
+#define SLICE_US      60000
+#define SLICES	      4 /* of either side in a round */
 #define BPFFS	      "/sys/fs/bpf"
 
 enum { GENERATOR, ROUTER, SINK, NODES };
@@ -60,7 +62,6 @@ static int nodes[NODES];
 static struct sf_nl_link g0, r0, r1, s0;
 static pid_t napi; /* the router's kernel thread */
 static atomic_bool stop;
-static int tenths; /* seconds of a measurement */
 
 static void must(int err, const char *what)
 {
@@ -217,16 +218,19 @@ static void detach(int node, const char *name, int ifindex)
 		bench_die(0, "%s: %s", name, err);
 }
 
-struct generator {
+/* One of the two that are compared: its packets, and the router's program, -1: none. */
+struct side {
 	struct packets_bpf *packets;
 	enum bench_traffic traffic;
+	int prog_fd;
+	uint64_t packets_done, ns; /* of this round */
 };
 
 static void *generate(void *arg)
 {
-	struct generator *g = arg;
+	struct side *side = arg;
 	uint8_t frame[BENCH_FRAME];
-	uint32_t len = bench_frame(g->traffic, frame);
+	uint32_t len = bench_frame(side->traffic, frame);
 	struct xdp_md md = { .data_end = len, .ingress_ifindex = (__u32)g0.ifindex };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .ctx_in = &md,
 		    .ctx_size_in = sizeof(md), .repeat = BURST, .batch_size = BATCH,
@@ -235,7 +239,7 @@ static void *generate(void *arg)
 	pin(0, CPU_GENERATOR);
 	must(sf_netns_enter(nodes[GENERATOR]), "the generator's namespace");
 	while (!stop)
-		if (bpf_prog_test_run_opts(bpf_program__fd(g->packets->progs.bench_send), &opts))
+		if (bpf_prog_test_run_opts(bpf_program__fd(side->packets->progs.bench_send), &opts))
 			bench_die(-errno, "live frames");
 	return NULL;
 }
@@ -255,44 +259,58 @@ static uint64_t napi_time(void)
 	return ns;
 }
 
-/* Packets at the sink per second of the router's core. */
-static double rate(struct packets_bpf *packets, enum bench_traffic traffic)
+/* Send for a slice of time; add what the sink got and what the router's thread ran for it. */
+static void slice(struct side *side)
 {
-	volatile __u64 *received = &packets->bss->received;
-	struct generator g = { packets, traffic };
+	volatile __u64 *received = &side->packets->bss->received;
 	uint64_t time, n;
 	pthread_t thread;
 
+	attach(SINK, "sink", s0.ifindex, bpf_program__fd(side->packets->progs.bench_sink));
+	if (side->prog_fd >= 0)
+		attach(ROUTER, "router", r0.ifindex, side->prog_fd);
 	stop = false;
-	if (pthread_create(&thread, NULL, generate, &g))
+	if (pthread_create(&thread, NULL, generate, side))
 		bench_die(-errno, "pthread_create");
-	usleep(SETTLE_NS / 1000);
+	usleep(SETTLE_US);
 	time = napi_time();
 	n = *received;
-	usleep((useconds_t)tenths * 100000);
-	n = *received - n;
-	time = napi_time() - time;
+	usleep(SLICE_US);
+	side->packets_done += *received - n;
+	side->ns += napi_time() - time;
 	stop = true;
 	pthread_join(thread, NULL);
-	if (!n || !time)
-		bench_die(0, "no packet arrived at the sink");
-	return n * 1e9 / (double)time;
-}
-
-static double measure(enum bench_traffic traffic, uint32_t count, int prog_fd)
-{
-	struct packets_bpf *packets = bench_packets(traffic, count, r0.mac);
-	double pps;
-
-	attach(SINK, "sink", s0.ifindex, bpf_program__fd(packets->progs.bench_sink));
-	if (prog_fd >= 0)
-		attach(ROUTER, "router", r0.ifindex, prog_fd);
-	pps = rate(packets, traffic);
-	if (prog_fd >= 0)
+	usleep(SETTLE_US); /* the ring runs empty */
+	if (side->prog_fd >= 0)
 		detach(ROUTER, "router", r0.ifindex);
 	detach(SINK, "sink", s0.ifindex);
-	packets_bpf__destroy(packets);
-	return pps;
+}
+
+/* Packets at the sink per second of the router's core. */
+static double rate(struct side *side)
+{
+	double rate;
+
+	if (!side->packets_done || !side->ns)
+		bench_die(0, "no packet arrived at the sink");
+	rate = side->packets_done * 1e9 / (double)side->ns;
+	side->packets_done = side->ns = 0;
+	return rate;
+}
+
+static void compare(struct side *with, struct side *without, int rounds)
+{
+	for (int i = 0; i < rounds; i++) {
+		double ours;
+
+		for (int k = 0; k < SLICES; k++) {
+			slice(k % 2 ? without : with);
+			slice(k % 2 ? with : without);
+		}
+		ours = rate(with);
+		printf("%.0f %.0f\n", ours, rate(without));
+		fflush(stdout);
+	}
 }
 
 /* Entries that let bench_own()'s packets pass the access filter. */
@@ -308,34 +326,33 @@ static void admit(struct service_router_bpf *router)
 
 int main(int argc, char **argv)
 {
+	struct side with = { 0 }, without = { .prog_fd = -1 };
+	const char *what = argc == 4 ? argv[1] : "";
 	struct service_router_bpf *router;
 	uint32_t count;
+	bool resolve = !strcmp(what, "resolve");
 	char name[16];
-	bool resolve;
-	int rounds, fd;
+	int rounds;
 
-	if (argc != 5 ||
-	    (strcmp(argv[1], "resolve") && strcmp(argv[1], "bound") && strcmp(argv[1], "access"))) {
-		fputs("usage: forward resolve|bound|access COUNT ROUNDS TENTHS\n", stderr);
+	if (!resolve && strcmp(what, "bound") && strcmp(what, "access")) {
+		fputs("usage: forward resolve|bound|access COUNT ROUNDS\n", stderr);
 		return 2;
 	}
-	resolve = !strcmp(argv[1], "resolve");
 	count = (uint32_t)bench_number("COUNT", argv[2], 1, 10000000);
 	rounds = (int)bench_number("ROUNDS", argv[3], 1, 1000);
-	tenths = (int)bench_number("TENTHS", argv[4], 1, 600);
 	snprintf(name, sizeof(name), "r%d", (int)getpid());
 	network_make(name);
 	router = bench_router(resolve ? count : 1, 1);
 	admit(router);
-	fd = bpf_program__fd(strcmp(argv[1], "access") ? router->progs.router_ingress
-						       : router->progs.access_ingress);
-	for (int i = 0; i < rounds; i++) {
-		double with = measure(resolve ? BENCH_UNRESOLVED : BENCH_BOUND, count, fd);
-		double without = measure(resolve ? BENCH_RESOLVED : BENCH_BOUND, count, -1);
-
-		printf("%.0f %.0f\n", with, without);
-		fflush(stdout);
-	}
+	with.prog_fd = bpf_program__fd(strcmp(what, "access") ? router->progs.router_ingress
+							      : router->progs.access_ingress);
+	with.traffic = resolve ? BENCH_UNRESOLVED : BENCH_BOUND;
+	without.traffic = resolve ? BENCH_RESOLVED : BENCH_BOUND;
+	with.packets = bench_packets(with.traffic, count, r0.mac);
+	without.packets = bench_packets(without.traffic, count, r0.mac);
+	compare(&with, &without, rounds);
+	packets_bpf__destroy(with.packets);
+	packets_bpf__destroy(without.packets);
 	service_router_bpf__destroy(router);
 	return 0;
 }

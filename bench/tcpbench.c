@@ -2,10 +2,11 @@
 /*
  * tcpbench - connections per second and ping-pong latency of TCP over IPv6.
  *
- *   tcpbench serve ADDR PORT [PORTS]             echo on PORT .. PORT+PORTS-1 until killed
- *   tcpbench connections ADDR PORT PORTS SECONDS connect, one small request, close; prints per
- * second tcpbench pingpong ADDR PORT SECONDS          one byte there and back; prints p50 in
- * nanoseconds
+ *   tcpbench serve ADDR PORT [PORTS]              echo on PORT .. PORT+PORTS-1 until killed
+ *   tcpbench connections ADDR PORT PORTS SECONDS  connect, one small request, close; prints how
+ * many a second tcpbench pingpong ADDR PORT SECONDS           one byte there and back; prints the
+ * median in ns tcpbench hold ADDR PORT PORTS COUNT           opens COUNT connections, prints their
+ * number, and keeps them until standard input ends
  *
  * The same binary measures native addresses and service addresses, so that the ratio is about the
  * path alone. Several ports keep the client from running out of ports in TIME_WAIT.
@@ -14,10 +15,13 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +30,7 @@
 #define THREADS	  8
 #define SAMPLES	  4000000
 #define PORTS_MAX 64
+#define HOLD_EACH 10000
 
 static struct sockaddr_in6 target;
 static int ports = 1;
@@ -188,6 +193,49 @@ static int pingpong(void)
 	return 0;
 }
 
+static void files_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("limit of open files");
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* In processes of HOLD_EACH, as the number of open files of one is limited. */
+static int hold(int count)
+{
+	int done[2];
+	char c = 0;
+
+	if (pipe(done))
+		die("pipe");
+	for (int from = 0; from < count; from += HOLD_EACH) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			die("fork");
+		if (pid)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int i = from; i < count && i < from + HOLD_EACH; i++)
+			connect_to(i % ports);
+		if (write(done[1], &c, 1) != 1)
+			die("pipe");
+		for (;;)
+			pause();
+	}
+	for (int from = 0; from < count; from += HOLD_EACH)
+		if (read(done[0], &c, 1) != 1)
+			die("pipe");
+	printf("%d\n", count);
+	fflush(stdout);
+	while (read(STDIN_FILENO, &c, 1) > 0)
+		;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	target.sin6_family = AF_INET6;
@@ -198,7 +246,13 @@ int main(int argc, char **argv)
 		ports = argc > 4 ? atoi(argv[4]) : 1;
 		if (ports < 1 || ports > PORTS_MAX)
 			goto usage;
+		files_raise();
 		serve();
+	}
+	if (!strcmp(argv[1], "hold") && argc == 6) {
+		ports = atoi(argv[4]);
+		files_raise();
+		return hold(atoi(argv[5]));
 	}
 	if (!strcmp(argv[1], "connections") && argc == 6) {
 		ports = atoi(argv[4]);
@@ -212,6 +266,6 @@ int main(int argc, char **argv)
 usage:
 	fprintf(stderr,
 		"usage: tcpbench serve ADDR PORT [PORTS] | connections ADDR PORT PORTS SECONDS"
-		" | pingpong ADDR PORT SECONDS\n");
+		" | pingpong ADDR PORT SECONDS | hold ADDR PORT PORTS COUNT\n");
 	return 2;
 }
