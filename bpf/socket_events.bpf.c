@@ -56,7 +56,7 @@ struct {
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 262144);
-} ring_shape SEC(".maps");
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
