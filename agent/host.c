@@ -5,17 +5,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/proc.h"
 #include "core/name.h"
-#include "util/cgroup.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/netns.h"
@@ -34,38 +31,6 @@ struct sf_listener_key host_key(const struct host *h, const struct registration_
 
 /* ---- what the registry asks of us ------------------------------------------------------- */
 
-/* The groups of the program's process, or of its user where the process is gone. */
-static size_t groups_of(const struct registration *r, gid_t *gids, int max)
-{
-	char path[64], *text = NULL, *at;
-	struct passwd *pw;
-	size_t n = 0;
-	int some = max;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", r->pid);
-	if (r->pid && !sf_file_read(path, 65536, &text, NULL)) {
-		at = strstr(text, "\nGid:");
-		if (at)
-			gids[n++] = (gid_t)strtoul(at + 5, NULL, 10);
-		at = strstr(text, "\nGroups:");
-		for (at = at ? at + 8 : NULL; at && n < (size_t)max;) {
-			char *end;
-			unsigned long gid = strtoul(at, &end, 10);
-
-			if (end == at || memchr(at, '\n', end - at))
-				break;
-			gids[n++] = (gid_t)gid;
-			at = end;
-		}
-		free(text);
-		return n;
-	}
-	pw = getpwuid(r->uid);
-	if (!pw || getgrouplist(pw->pw_name, pw->pw_gid, gids, &some) < 0)
-		return 0;
-	return (size_t)some;
-}
-
 static uint8_t judge(void *ctx, const struct registration *r)
 {
 	struct host *h = ctx;
@@ -75,10 +40,10 @@ static uint8_t judge(void *ctx, const struct registration *r)
 
 	if (policy_wants_groups(&h->policy)) {
 		who.gids = gids;
-		who.n_gids = groups_of(r, gids, GROUPS_MAX);
+		who.n_gids = proc_groups(r->pid, r->uid, gids, GROUPS_MAX);
 	}
-	if (policy_wants_cgroup(&h->policy) && r->pid &&
-	    !sf_cgroup_of((pid_t)r->pid, group, sizeof(group)))
+	if (policy_wants_cgroup(&h->policy) &&
+	    !proc_cgroup(r->cgroup, r->pid, group, sizeof(group)))
 		who.cgroup = group;
 	return policy_judge(&h->policy, &who);
 }

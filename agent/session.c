@@ -177,7 +177,8 @@ static void handle(struct session *s, const void *data, size_t len, const struct
 		return;
 	}
 	err = session_up(s) ? sf_session_check(&s->keys, &in) : -ENOENT;
-	if (err == -EBADMSG && in.type != SF_CTRL_DENIED && in.type != SF_CTRL_REFRESH) {
+	if (err == -EBADMSG && in.type != SF_CTRL_JOINED && in.type != SF_CTRL_DENIED &&
+	    in.type != SF_CTRL_REFRESH) {
 		s->bad++;
 		sf_debug("%s from %s: wrong MAC", sf_ctrl_name(in.type),
 			 inet_ntop(AF_INET6, &from->sin6_addr, text, sizeof(text)));

@@ -11,7 +11,7 @@
 #include <uthash.h>
 
 #include "agent/host.h"
-#include "util/file.h"
+#include "agent/proc.h"
 #include "util/log.h"
 #include "util/sockdiag.h"
 
@@ -183,19 +183,6 @@ struct scan {
 	struct seen *table; /* listeners table as it was before sock_diag was asked */
 };
 
-/* The table does not hold the program's name. */
-static void read_comm(uint32_t pid, char comm[16])
-{
-	char path[64], *text;
-
-	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
-	if (!pid || sf_file_read(path, 4096, &text, NULL))
-		return;
-	text[strcspn(text, "\n")] = '\0';
-	snprintf(comm, 16, "%.15s", text);
-	free(text);
-}
-
 /* A listener of the table, before sock_diag is asked. */
 static void note_listener(struct host *h, const struct sf_listener_key *key,
 			  const struct sf_listener *value, void *ctx)
@@ -217,7 +204,7 @@ static void note_listener(struct host *h, const struct sf_listener_key *key,
 		.flags = value->flags,
 	};
 	if (!registry_find(&h->registry, &k))
-		read_comm(value->pid, s->who.comm);
+		proc_comm(value->pid, s->who.comm); /* the table does not hold it */
 }
 
 /* A listener that no socket of the kernel's lists stands for. */
