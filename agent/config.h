@@ -11,8 +11,8 @@
 
 struct config {
 	/* command line */
-	char *file; /* NULL: defaults alone */
-	char *run, *bpffs, *state;
+	const char *file; /* NULL: defaults alone */
+	const char *run, *bpffs, *state;
 	bool keep;    /* SIGTERM leaves everything in place, as SIGUSR2 does */
 	bool discard; /* begin without the datapath that an earlier agent left */
 	bool check;   /* only check the configuration */

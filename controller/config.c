@@ -3,15 +3,12 @@
 #include "controller/config.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "util/log.h"
-
-#define DEFAULT_FILE "/etc/scaffold/scaffold-controller.conf"
+#include "util/program.h"
 
 static const char *const register_names[] = { "allow", "deny", NULL };
 
@@ -61,6 +58,7 @@ static const struct sf_conf_key keys[] = {
 	    .max = 100000000),
 	KEY(max_instances_host, SF_CONF_U32, "1000000", "registrations of one host", .min = 1,
 	    .max = 100000000),
+	KEY(log, SF_CONF_ENUM, "info", "least important messages shown", .choices = sf_log_names),
 	KEY(metrics_services, SF_CONF_U32, "1000", "services listed one by one in /metrics",
 	    .min = 0, .max = 1000000),
 };
@@ -132,18 +130,12 @@ static int check_rest(const struct ctl_config *c, const char *file, char *err, s
 	return 0;
 }
 
-int ctl_config_load(struct ctl_config *c, char *err, size_t errlen)
+static int config_check(struct ctl_config *c, char *err, size_t errlen)
 {
 	const char *file = c->file ? c->file : "defaults";
 	const char *what = NULL;
 	int ret;
 
-	if (c->file)
-		ret = sf_conf_load(c->file, &ctl_config_schema, c, err, errlen);
-	else if ((ret = sf_conf_defaults(&ctl_config_schema, c)))
-		snprintf(err, errlen, "built-in defaults are wrong");
-	if (ret)
-		return ret;
 	if (sf_net_parse(c->service_prefix, c->as, &c->net, &what)) {
 		bool as = what && strcmp(what, "as") == 0;
 
@@ -168,37 +160,26 @@ void ctl_config_free(struct ctl_config *c)
 	sf_conf_free(&ctl_config_schema, c);
 }
 
-static void print_line(const char *line, void *ctx)
-{
-	fprintf(ctx, "%s\n", line);
-}
+static const struct sf_option options[] = {
+	SF_PROGRAM_OPTIONS(struct ctl_config),
+	/* All programs take it; the controller has no datapath. */
+	SF_PROGRAM_BPFFS(struct ctl_config),
+	{ "restore", "FILE", offsetof(struct ctl_config, restore), NULL,
+	  "replace the store by this backup, and exit" },
+	{ "term", "N", offsetof(struct ctl_config, term_text), NULL,
+	  "start at term N at least (after the loss of a store)" },
+};
 
-static void usage(FILE *to)
-{
-	fputs("scaffold-controller: who serves what, and where; told to every router\n"
-	      "\n"
-	      "  --config FILE     settings, section [controller]; see --sample\n"
-	      "                    (" DEFAULT_FILE " where it exists)\n"
-	      "  --run DIR         controller.sock and lock (/run/scaffold)\n"
-	      "  --state DIR       controller.db: address blocks, policies, events\n"
-	      "                    (/var/lib/scaffold)\n"
-	      "  --log LEVEL       error, warn, info or debug (info)\n"
-	      "  --restore FILE    replace the store by this backup, and end\n"
-	      "  --term N          start at term N at least (after the loss of a store)\n"
-	      "  --check           check the configuration, and end\n"
-	      "  --sample          print every setting with its default, and end\n"
-	      "  --version, --help\n",
-	      to);
-}
-
-static int log_level(const char *text)
-{
-	for (int i = 0; sf_log_names[i]; i++) {
-		if (strcmp(sf_log_names[i], text) == 0)
-			return i;
-	}
-	return -1;
-}
+static const struct sf_program program = {
+	.name = "scaffold-controller",
+	.what = "The SCAFFOLD controller: who serves what, and where; told to every router.\n",
+	.file = "/etc/scaffold/scaffold-controller.conf",
+	.file_offset = offsetof(struct ctl_config, file),
+	.section = "controller",
+	.schema = &ctl_config_schema,
+	.options = options,
+	.n_options = sizeof(options) / sizeof(options[0]),
+};
 
 static int parse_term(const char *text, uint32_t *term)
 {
@@ -211,83 +192,23 @@ static int parse_term(const char *text, uint32_t *term)
 	return 0;
 }
 
+int ctl_config_load(struct ctl_config *c, char *err, size_t errlen)
+{
+	int ret = sf_program_file(&program, c, err, errlen);
+
+	return ret ? ret : config_check(c, err, errlen);
+}
+
 int ctl_config_args(struct ctl_config *c, int argc, char **argv, char *err, size_t errlen)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "run", required_argument, NULL, 'r' },
-		{ "state", required_argument, NULL, 's' },
-		{ "bpffs", required_argument, NULL, 'b' }, /* all programs take it; not needed */
-		{ "log", required_argument, NULL, 'l' },
-		{ "restore", required_argument, NULL, 'R' },
-		{ "term", required_argument, NULL, 't' },
-		{ "check", no_argument, NULL, 'C' },
-		{ "sample", no_argument, NULL, 'p' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	bool check = false;
-	int o, ret;
+	int ret = sf_program_load(&program, c, argc, argv, err, errlen);
 
-	*c = (struct ctl_config){ .run_dir = "/run/scaffold",
-				  .state_dir = "/var/lib/scaffold",
-				  .log_level = SF_LOG_INFO };
-	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			c->file = optarg;
-			break;
-		case 'r':
-			c->run_dir = optarg;
-			break;
-		case 's':
-			c->state_dir = optarg;
-			break;
-		case 'b':
-			break;
-		case 'R':
-			c->restore = optarg;
-			break;
-		case 'l':
-			c->log_level = log_level(optarg);
-			if (c->log_level < 0) {
-				snprintf(err, errlen,
-					 "--log: got '%s', expected error, warn, info or debug",
-					 optarg);
-				return -EINVAL;
-			}
-			break;
-		case 't':
-			if (parse_term(optarg, &c->term)) {
-				snprintf(err, errlen, "--term: got '%s', expected a number above 0",
-					 optarg);
-				return -EINVAL;
-			}
-			break;
-		case 'C':
-			check = true;
-			break;
-		case 'p':
-			sf_conf_describe(&ctl_config_schema, print_line, stdout);
-			return 1;
-		case 'v':
-			printf("scaffold-controller %s\n", SF_VERSION);
-			return 1;
-		case 'h':
-			usage(stdout);
-			return 1;
-		default:
-			snprintf(err, errlen, "see --help");
-			return -EINVAL;
-		}
-	}
-	if (optind < argc) {
-		snprintf(err, errlen, "got '%s', expected options only; see --help", argv[optind]);
+	if (ret)
+		return ret;
+	if (c->term_text && parse_term(c->term_text, &c->term)) {
+		snprintf(err, errlen, "--term: got '%s', expected a number above 0", c->term_text);
 		return -EINVAL;
 	}
-	if (!c->file && !access(DEFAULT_FILE, F_OK))
-		c->file = DEFAULT_FILE;
-	ret = ctl_config_load(c, err, errlen);
-	return ret ? ret : check;
+	ret = config_check(c, err, errlen);
+	return ret ? ret : c->check;
 }

@@ -28,16 +28,18 @@ struct ctl_config {
 	uint32_t events_memory, events_store;
 	uint32_t max_instances, max_instances_host;
 	uint32_t metrics_services;
+	int log; /* enum sf_log_level */
 
 	/* made from the above */
 	struct sf_net net;
 
 	/* command line */
 	const char *file; /* NULL: defaults only */
-	const char *run_dir, *state_dir;
+	const char *run, *state, *bpffs;
+	bool check;
 	const char *restore; /* file to restore from, then end */
-	uint32_t term;	     /* start at this term at least */
-	int log_level;
+	const char *term_text;
+	uint32_t term; /* start at this term at least; 0: whichever the store says */
 };
 
 enum ctl_register_default { CTL_REGISTER_ALLOW, CTL_REGISTER_DENY };
@@ -55,7 +57,8 @@ int ctl_config_load(struct ctl_config *config, char *err, size_t errlen);
 
 /**
  * ctl_config_args() - read the command line into @config, load the file, check everything.
- * Return: 0: go on; 1: all is done (--help, --version, --sample, --check), exit 0; negative: exit 2,
+ * Return: 0: go on; 1: all is done (--help, --version, --sample, --check), exit 0; negative: exit
+ * 2,
  * @err says why.
  */
 int ctl_config_args(struct ctl_config *config, int argc, char **argv, char *err, size_t errlen);

@@ -65,7 +65,7 @@ int ctl_open(struct ctl *c, const struct ctl_config *config, char *err, size_t e
 		c->clock = monotonic_ms;
 	c->started = c->clock();
 	c->started_wall = ctl_wall_ms();
-	ret = ctl_store_open(config->state_dir, &c->store, err, errlen);
+	ret = ctl_store_open(config->state, &c->store, err, errlen);
 	if (!ret)
 		ret = load(c, err, errlen);
 	if (ret)

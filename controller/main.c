@@ -240,7 +240,7 @@ static struct event *timer(struct program *p, event_callback_fn fn, unsigned int
 static int start(struct program *p, char *err, size_t errlen)
 {
 	struct sf_daemon_options options = { .name = "scaffold-controller",
-					     .run_dir = p->config.run_dir };
+					     .run_dir = p->config.run };
 	struct sf_priv_stage nothing = { .name = "serve" };
 	int ret = sf_daemon_open(&p->daemon, &options, err, errlen);
 
@@ -269,8 +269,8 @@ static int start(struct program *p, char *err, size_t errlen)
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
 	}
-	sf_info("term %u; state %s; REST %s/controller.sock", p->c.term, p->config.state_dir,
-		p->config.run_dir);
+	sf_info("term %u; state %s; REST %s/controller.sock", p->c.term, p->config.state,
+		p->config.run);
 	return 0;
 }
 
@@ -308,13 +308,13 @@ int main(int argc, char **argv)
 		ctl_config_free(&p.config);
 		return ret < 0 ? 2 : 0;
 	}
-	sf_log_open("scaffold-controller", (enum sf_log_level)p.config.log_level);
+	sf_log_open("scaffold-controller", (enum sf_log_level)p.config.log);
 	if (p.config.restore) {
-		ret = ctl_store_restore(p.config.state_dir, p.config.restore, err, sizeof(err));
+		ret = ctl_store_restore(p.config.state, p.config.restore, err, sizeof(err));
 		if (ret)
 			sf_error("restore: %s", err);
 		else
-			sf_info("restored %s from %s", p.config.state_dir, p.config.restore);
+			sf_info("restored %s from %s", p.config.state, p.config.restore);
 		ctl_config_free(&p.config);
 		return ret ? 1 : 0;
 	}

@@ -465,7 +465,7 @@ static int post_backup(struct sf_http_req *req, json_t **reply, void *ctx)
 	if (*c->config->backup_dir)
 		snprintf(dir, sizeof(dir), "%s", c->config->backup_dir);
 	else
-		snprintf(dir, sizeof(dir), "%s/backup", c->config->state_dir);
+		snprintf(dir, sizeof(dir), "%s/backup", c->config->state);
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	ret = sf_mkdir_p(dir, 0700);
 	if (ret)
@@ -566,7 +566,7 @@ int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, 
 	if (!rest)
 		return -ENOMEM;
 	rest->c = c;
-	snprintf(path, sizeof(path), "%s/controller.sock", c->config->run_dir);
+	snprintf(path, sizeof(path), "%s/controller.sock", c->config->run);
 	ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
 	if (!ret)
 		ret = sf_http_listen_unix(rest->http, path, 0660,

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,7 @@
 #include "core/ctrl.h"
 #include "util/errtext.h"
 #include "util/log.h"
-
-#define DEFAULT_FILE "/etc/scaffold/scaffold-router.conf"
+#include "util/program.h"
 
 #define KEY(name_, type_, field_, def_, help_, ...)                                        \
 	{                                                                                  \
@@ -101,55 +99,31 @@ static const struct sf_conf_schema schema = {
 	.n_sections = 1,
 };
 
-static const char usage[] =
-	"Usage: scaffold-router [OPTION]...\n"
-	"The SCAFFOLD router: gives hosts their locators, and resolves services to instances.\n\n"
-	"  --config FILE   configuration (default " DEFAULT_FILE " where it exists)\n"
-	"  --run DIR       control socket, lock (default /run/scaffold)\n"
-	"  --bpffs DIR     where the datapath is pinned (default /sys/fs/bpf/scaffold)\n"
-	"  --state DIR     key, addresses given to hosts (default /var/lib/scaffold)\n"
-	"  --log LEVEL     error, warn, info or debug\n"
-	"  --flush         remove all that a router set up in this network namespace, and exit\n"
-	"  --check         check the configuration and exit\n"
-	"  --sample        print every configuration key with its default\n"
-	"  --version       print the version\n"
-	"  --help          print this\n\n"
-	"SIGTERM ends the daemon and leaves the datapath, so that an upgrade interrupts nobody:\n"
-	"routes, rules and programs stay in the kernel, and the next scaffold-router takes over.\n"
-	"To take a router out of service, end it and run `scaffold-router --flush`.\n"
-	"SIGHUP reads the configuration again (links, timers, log).\n";
-
-enum {
-	OPT_CONFIG = 256,
-	OPT_RUN,
-	OPT_BPFFS,
-	OPT_STATE,
-	OPT_LOG,
-	OPT_FLUSH,
-	OPT_CHECK,
-	OPT_SAMPLE,
-	OPT_VERSION,
-	OPT_HELP
+static const struct sf_option options[] = {
+	SF_PROGRAM_OPTIONS(struct config),
+	SF_PROGRAM_BPFFS(struct config),
+	{ "flush", NULL, offsetof(struct config, flush), NULL,
+	  "remove all that a router set up in this network namespace, and exit" },
 };
 
-static const struct option options[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "run", required_argument, NULL, OPT_RUN },
-	{ "bpffs", required_argument, NULL, OPT_BPFFS },
-	{ "state", required_argument, NULL, OPT_STATE },
-	{ "log", required_argument, NULL, OPT_LOG },
-	{ "flush", no_argument, NULL, OPT_FLUSH },
-	{ "check", no_argument, NULL, OPT_CHECK },
-	{ "sample", no_argument, NULL, OPT_SAMPLE },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ 0 },
+static const struct sf_program program = {
+	.name = "scaffold-router",
+	.what = "The SCAFFOLD router: gives hosts their locators, and resolves services to "
+		"instances.\n",
+	.file = "/etc/scaffold/scaffold-router.conf",
+	.file_offset = offsetof(struct config, file),
+	.section = "router",
+	.schema = &schema,
+	.options = options,
+	.n_options = sizeof(options) / sizeof(options[0]),
+	.notes =
+		"SIGTERM ends the daemon and leaves the datapath, so that an upgrade interrupts "
+		"nobody:\n"
+		"routes, rules and programs stay in the kernel, and the next scaffold-router takes "
+		"over.\n"
+		"To take a router out of service, end it and run `scaffold-router --flush`.\n"
+		"SIGHUP reads the configuration again (links, timers, log).\n",
 };
-
-static void print_line(const char *line, void *ctx)
-{
-	puts(line);
-}
 
 static int set_text(char **field, const char *value)
 {
@@ -159,61 +133,6 @@ static int set_text(char **field, const char *value)
 		return -ENOMEM;
 	free(*field);
 	*field = copy;
-	return 0;
-}
-
-static int take_option(struct config *c, int opt, const char **level)
-{
-	switch (opt) {
-	case OPT_CONFIG:
-		return set_text(&c->file, optarg);
-	case OPT_RUN:
-		return set_text(&c->run, optarg);
-	case OPT_BPFFS:
-		return set_text(&c->bpffs, optarg);
-	case OPT_STATE:
-		return set_text(&c->state, optarg);
-	case OPT_LOG:
-		*level = optarg;
-		return 0;
-	case OPT_FLUSH:
-		c->flush = true;
-		return 0;
-	case OPT_CHECK:
-		c->check = true;
-		return 0;
-	case OPT_SAMPLE:
-		sf_conf_describe(&schema, print_line, NULL);
-		return 1;
-	case OPT_VERSION:
-		puts("scaffold-router " SF_VERSION);
-		return 1;
-	case OPT_HELP:
-		fputs(usage, stdout);
-		return 1;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int parse_options(struct config *c, int argc, char **argv, const char **level, char *err,
-			 size_t errlen)
-{
-	int opt, ret;
-
-	optind = 0; /* tests parse more than once */
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		ret = take_option(c, opt, level);
-		if (ret == -EINVAL)
-			return sf_errtext(err, errlen, ret, "%s: %s; see --help", argv[optind - 1],
-					  opt == ':' ? "wants a value" : "unknown option");
-		if (ret)
-			return ret;
-	}
-	if (optind < argc)
-		return sf_errtext(err, errlen, -EINVAL, "%s: no argument was expected; see --help",
-				  argv[optind]);
 	return 0;
 }
 
@@ -291,41 +210,10 @@ static int config_finish(struct config *c, char *err, size_t errlen)
 	return 0;
 }
 
-static int load_file(struct config *c, char *err, size_t errlen)
-{
-	if (!c->file && !access(DEFAULT_FILE, F_OK) && set_text(&c->file, DEFAULT_FILE))
-		return -ENOMEM;
-	if (!c->file)
-		return sf_conf_defaults(&schema, c);
-	return sf_conf_load(c->file, &schema, c, err, errlen);
-}
-
-static int default_texts(struct config *c)
-{
-	int ret = 0;
-
-	if (!c->run)
-		ret = set_text(&c->run, "/run/scaffold");
-	if (!ret && !c->bpffs)
-		ret = set_text(&c->bpffs, "/sys/fs/bpf/scaffold");
-	if (!ret && !c->state)
-		ret = set_text(&c->state, "/var/lib/scaffold");
-	return ret;
-}
-
 int config_load(struct config *c, int argc, char **argv, char *err, size_t errlen)
 {
-	const char *level = NULL;
-	int ret;
+	int ret = sf_program_load(&program, c, argc, argv, err, errlen);
 
-	sf_errtext(err, errlen, 0, "out of memory");
-	ret = parse_options(c, argc, argv, &level, err, errlen);
-	if (!ret)
-		ret = default_texts(c);
-	if (!ret)
-		ret = load_file(c, err, errlen);
-	if (!ret && level)
-		ret = sf_conf_set(&schema, c, "router", "log", level, err, errlen);
 	/* Flushing needs no settings: it removes whatever is there. */
 	if (!ret && !c->flush)
 		ret = config_finish(c, err, errlen);
@@ -348,9 +236,8 @@ int config_reload(struct config *c, char *err, size_t errlen)
 
 	if (!fresh)
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
-	if (c->file && set_text(&fresh->file, c->file))
-		goto out;
-	ret = load_file(fresh, err, errlen);
+	fresh->file = c->file;
+	ret = sf_program_file(&program, fresh, err, errlen);
 	if (!ret)
 		ret = config_finish(fresh, err, errlen);
 	if (ret)
@@ -373,10 +260,6 @@ void config_free(struct config *c)
 {
 	links_free(c);
 	sf_conf_free(&schema, c);
-	free(c->file);
-	free(c->run);
-	free(c->bpffs);
-	free(c->state);
 	c->file = c->run = c->bpffs = c->state = NULL;
 }
 

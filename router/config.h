@@ -29,7 +29,7 @@ struct config_link {
 
 struct config {
 	/* options */
-	char *file, *run, *bpffs, *state;
+	const char *file, *run, *bpffs, *state;
 	bool flush; /* remove all that routers set up here, and exit */
 	bool check; /* check the configuration and exit */
 	int log;    /* enum sf_log_level */

@@ -63,7 +63,7 @@ static void start(void)
 
 	expect(mkdtemp(dir) != NULL);
 	expect(ctl_config_load(&config, err, sizeof(err)) == 0);
-	config.state_dir = dir;
+	config.state = dir;
 	config.events_memory = 64;
 	config.events_store = 0;
 	c.clock = fake_clock;
