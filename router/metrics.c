@@ -45,10 +45,12 @@ static void datapath_counters(FILE *f, struct router *r)
 	      "# TYPE scaffold_router_packets_total counter\n",
 	      f);
 	for (unsigned int i = 0; i < SF_TRAFFIC_MAX; i++) {
-		if (!traffic_name(i))
+		const char *name = traffic_name(i);
+
+		if (!name)
 			continue;
 		datapath_traffic(r->datapath, i, &c);
-		fprintf(f, "scaffold_router_packets_total{kind=\"%s\"} %llu\n", traffic_name(i),
+		fprintf(f, "scaffold_router_packets_total{kind=\"%s\"} %llu\n", name,
 			(unsigned long long)c.packets);
 	}
 	fputs("# HELP scaffold_router_refused_packets_total packets dropped or answered, by "

@@ -163,6 +163,8 @@ void router_fresh(void)
 		sf_session_close(&g->session);
 		while (guest_hear(g, 0) >= 0)
 			;
+		while (g->raw >= 0 && recv(g->raw, g->buf, sizeof(g->buf), MSG_DONTWAIT) >= 0)
+			;
 		shell(g->ns, "ip link set up0 up; ip -6 addr flush dev lo scope global");
 	}
 }
