@@ -332,6 +332,15 @@ static void detach(struct host *h, int ifindex)
 	h->datapath.ifindex = 0;
 }
 
+/* A tcx link can be taken off the device by others. */
+static bool still_attached(const struct host *h)
+{
+	uint32_t prog;
+
+	return sf_bpf_link_prog(h->datapath.dir, INGRESS, &prog, NULL) != -ENOLINK &&
+	       sf_bpf_link_prog(h->datapath.dir, EGRESS, &prog, NULL) != -ENOLINK;
+}
+
 int datapath_apply(struct host *h, char *err, size_t errlen)
 {
 	struct sf_host_config *c = &h->datapath.config;
@@ -350,7 +359,9 @@ int datapath_apply(struct host *h, char *err, size_t errlen)
 		snprintf(err, errlen, "map config: %s", strerror(-ret));
 		return ret;
 	}
-	if (h->datapath.ifindex && h->datapath.ifindex != link->ifindex)
+	if (h->datapath.ifindex == link->ifindex && still_attached(h))
+		return 0; /* each attachment costs tens of milliseconds */
+	if (h->datapath.ifindex)
 		detach(h, h->datapath.ifindex);
 	return attach(h, link->ifindex, err, errlen);
 }

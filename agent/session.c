@@ -139,6 +139,8 @@ int session_send(struct session_request *q, session_answer_fn answered)
 	*s->pending_end = q;
 	s->pending_end = &q->next;
 	transmit(q);
+	/* The loop's idea of now is as old as this turn, which may have done slow work before. */
+	event_base_update_cache_time(s->base);
 	arm(q);
 	return 0;
 }

@@ -13,6 +13,8 @@
 #include "agent/host.h"
 #include "util/log.h"
 
+#define REPAIR_MS 100 /* after a removal, so that many at once cost one repair */
+
 static bool link_usable(const struct sf_nl_link *l)
 {
 	return (l->flags & IFF_UP) && l->carrier && !(l->flags & (IFF_LOOPBACK | IFF_NOARP)) &&
@@ -89,10 +91,44 @@ static void changed(struct host *h, const struct sf_nl_link *now, bool gone)
 		join_reapply(h);
 }
 
+/* Somebody else took away what the set-up made? */
+static bool was_ours(const struct host *h, const struct sf_nl_event *e)
+{
+	struct sf_addr addr;
+
+	if (!e->gone)
+		return false;
+	switch (e->topic) {
+	case SF_NL_ROUTE:
+		return e->route.protocol == SF_NL_PROTOCOL;
+	case SF_NL_RULE:
+		return e->rule.protocol == SF_NL_PROTOCOL;
+	case SF_NL_ADDR:
+		memcpy(&addr, &e->addr.addr, sizeof(addr));
+		return sf_addr_eq(&addr, &h->self) || sf_locator_same_host(&addr, &h->join.locator);
+	default:
+		return false;
+	}
+}
+
+static void on_repair(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+
+	if (uplink_usable(h))
+		join_reapply(h); /* a link that comes back makes us join, and that repairs */
+}
+
 static void on_event(const struct sf_nl_event *e, void *ctx)
 {
 	struct host *h = ctx;
 
+	if (was_ours(h, e)) {
+		struct timeval wait = { 0, REPAIR_MS * 1000 };
+
+		if (!evtimer_pending(h->uplink.repair, NULL))
+			event_add(h->uplink.repair, &wait);
+	}
 	if (e->topic == SF_NL_ADDR) {
 		/* JOIN needs a link-local source that duplicate detection is through with. */
 		if (!e->gone && !(e->addr.flags & IFA_F_TENTATIVE) &&
@@ -130,14 +166,16 @@ int uplink_open(struct host *h, char *err, size_t errlen)
 
 	if (h->config.uplink[0] && sf_link_get(h->nl, h->config.uplink, &link))
 		sf_warn("uplink %s: no such link yet; waiting for it", h->config.uplink);
-	ret = sf_nl_monitor_open(SF_NL_LINK | SF_NL_ADDR, on_event, h, &h->uplink.monitor);
+	ret = sf_nl_monitor_open(SF_NL_LINK | SF_NL_ADDR | SF_NL_ROUTE | SF_NL_RULE, on_event, h,
+				 &h->uplink.monitor);
 	if (ret) {
 		snprintf(err, errlen, "watching links: %s", strerror(-ret));
 		return ret;
 	}
 	h->uplink.readable = event_new(h->daemon.base, sf_nl_monitor_fd(h->uplink.monitor),
 				       EV_READ | EV_PERSIST, on_readable, h);
-	if (!h->uplink.readable || event_add(h->uplink.readable, NULL)) {
+	h->uplink.repair = evtimer_new(h->daemon.base, on_repair, h);
+	if (!h->uplink.repair || !h->uplink.readable || event_add(h->uplink.readable, NULL)) {
 		snprintf(err, errlen, "watching links: no memory");
 		return -ENOMEM;
 	}
@@ -148,7 +186,9 @@ void uplink_close(struct host *h)
 {
 	if (h->uplink.readable)
 		event_free(h->uplink.readable);
+	if (h->uplink.repair)
+		event_free(h->uplink.repair);
 	sf_nl_monitor_close(h->uplink.monitor);
-	h->uplink.readable = NULL;
+	h->uplink.readable = h->uplink.repair = NULL;
 	h->uplink.monitor = NULL;
 }
