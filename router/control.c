@@ -106,6 +106,21 @@ static json_t *controller_json(struct router *r)
 			 (json_int_t)r->place.number);
 }
 
+/* The network's prefixes, as the other daemons tell them; unknown until a controller has said. */
+static void set_prefixes(const struct router *r, json_t *j)
+{
+	struct sf_addr service = { .w = { r->place.net.service } };
+	struct sf_addr as = sf_locator(&r->place.net, 0, 0);
+	char text[SF_ADDR_STRLEN + 4], addr[SF_ADDR_STRLEN];
+
+	if (sf_addr_is_zero(&as))
+		return;
+	snprintf(text, sizeof(text), "%s/32", sf_addr_print(&service, addr));
+	json_object_set_new(j, "service_prefix", json_string(text));
+	snprintf(text, sizeof(text), "%s/48", sf_addr_print(&as, addr));
+	json_object_set_new(j, "as_prefix", json_string(text));
+}
+
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct router *r = ctx;
@@ -123,6 +138,7 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 		json_object_set_new(j, "blocks", json_integer(r->place.blocks));
 		json_object_set_new(j, "address", text_addr(&r->own));
 	}
+	set_prefixes(r, j);
 	if (!sf_addr_is_zero(&r->underlay))
 		json_object_set_new(j, "underlay", text_addr(&r->underlay));
 	json_object_set_new(j, "heartbeat_ms", number(r->place.heartbeat_ms));
