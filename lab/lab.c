@@ -118,7 +118,14 @@ static int kind_sweep(const struct sf_lab *lab, int kind, char *err, size_t err_
 		}
 	if (kind < 0)
 		list[n++] = sf_lab_namespace(lab, NULL, names[0]);
-	r = sf_process_sweep(list, n, LEAVE_MS, err, err_len);
+	/* A host's programs end before its agent, as when a machine is shut down: what the agent
+	 * keeps for them (control groups) can be removed. */
+	r = 0;
+	if (kind == SF_NODE_HOST)
+		r = sf_process_sweep(list, n, sf_lab_daemon_of(SF_NODE_HOST)->program, LEAVE_MS,
+				     err, err_len);
+	if (r >= 0)
+		r = sf_process_sweep(list, n, NULL, LEAVE_MS, err, err_len);
 	if (r > 0)
 		sf_lab_say(lab, "%d processes had to be killed", r);
 out:
@@ -178,7 +185,7 @@ int sf_lab_sweep(const char *run, const char *name, char *err, size_t err_len)
 	m->lab = name;
 	r = sf_netns_list(remains_found, m);
 	if (!r)
-		r = sf_process_sweep(m->list, m->n, LEAVE_MS, err, err_len);
+		r = sf_process_sweep(m->list, m->n, NULL, LEAVE_MS, err, err_len);
 	for (size_t i = 0; i < m->n && r >= 0; i++)
 		r = sf_netns_delete(m->list[i]);
 	if (r >= 0 && snprintf(dir, sizeof(dir), "%s/lab/%s", run, name) < PATH_MAX)

@@ -162,10 +162,13 @@ bool sf_record_alive(const struct sf_record *r)
 
 /* ---- ending ----------------------------------------------------------------------------- */
 
+#define COMM_MAX 15 /* characters of a program's name that the kernel keeps */
+
 struct sweep {
 	int fds[256]; /* one round's processes */
 	size_t n;
 	struct stat ns; /* the namespace that is looked at */
+	const char *spared;
 	bool self;
 };
 
@@ -192,11 +195,12 @@ static int sweep_found(pid_t pid, const char *comm, void *ctx)
 	uint64_t start;
 	int fd;
 
-	(void)comm;
 	if (pid == getpid()) {
 		s->self = true;
 		return 0;
 	}
+	if (s->spared && strncmp(comm, s->spared, COMM_MAX) == 0)
+		return 0;
 	if (s->n == sizeof(s->fds) / sizeof(s->fds[0]))
 		return 0; /* the next round takes it */
 	fd = pidfd_open(pid, 0);
@@ -254,10 +258,10 @@ static void sweep_signal(struct sweep *s, int sig, unsigned int wait_ms)
 	s->n = 0;
 }
 
-int sf_process_sweep(const char *const *ns, size_t n, unsigned int grace_ms, char *err,
-		     size_t err_len)
+int sf_process_sweep(const char *const *ns, size_t n, const char *spared, unsigned int grace_ms,
+		     char *err, size_t err_len)
 {
-	struct sweep s = { .n = 0 };
+	struct sweep s = { .n = 0, .spared = spared };
 	int killed = 0;
 
 	for (int round = 0; round < 20; round++) {

@@ -47,11 +47,12 @@ bool sf_record_alive(const struct sf_record *r);
  * sf_process_sweep - end every process in the namespaces: SIGTERM to all, SIGKILL to what is left
  * after @grace_ms.
  * @ns: names; those that do not exist are skipped
+ * @spared: name (comm) of programs that are left alone, or NULL
  * Returns the number that had to be killed, or negative errno with @err: -EDEADLK where the caller
  * itself is in one of them.
  */
-int sf_process_sweep(const char *const *ns, size_t n, unsigned int grace_ms, char *err,
-		     size_t err_len);
+int sf_process_sweep(const char *const *ns, size_t n, const char *spared, unsigned int grace_ms,
+		     char *err, size_t err_len);
 
 /**
  * sf_log_tail - the last lines of a file.
