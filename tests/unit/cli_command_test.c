@@ -617,6 +617,7 @@ static void completes(void **state)
 	assert_has(completed((char[]){ "drain " }), "web\n--json\n--help\n--host\n--wait\n");
 	assert_string_equal(completed((char[]){ "drain --host " }), "h3\n");
 	assert_has(completed((char[]){ "drain --host h3 w" }), "web\n");
+	assert_has(completed((char[]){ "drain --wait w" }), "web\n");
 	assert_has(completed((char[]){ "--run /nowhere --json weight web h" }), "--json");
 	assert_has_not(fake_text("out"), "h3");
 	assert_has(completed((char[]){ "weight web h" }), "h3\n");
