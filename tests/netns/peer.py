@@ -348,7 +348,7 @@ def download(args):
 
 
 def loop(args):
-    """Connect, ask, close, until FILE is there (or --n times): outcomes by name, "cut" for what ended in between."""
+    """Connect, ask, close, until FILE is there (or --n times): outcomes by name, "cut" for what was reset in between."""
     results, who = collections.Counter(), collections.Counter()
     n = 0
     while (n < args.n) if args.n else not os.path.exists(args.until):
@@ -356,7 +356,8 @@ def loop(args):
         try:
             s = opened(args)
         except OSError as e:
-            results["connect:" + name_of(e)] += 1
+            # Reset in the moment in which it succeeded, by the death of who accepted it: no failure to connect.
+            results["cut" if e.errno == errno.ECONNRESET else "connect:" + name_of(e)] += 1
             continue
         with s:
             try:
@@ -402,11 +403,17 @@ def ask(args):
         s.connect(to)
     lines = []
     for _ in range(args.n or 1):
-        if args.unconnected:
-            s.sendto(data, to)
-        else:
-            s.send(data)
-        answer, peer = s.recvfrom(65535)
+        for left in range(args.tries, 0, -1):  # as such clients do: a datagram may be lost, or draw an error once
+            try:
+                if args.unconnected:
+                    s.sendto(data, to)
+                else:
+                    s.send(data)
+                answer, peer = s.recvfrom(65535)
+                break
+            except OSError:
+                if left == 1:
+                    raise
         if args.bytes:
             want = f"{len(data)} {hashlib.sha256(data).hexdigest()}".encode()
             lines.append("ok" if answer in (data, want) else f"another answer of {len(answer)} bytes")
@@ -431,6 +438,7 @@ def main():
     p.add_argument("--bind-port", type=int, default=0)
     p.add_argument("--bytes", type=int, default=0)
     p.add_argument("--n", type=int, default=0)
+    p.add_argument("--tries", type=int, default=1)
     p.add_argument("--backlog", type=int, default=1024)
     p.add_argument("--every", type=float, default=0)
     p.add_argument("--timeout", type=float, default=TIMEOUT)
