@@ -148,7 +148,7 @@ static void announce_all(struct router *r)
 	struct host *h;
 
 	for (h = r->hosts->by_addr; h; h = h->hh.next) {
-		if (h->state == HOST_ABSENT)
+		if (h->state == HOST_ABSENT || !h->proven)
 			continue;
 		controller_link_joined(r, h);
 		for (struct registration *reg = h->regs; reg; reg = reg->hh.next)

@@ -231,6 +231,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		    now - h->seen_ms < (uint64_t)SF_HEARTBEAT_MISSES * r->place.heartbeat_ms ||
 		    probe_of(r, h->addr))
 			continue;
+		if (!h->proven) { /* nobody, or not who it said */
+			host_leave(r, h, SF_SILENT);
+			continue;
+		}
 		heartbeat_ask(r, h, on_silent_told, NULL);
 	}
 	controller_link_tick(r);

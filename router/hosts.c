@@ -113,6 +113,7 @@ static int load_host(const struct store_host *kept, void *ctx)
 	if (!kept->ifname[0] || sf_link_get(r->nl, kept->ifname, &link))
 		return 0;
 	h->state = HOST_RESTORED;
+	h->proven = true; /* a link is kept for no others */
 	h->ifindex = link.ifindex;
 	h->peer.sin6_family = AF_INET6;
 	h->peer.sin6_addr = kept->lladdr;
@@ -199,7 +200,7 @@ int host_store(struct router *r, const struct host *h)
 	int ret;
 
 	memcpy(kept.key, h->key, sizeof(kept.key));
-	if (h->state != HOST_ABSENT)
+	if (h->state != HOST_ABSENT && h->proven)
 		kept.ifname = link_name(r, h->ifindex);
 	ret = store_host_put(r->store, &kept);
 	if (ret)
@@ -291,8 +292,10 @@ void hosts_relink(struct router *r, int ifindex)
 
 static int set_present(struct router *r, const struct host *h, int ifindex)
 {
-	struct sf_presence here = { .ifindex = (uint32_t)ifindex, .identity = h->identity };
+	struct sf_presence here = { .ifindex = (uint32_t)ifindex };
 
+	if (h->proven)
+		here.identity = h->identity;
 	return datapath_present(r->datapath, h->addr, &here);
 }
 
@@ -323,6 +326,27 @@ int host_arrive(struct router *r, struct host *h, int ifindex, const struct sock
 	hosts_relink(r, ifindex);
 	if (before && before != ifindex)
 		hosts_relink(r, before);
+	return 0;
+}
+
+int host_prove(struct router *r, struct host *h)
+{
+	int ret;
+
+	if (h->proven)
+		return 0;
+	h->proven = true;
+	ret = set_present(r, h, h->ifindex);
+	if (!ret)
+		ret = host_store(r, h);
+	if (ret) {
+		h->proven = false;
+		return ret;
+	}
+	rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+	rules_flush(r);
+	events_add(r->events, "host-joined", h, NULL, 0, "on link %s", link_name(r, h->ifindex));
+	controller_link_joined(r, h);
 	return 0;
 }
 
@@ -372,7 +396,7 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	hosts_relink(r, ifindex);
 	h->ifindex = 0;
 	h->released_ms = wall_ms();
-	h->settled = h->silent = h->dying = h->leased_out = false;
+	h->proven = h->settled = h->silent = h->dying = h->leased_out = false;
 	h->mismatches = 0;
 	free(h->joined);
 	h->joined = NULL;

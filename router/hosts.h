@@ -43,6 +43,7 @@ enum host_state { HOST_ABSENT, HOST_RESTORED, HOST_JOINED };
  * @seen_ms: last authentic message (monotonic)
  * @digest: of its explicit registrations that are not stale; @stale_digest of the stale ones
  * @mismatches: heartbeats in a row with another digest than ours
+ * @proven: it has used its session's key since it came: until then nobody else hears of it
  * @settled: since our start or its last JOIN its registrations are known to be complete
  * @silent: missed its heartbeats, but its datapath answers
  */
@@ -68,7 +69,7 @@ struct host {
 	uint32_t n_regs, denied;   /* registrations; those that the controller denies */
 	uint64_t digest, stale_digest;
 	uint8_t mismatches;
-	bool settled, silent, leased_out;
+	bool proven, settled, silent, leased_out;
 	uint64_t refreshed_ms;
 	bool dying; /* its link has no carrier */
 
@@ -120,6 +121,14 @@ void host_end_session(struct router *r, struct host *h);
  * move. Return: 0 or -errno; nothing is left half done.
  */
 int host_arrive(struct router *r, struct host *h, int ifindex, const struct sockaddr_in6 *peer);
+
+/**
+ * host_prove() - it has used its session's key: what it is called counts from now on.
+ *
+ * A JOIN can be repeated by anybody who heard it, at a router that has not: that is worth an
+ * address and no more. Return: 0 or -errno.
+ */
+int host_prove(struct router *r, struct host *h);
 
 /** host_leave() - it is gone: registrations, route, presence, session. Its address stays its own.
  */

@@ -14,6 +14,10 @@
  *	                               is a clone, gets an address of its own and raises an alarm.
  *	new key                        a new entry
  *
+ * What is joined then is an address on a link. Only the first message under the session's key shows
+ * that it was the key's owner who joined, here and now, and not somebody who heard a JOIN elsewhere
+ * (or a router that was not chosen): host_prove() makes its identity known.
+ *
  * While a probe runs the JOIN waits, and repeats of it are ignored: the host repeats it anyway.
  */
 #include "router/join.h"
@@ -241,15 +245,17 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	if (was_absent)
 		h->joined_ms = h->seen_ms;
 	memcpy(h->join_digest, j->digest, sizeof(h->join_digest));
-	rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+	if (h->proven)
+		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
 	rules_flush(r);
 	session_send(r, &h->peer, h->ifindex, h->joined, (size_t)h->joined_len);
 	r->stats.joins++;
-	if (was_absent || moved) {
-		events_add(r->events, moved ? "host-moved" : "host-joined", h, NULL, 0,
-			   "on link %s", link_name(r, h->ifindex));
+	if (moved)
+		events_add(r->events, "host-moved", h, NULL, 0, "on link %s",
+			   link_name(r, h->ifindex));
+	/* Each time: the controller may have heard of it from elsewhere in between. */
+	if (h->proven)
 		controller_link_joined(r, h);
-	}
 	return true;
 }
 

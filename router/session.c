@@ -193,6 +193,12 @@ static void handle_session(struct router *r, struct request *q)
 		h->peer.sin6_port = q->from.sin6_port;
 		h->seen_ms = now_ms();
 	}
+	ret = host_prove(r, h);
+	if (ret) {
+		sf_error("host %s: JOIN: %s", h->name, strerror(-ret));
+		session_deny(r, q, SF_INTERNAL, NULL, 0);
+		return;
+	}
 	execute(r, q);
 }
 

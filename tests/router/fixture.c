@@ -404,6 +404,20 @@ void guest_finish_join(struct guest *g, struct sf_dh *dh)
 	g->digest = 0;
 }
 
+void guest_prove(struct guest *g)
+{
+	uint8_t buf[64] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+	int len;
+
+	sf_session_begin(&g->session, &o, buf, sizeof(buf), SF_CTRL_REGISTER,
+			 sf_session_next(&g->session, SF_SESSION_HOST));
+	len = sf_session_seal(&g->session, &o);
+	assert_true(len > 0);
+	guest_say(g, &g->router, buf, (size_t)len);
+	guest_expect(g, SF_CTRL_REGISTERED);
+}
+
 void guest_join(struct guest *g)
 {
 	struct sf_dh *dh;
@@ -418,6 +432,7 @@ void guest_join(struct guest *g)
 			if (got == SF_CTRL_JOINED &&
 			    !sf_joined_verify(&g->in, g->join, (size_t)g->join_len)) {
 				guest_finish_join(g, dh);
+				guest_prove(g);
 				return;
 			}
 		sf_dh_free(dh);

@@ -102,7 +102,9 @@ void guest_say(struct guest *g, const struct sockaddr_in6 *to, const void *data,
 int guest_hear(struct guest *g, int ms);
 /** guest_expect() - skip messages until one of @type. Fails the test if none comes. */
 void guest_expect(struct guest *g, int type);
-/** guest_join() - JOIN until JOINED; a session. Fails the test otherwise. */
+/** guest_prove() - use the session, by a REGISTER of nothing. */
+void guest_prove(struct guest *g);
+/** guest_join() - JOIN until JOINED; a session, and its first use. Fails the test otherwise. */
 void guest_join(struct guest *g);
 /** guest_reason() - REASON of the DENIED in g->in. */
 uint8_t guest_reason(const struct guest *g);

@@ -144,6 +144,28 @@ static void join_refused(void **state)
 	assert_true(rest_number("/v1/counters", "refused_messages.bad-message") > 0);
 }
 
+/* Somebody heard a JOIN elsewhere, and plays it to a router that has not. */
+static void join_overheard(void **state)
+{
+	struct sf_dh *dh;
+
+	router_start(CONFIG_QUICK);
+	guest_join(b);
+	dh = guest_build_join(a);
+	guest_say(b, NULL, a->join, (size_t)a->join_len);
+	guest_expect(b, SF_CTRL_JOINED);
+	/* nobody is called what that key is called */
+	assert_null(rest_service(&a->identity, 0));
+	/* and an address without a use is not kept by answering probes */
+	sf_ctrl_get(&b->in, SF_ITEM_LOCATOR, &a->locator, sizeof(a->locator));
+	assert_true(host_is(a, "joined"));
+	wait_for((guest_heartbeat(b, 0), guest_answer_probes(b, 10), host_is(a, "absent")));
+	sf_dh_free(dh);
+	/* its owner is as welcome as ever */
+	guest_join(a);
+	assert_int_equal(instances(&a->identity, 0), 1);
+}
+
 /* ---- sessions and registrations ---- */
 
 static void registrations(void **state)
@@ -628,6 +650,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(join),
 		T(join_refused),
+		T(join_overheard),
 		T(registrations),
 		T(table_full),
 		T(replays),
