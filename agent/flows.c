@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/sockdiag.h"
 
 #define SCAN_QUICK_MS 1000
 #define SCAN_MS	      10000
-#define SCAN_SHARE    20 /* a scan may take one part in so many of the agent's time */
+#define SCAN_SHARE    100 /* a scan may take one part in so many of the agent's time */
 #define LOAD_MS	      500
 #define BATCH	      1024
 
@@ -170,7 +171,7 @@ static int scan(struct host *h)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
-	uint64_t began = monotonic_ms(), least;
+	uint64_t began = sf_now_ms(), least;
 	unsigned int wait;
 	int ret = scan(h);
 
@@ -178,7 +179,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	if (ret)
 		sf_debug("flow scan: %s", strerror(-ret)); /* -EINTR: the next one will do */
 	wait = ret || gc_busy(&h->flows.gc) ? SCAN_QUICK_MS : SCAN_MS;
-	least = (monotonic_ms() - began) * SCAN_SHARE;
+	least = (sf_now_ms() - began) * SCAN_SHARE;
 	arm(h, wait > least ? wait : (unsigned int)least);
 }
 
@@ -205,7 +206,7 @@ static int sum_flow(const void *key, const void *value, void *ctx)
 void flows_load(struct host *h)
 {
 	struct flow_load *l, *tmp;
-	uint64_t now = monotonic_ms();
+	uint64_t now = sf_now_ms();
 	uint64_t least = h->flows.load_took * SCAN_SHARE;
 
 	if (h->flows.load_ms && now - h->flows.load_ms < (least > LOAD_MS ? least : LOAD_MS))
@@ -217,7 +218,7 @@ void flows_load(struct host *h)
 	}
 	sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
 			sum_flow, h);
-	h->flows.load_ms = monotonic_ms();
+	h->flows.load_ms = sf_now_ms();
 	h->flows.load_took = h->flows.load_ms - now;
 	/* Totals of services that are no longer registered and have no flow left tell nobody. */
 	HASH_ITER (hh, h->flows.loads, l, tmp) {
@@ -301,7 +302,7 @@ json_t *flows_list(struct host *h, const struct flow_filter *filter, size_t *tot
 	struct listing ls = { .net = &h->net,
 			      .filter = filter,
 			      .list = json_array(),
-			      .now_ns = monotonic_ms() * 1000000 };
+			      .now_ns = sf_now_ms() * 1000000 };
 	static const char *const maps[] = { "flows", "halfopen" };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {

@@ -114,11 +114,12 @@ static struct sf_flow flow_of(const struct sf_net *net, uint64_t i)
 {
 	struct sf_flow f = { .own = bench_own(net, i),
 			     .peer = bench_peer(net, i),
-			     .local_sid = sf_sid_make(SF_SSID_HOSTS, BENCH_CLIENT_SID),
 			     .peer_sid = bench_service(i),
 			     .state = SF_FLOW_BOUND };
 
-	f.tuple.local = sf_service_addr(net, &f.local_sid);
+	struct sf_sid client = sf_sid_make(SF_SSID_HOSTS, BENCH_CLIENT_SID);
+
+	f.tuple.local = sf_service_addr(net, &client);
 	f.tuple.peer = sf_service_addr(net, &f.peer_sid);
 	f.tuple.lport = bench_lport(i);
 	f.tuple.pport = sf_be16(BENCH_PORT);

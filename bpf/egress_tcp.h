@@ -13,7 +13,7 @@
 static __noinline int out_send(struct __sk_buff *skb, const struct sf_host_config *cfg,
 			       struct work *w, struct sf_flow *f, __u32 act)
 {
-	struct sf_sid own = f->local_sid;
+	struct sf_sid own = sf_addr_sid_or_none(&cfg->net, &f->tuple.local);
 	__u32 l4 = L4_AT;
 	__u8 kind = SF_KIND_NONE;
 

@@ -68,7 +68,7 @@ struct sf_tuple {
  * @tuple: as the local stack sees it
  * @own: own locator, with the local socketID
  * @peer: peer's locator; while connecting, the service address asked for
- * @local_sid, @peer_sid: serviceIDs as in the headers (0 = anonymous)
+ * @peer_sid: as in the headers (0 = anonymous); the own one follows from the local address
  * @peer_host: the peer's host serviceID, under which it is found again after a move (0 = unknown)
  * @csum_out: checksum delta of the outbound translation (core/csum.h); inbound is its inverse
  * @isn: initial sequence number of the opener's SYN, host order
@@ -77,32 +77,39 @@ struct sf_tuple {
  * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
  */
 struct sf_flow {
-	struct sf_tuple tuple;
+	/* First cache line: all that an outbound packet of a bound flow touches. The locators stand
+	 * as in an IPv6 header, source first, and are written by one store. */
 	struct sf_addr own;
 	struct sf_addr peer;
-	struct sf_sid local_sid;
-	struct sf_sid peer_sid;
-	struct sf_sid peer_host;
 	__u32 csum_out;
 	__u32 isn;
 	__u16 attempt;
 	__u8 state;
 	__u8 flags;
-	__u8 fail;
-	__u8 pad0[7];
-	__u64 created;
-	__u64 used;
-	__u64 tx_packets, tx_bytes;
-	__u64 rx_packets, rx_bytes;
 	__u32 epoch;
-	__u32 pad1;
+	__u64 tx_packets, tx_bytes;
+	/* Second: what an inbound one needs besides. */
+	struct sf_tuple tuple;
+	__u64 rx_packets, rx_bytes;
+	__u64 used;
+	/* Third: handshakes and moves. */
+	struct sf_sid peer_sid;
+	struct sf_sid peer_host;
+	__u64 created;
 	__u64 claim;
 	__u64 own_acked;
 	__u64 peer_acked;
+	__u8 fail;
+	__u8 pad[7];
 };
 
 SF_STATIC_ASSERT(sizeof(struct sf_tuple) == 40, "tuple");
-SF_STATIC_ASSERT(sizeof(struct sf_flow) == 208, "flow");
+/* In a hash map an entry has 64 bytes before its value: 192 make it 256, a size of the allocator's.
+ */
+SF_STATIC_ASSERT(sizeof(struct sf_flow) == 192, "flow");
+SF_STATIC_ASSERT(__builtin_offsetof(struct sf_flow, peer) ==
+			 __builtin_offsetof(struct sf_flow, own) + 16,
+		 "locators side by side");
 
 /**
  * struct sf_listener_key - a listening socket on one host of this kernel.

@@ -260,7 +260,6 @@ SF_INLINE void sf_flow_open(struct sf_flow *f, const struct sf_net *net, const s
 	f->tuple = *t;
 	f->own = *own;
 	f->peer = t->peer;
-	f->local_sid = sf_addr_sid_or_none(net, &t->local);
 	f->peer_sid = sf_addr_sid_or_none(net, &t->peer);
 	f->csum_out = sf_csum_delta(&t->local, &t->peer, own, &t->peer);
 	f->isn = isn;
@@ -284,7 +283,6 @@ SF_INLINE void sf_flow_accept(struct sf_flow *f, const struct sf_tuple *t,
 	f->tuple = *t;
 	f->own = *own;
 	f->peer = *peer;
-	f->local_sid = sf_addr_sid(&t->local);
 	f->peer_sid = *peer_sid;
 	f->csum_out = sf_csum_delta(&t->local, &t->peer, own, peer);
 	f->isn = isn;
