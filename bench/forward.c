@@ -223,7 +223,7 @@ struct side {
 	struct packets_bpf *packets;
 	enum bench_traffic traffic;
 	int prog_fd;
-	uint64_t packets_done, ns; /* of this round */
+	uint64_t got, sent, ns; /* of this round: at the sink, by the generator, of the router */
 };
 
 static void *generate(void *arg)
@@ -262,8 +262,8 @@ static uint64_t napi_time(void)
 /* Send for a slice of time; add what the sink got and what the router's thread ran for it. */
 static void slice(struct side *side)
 {
-	volatile __u64 *received = &side->packets->bss->received;
-	uint64_t time, n;
+	volatile __u64 *received = &side->packets->bss->received, *sent = &side->packets->bss->sent;
+	uint64_t time, n, m;
 	pthread_t thread;
 
 	attach(SINK, "sink", s0.ifindex, bpf_program__fd(side->packets->progs.bench_sink));
@@ -275,8 +275,10 @@ static void slice(struct side *side)
 	usleep(SETTLE_US);
 	time = napi_time();
 	n = *received;
+	m = *sent;
 	usleep(SLICE_US);
-	side->packets_done += *received - n;
+	side->got += *received - n;
+	side->sent += *sent - m;
 	side->ns += napi_time() - time;
 	stop = true;
 	pthread_join(thread, NULL);
@@ -291,10 +293,13 @@ static double rate(struct side *side)
 {
 	double rate;
 
-	if (!side->packets_done || !side->ns)
-		bench_die(0, "no packet arrived at the sink");
-	rate = side->packets_done * 1e9 / (double)side->ns;
-	side->packets_done = side->ns = 0;
+	if (!side->got || !side->ns)
+		bench_die(
+			0,
+			"none of %llu packets arrived at the sink; the router's thread ran %llu ns",
+			(unsigned long long)side->sent, (unsigned long long)side->ns);
+	rate = side->got * 1e9 / (double)side->ns;
+	side->got = side->sent = side->ns = 0;
 	return rate;
 }
 
