@@ -13,7 +13,9 @@
 #include "agent/host.h"
 #include "core/name.h"
 #include "util/cgroup.h"
+#include "util/clock.h"
 #include "util/http.h"
+#include "util/json.h"
 
 #define LIST_LIMIT 1000
 #define LIST_MAX   100000
@@ -160,7 +162,7 @@ static json_t *router_json(const struct host *h)
 			 sf_sid_print(&h->join.router_id, id), "heartbeat_ms",
 			 (int)h->join.heartbeat_ms, "move_grace_ms", (int)h->join.move_grace_ms,
 			 "lease_ms", (int)h->join.lease_ms, "silent_ms",
-			 (json_int_t)(monotonic_ms() - h->session.answered_ms));
+			 (json_int_t)(sf_now_ms() - h->session.answered_ms));
 }
 
 static json_t *datapath_json(struct host *h)
@@ -185,19 +187,6 @@ static json_t *datapath_json(struct host *h)
 			 SF_HOOKS_LAYOUT, "headers", h->config.headers, "maps", maps);
 }
 
-static void set_prefixes(const struct host *h, json_t *o)
-{
-	struct sf_addr service = { .w = { h->net.service } };
-	struct sf_addr as = { .h = { h->net.as[0], h->net.as[1], h->net.as[2] } };
-	char text[SF_ADDR_STRLEN + 4], addr[SF_ADDR_STRLEN];
-
-	snprintf(text, sizeof(text), "%s/32", sf_addr_print(&service, addr));
-	json_object_set_new(o, "service_prefix", json_string(text));
-	snprintf(text, sizeof(text), "%s/48", sf_addr_print(&as, addr));
-	json_object_set_new(o, "as_prefix",
-			    h->join.state == JOIN_JOINING ? json_null() : json_string(text));
-}
-
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct host *h = ctx;
@@ -207,16 +196,18 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 	*reply = json_pack(
 		"{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}",
 		"name", h->name, "version", SF_VERSION, "state", join_state_name(h->join.state),
-		"joined", h->join.state == JOIN_JOINED, "identity",
-		sf_sid_print(&h->identity, identity), "address", sf_addr_print(&h->self, self),
-		"kind", "host", "locator", known ? sf_addr_print(&h->join.locator, locator) : NULL,
-		"uplink", known ? h->uplink.link.name : NULL, "router", router_json(h), "datapath",
+		"joined", h->join.state == JOIN_JOINED, "id", sf_sid_print(&h->identity, identity),
+		"address", sf_addr_print(&h->self, self), "kind", "host", "locator",
+		known ? sf_addr_print(&h->join.locator, locator) : NULL, "uplink",
+		known ? h->uplink.link.name : NULL, "router", router_json(h), "datapath",
 		datapath_json(h), "registrations", counts_json(h), "features", features_json(h),
-		"uptime_ms", (json_int_t)(monotonic_ms() - h->started_ms), "flows_freed",
+		"uptime_ms", (json_int_t)(sf_now_ms() - h->started_ms), "flows_freed",
 		(json_int_t)h->flows.freed);
 	if (!*reply)
 		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
-	set_prefixes(h, *reply);
+	sf_json_set_net(*reply, &h->net);
+	if (!known)
+		json_object_set_new(*reply, "as_prefix", json_null());
 	if (known) {
 		json_object_set_new(*reply, "uplink_mtu", json_integer(h->uplink.link.mtu));
 		json_object_set_new(*reply, "uplink_carrier", json_boolean(uplink_usable(h)));
@@ -226,29 +217,19 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 
 /* ---- flows ------------------------------------------------------------------------------ */
 
-static int parse_limit(const char *text, size_t *out)
-{
-	char *end;
-	unsigned long n = text ? strtoul(text, &end, 10) : LIST_LIMIT;
-
-	if (text && (*text < '0' || *text > '9' || *end || n > LIST_MAX))
-		return -EINVAL;
-	*out = n;
-	return 0;
-}
-
 static int get_flows(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct host *h = ctx;
 	const char *service = sf_http_query(req, "service"), *state = sf_http_query(req, "state");
 	struct flow_filter filter = { .state = 0 };
 	struct sf_addr addr;
+	uint64_t limit;
 	size_t total = 0;
 	json_t *list;
+	int status;
 
 	if (service) {
-		int status = get_service(h, service, &addr, reply);
-
+		status = get_service(h, service, &addr, reply);
 		if (status)
 			return status;
 		filter.service = &addr;
@@ -259,8 +240,10 @@ static int get_flows(struct sf_http_req *req, json_t **reply, void *ctx)
 	if (state && !filter.state)
 		return sf_http_fail(reply, 400, "unknown state", "state",
 				    "connecting, opening, half-open, bound, closing or datagram");
-	if (parse_limit(sf_http_query(req, "limit"), &filter.limit))
-		return sf_http_fail(reply, 400, "bad limit", "limit", "0 to 100000");
+	status = sf_http_query_number(req, "limit", LIST_MAX, LIST_LIMIT, &limit, reply);
+	if (status)
+		return status;
+	filter.limit = limit;
 	list = flows_list(h, &filter, &total);
 	if (!list)
 		return sf_http_fail(reply, 500, "the flow table cannot be read", NULL, NULL);
@@ -280,11 +263,11 @@ static json_t *service_json(struct host *h, const struct registration *r)
 
 	hooks_get(h, &key, &l);
 	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s?, s:s?, s:b, s:i, s:I, s:i, s:s, "
-			 "s:I, s:I, s:I, s:I, s:I}",
+			 "s:I, s:I, s:I, s:I, s:o}",
 			 "service", sf_sid_print(&sid, service), "address",
 			 sf_addr_print(&r->key.addr, address), "proto", sf_proto_name(r->key.proto),
 			 "port", ntohs(r->key.port), "state", listener_state_name(r->state),
-			 "router", registration_at_name(r->at), "origin",
+			 "at_router", registration_at_name(r->at), "origin",
 			 registration_origin_name(r->origin), "reason",
 			 r->reason ? sf_reason_name(r->reason) : NULL, "reason_text",
 			 r->reason ? sf_reason_text(r->reason) : NULL, "wildcard",
@@ -292,7 +275,7 @@ static json_t *service_json(struct host *h, const struct registration *r)
 			 (json_int_t)r->uid, "pid", (int)r->pid, "program", r->comm, "flows",
 			 (json_int_t)l.flows, "open", (json_int_t)(load ? load->open : 0),
 			 "packets", (json_int_t)(load ? load->packets : 0), "bytes",
-			 (json_int_t)(load ? load->bytes : 0), "since", (json_int_t)r->since_ms);
+			 (json_int_t)(load ? load->bytes : 0), "since", sf_json_time(r->since_ms));
 }
 
 static int get_services(struct sf_http_req *req, json_t **reply, void *ctx)
@@ -431,49 +414,20 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 static int get_counters(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct host *h = ctx;
-	json_t *reasons = json_object(), *traffic = json_object();
-	struct sf_count c;
+	struct sf_datapath_counts counts = control_counts(h);
+	json_t *control =
+		json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)h->session.sent, "received",
+			  (json_int_t)h->session.received, "repeated",
+			  (json_int_t)h->session.repeated, "bad", (json_int_t)h->session.bad);
 
-	for (uint32_t i = 1; i < SF_REASON_MAX; i++)
-		if (!datapath_count(h, "counters", i, &c) && c.packets)
-			json_object_set_new(
-				reasons, sf_reason_name(i),
-				json_pack("{s:I, s:I, s:s}", "packets", (json_int_t)c.packets,
-					  "bytes", (json_int_t)c.bytes, "text", sf_reason_text(i)));
-	for (uint32_t i = 0; i < SF_TRAFFIC_MAX; i++)
-		if (!datapath_count(h, "traffic", i, &c))
-			json_object_set_new(traffic, traffic_name(i),
-					    json_pack("{s:I, s:I}", "packets",
-						      (json_int_t)c.packets, "bytes",
-						      (json_int_t)c.bytes));
-	*reply = json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:I}}", "reasons", reasons, "traffic",
-			   traffic, "control", "sent", (json_int_t)h->session.sent, "received",
-			   (json_int_t)h->session.received, "repeated",
-			   (json_int_t)h->session.repeated, "bad", (json_int_t)h->session.bad);
+	*reply = sf_datapath_json(&counts);
+	json_object_set_new(*reply, "control", control);
 	return 200;
 }
 
 static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct host *h = ctx;
-	const char *after = sf_http_query(req, "after"), *follow = sf_http_query(req, "follow");
-	uint64_t n = 0;
-
-	if (after) {
-		char *end;
-
-		n = strtoull(after, &end, 10);
-		if (*after < '0' || *after > '9' || *end)
-			return sf_http_fail(reply, 400, "bad number", "after", "an event's number");
-	}
-	if (!follow || !strcmp(follow, "0")) {
-		*reply = json_pack("{s:o, s:I}", "events", events_since(&h->events, n), "next",
-				   (json_int_t)h->events.next);
-		return 200;
-	}
-	if (events_follow(&h->events, req, n))
-		return sf_http_fail(reply, 503, "too many followers of events", NULL, NULL);
-	return SF_HTTP_LATER;
+	return sf_events_get(((struct host *)ctx)->events, req, reply);
 }
 
 static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
@@ -481,11 +435,7 @@ static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
 	size_t len = 0;
 	char *text = metrics_text(ctx, &len);
 
-	if (!text)
-		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
-	sf_http_reply_text(req, 200, "text/plain; version=0.0.4", text, len);
-	free(text);
-	return SF_HTTP_LATER;
+	return sf_metrics_reply(req, reply, text, len);
 }
 
 static const struct sf_http_route routes[] = {
@@ -499,7 +449,7 @@ static const struct sf_http_route routes[] = {
 	{ "POST", "/v1/runs", post_run,
 	  "a control group for a service: {service, move: the asking process into it}" },
 	{ "GET", "/v1/counters", get_counters, "drops by reason, traffic by kind" },
-	{ "GET", "/v1/events", get_events, "the recent past: ?after=NUMBER&follow=1" },
+	{ "GET", "/v1/events", get_events, "recent events (?since=ID, ?limit=, ?follow=1)" },
 	{ "GET", "/metrics", get_metrics, "Prometheus" },
 	{ NULL, NULL, NULL, NULL },
 };

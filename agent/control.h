@@ -4,13 +4,13 @@
  *
  *	GET    /v1/status                        who and where we are, what this kernel can do
  *	GET    /v1/flows?service=&state=&limit=  flow table
- *	GET    /v1/services                      what is registered here, and what was denied and
- *why POST   /v1/services                      {service, proto, port}: by hand, for a program that
- *	                                         listens on the wildcard address
+ *	GET    /v1/services                      what is registered here, or denied and why
+ *	POST   /v1/services                      {service, proto, port}: by hand, for a program
+ *	                                         that listens on the wildcard address
  *	DELETE /v1/services/{service}/{proto}/{port}
  *	GET    /v1/runs, POST /v1/runs           {service, move}: a control group of `scaffold run`
  *	GET    /v1/counters                      drops and traffic by name
- *	GET    /v1/events?after=&follow=         the recent past, or a stream
+ *	GET    /v1/events?since=&limit=&follow=  the recent past, or a stream
  *	GET    /metrics                          Prometheus
  *
  * Everybody on the host may read. Changes are for root and the members of [host] socket_group; a
@@ -20,6 +20,8 @@
 #define SF_AGENT_CONTROL_H
 
 #include <stddef.h>
+
+#include "util/metrics.h"
 
 struct host;
 struct sf_http;
@@ -32,10 +34,10 @@ struct control {
 int control_open(struct host *h, char *err, size_t errlen);
 void control_close(struct host *h);
 
-/** traffic_name() - name of an index of the traffic map. */
-const char *traffic_name(unsigned int index);
+/** control_counts() - the datapath's counters. (metrics.c) */
+struct sf_datapath_counts control_counts(struct host *h);
 
-/** metrics_text() - everything countable in Prometheus's text format; malloc'ed, or NULL. */
+/** metrics_text() - what GET /metrics says; malloc'ed, NULL without memory. (metrics.c) */
 char *metrics_text(struct host *h, size_t *len);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "agent/proc.h"
 #include "core/name.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/netns.h"
@@ -82,30 +83,32 @@ static void registry_is_dirty(void *ctx)
 static void tell(void *ctx, const char *kind, const struct registration *r)
 {
 	struct host *h = ctx;
-	struct sf_sid sid = registration_sid(&r->key);
-	char service[64], port[16], who[64] = "";
+	struct sf_event e = { .kind = kind,
+			      .reason = r->reason,
+			      .host = h->identity,
+			      .host_name = h->name,
+			      .service = registration_sid(&r->key),
+			      .has_port = true,
+			      .proto = r->key.proto,
+			      .port = r->key.port };
+	char service[64], who[64] = "";
 
-	sf_sid_print(&sid, service);
-	snprintf(port, sizeof(port), "%u", ntohs(r->key.port));
+	sf_sid_print(&e.service, service);
 	if (r->comm[0])
-		snprintf(who, sizeof(who), " (%s, pid %u, uid %u)", r->comm, r->pid, r->uid);
+		snprintf(who, sizeof(who), "%s, pid %u, uid %u", r->comm, r->pid, r->uid);
 	else if (r->origin == ORIGIN_SOCKET)
-		snprintf(who, sizeof(who), " (uid %u)", r->uid);
+		snprintf(who, sizeof(who), "uid %u", r->uid);
 	sf_log(!strcmp(kind, "denied") ? SF_LOG_WARN : SF_LOG_DEBUG,
-	       "service %s %s port %s: %s%s%s%s", service, sf_proto_name(r->key.proto), port, kind,
-	       who, r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");
-	events_add(&h->events, kind,
-		   json_pack("{s:s, s:s, s:i, s:i, s:i, s:s?}", "service", service, "proto",
-			     sf_proto_name(r->key.proto), "port", ntohs(r->key.port), "uid",
-			     (int)r->uid, "pid", (int)r->pid, "reason",
-			     r->reason ? sf_reason_name(r->reason) : NULL),
-		   "%s: service %s, %s port %s%s%s%s", kind, service, sf_proto_name(r->key.proto),
-		   port, who, r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");
+	       "service %s %s port %u: %s%s%s%s%s%s", service, sf_proto_name(r->key.proto),
+	       ntohs(r->key.port), kind, *who ? " (" : "", who, *who ? ")" : "",
+	       r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");
+	sf_events_add(h->events, &e, "%s%s%s", who, *who && r->reason ? ": " : "",
+		      r->reason ? sf_reason_text(r->reason) : "");
 }
 
 static uint64_t registry_now(void *ctx)
 {
-	return wall_ms();
+	return sf_wall_ms();
 }
 
 /* ---- registrations on their way to the router ------------------------------------------- */
@@ -425,8 +428,12 @@ int host_open(struct host *h, char *err, size_t errlen)
 	int ret;
 
 	h->keep = true; /* until all is up, what is there is an earlier agent's */
-	h->started_ms = monotonic_ms();
-	events_open(&h->events);
+	h->started_ms = sf_now_ms();
+	ret = sf_events_new(EVENTS_KEPT, &h->events);
+	if (ret) {
+		snprintf(err, errlen, "out of memory");
+		return ret;
+	}
 	ret = policy_parse(&h->config.allow_uid, &h->config.allow_gid, &h->config.allow_cgroup,
 			   &h->config.deny_cgroup, &h->policy, err, errlen);
 	if (!ret)
@@ -514,7 +521,8 @@ void host_close(struct host *h)
 	registry_close(&h->registry);
 	if (h->flush)
 		event_free(h->flush);
-	events_close(&h->events);
+	sf_events_free(h->events);
+	h->events = NULL;
 	sf_nl_close(h->nl);
 	sf_sign_key_free(h->key);
 	policy_free(&h->policy);

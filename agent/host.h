@@ -25,7 +25,6 @@
 #include "agent/config.h"
 #include "agent/control.h"
 #include "agent/datapath.h"
-#include "agent/events.h"
 #include "agent/flows.h"
 #include "agent/heartbeat.h"
 #include "agent/hooks.h"
@@ -42,7 +41,10 @@
 #include "util/bpf.h"
 #include "util/crypto.h"
 #include "util/daemon.h"
+#include "util/events.h"
 #include "util/netlink.h"
+
+#define EVENTS_KEPT 1024
 
 struct host {
 	struct config config;
@@ -62,7 +64,7 @@ struct host {
 	struct sf_bpf_feature features[SF_BPF_FEATURES];
 	size_t n_features;
 
-	struct events events;
+	struct sf_events *events;
 	struct uplink uplink;
 	struct datapath datapath;
 	struct hooks hooks;

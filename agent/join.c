@@ -11,6 +11,7 @@
 
 #include "agent/host.h"
 #include "core/wire.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/session.h"
 
@@ -34,7 +35,7 @@ static int build(struct host *h)
 	uint8_t share[SF_DH_LEN];
 	__be64 boot = sf_be64(h->boot), when;
 	struct sf_ctrl_out out;
-	uint64_t now = wall_ms();
+	uint64_t now = sf_wall_ms();
 	struct sf_dh *dh;
 	int err = sf_dh_make(&dh);
 
@@ -95,6 +96,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	j->wait_ms = j->wait_ms * 2 < SF_CTRL_RETRY_CAP ? j->wait_ms * 2 : SF_CTRL_RETRY_CAP;
 }
 
+/* An event about this host. */
+static struct sf_event about_us(const struct host *h, const char *kind)
+{
+	return (struct sf_event){ .kind = kind, .host = h->identity, .host_name = h->name };
+}
+
 static void begin(struct host *h)
 {
 	h->join.len = 0;
@@ -116,9 +123,12 @@ void join_again(struct host *h, const char *why)
 
 void join_lost(struct host *h, const char *why)
 {
+	struct sf_event e = about_us(h, "router-lost");
+
 	if (h->join.state == JOIN_JOINED) {
 		sf_warn("access router lost: %s", why);
-		events_add(&h->events, "lost", NULL, "access router lost: %s", why);
+		e.router = h->join.router_id;
+		sf_events_add(h->events, &e, "%s", why);
 		h->join.state = JOIN_LOST;
 		sf_notify("STATUS=access router lost, joining again");
 	}
@@ -127,7 +137,7 @@ void join_lost(struct host *h, const char *why)
 
 void join_hint(struct host *h, const char *why)
 {
-	uint64_t now = monotonic_ms();
+	uint64_t now = sf_now_ms();
 
 	if (h->join.state != JOIN_JOINED || now - h->join.hinted_ms < HINT_MS)
 		return;
@@ -207,16 +217,16 @@ static int start_session(struct host *h, const struct sf_ctrl_in *in,
 
 static void say_joined(struct host *h, bool moved)
 {
+	struct sf_event e = about_us(h, "host-joined");
 	char locator[SF_ADDR_STRLEN], via[INET6_ADDRSTRLEN];
 
 	sf_addr_print(&h->join.locator, locator);
 	inet_ntop(AF_INET6, &h->join.router.sin6_addr, via, sizeof(via));
 	sf_info("joined as %s by router %s on %s", locator, via, h->uplink.link.name);
-	events_add(&h->events, "joined",
-		   json_pack("{s:s, s:s, s:s}", "locator", locator, "router", via, "uplink",
-			     h->uplink.link.name),
-		   "joined as %s by router %s on %s%s", locator, via, h->uplink.link.name,
-		   moved ? " (another locator than before)" : "");
+	e.locator = h->join.locator;
+	e.router = h->join.router_id;
+	sf_events_add(h->events, &e, "by router %s on %s%s", via, h->uplink.link.name,
+		      moved ? ", at another locator than before" : "");
 }
 
 void join_reapply(struct host *h)
@@ -264,7 +274,7 @@ static void handle_joined(struct host *h, const struct sf_ctrl_in *in,
 	moved = !sf_addr_is_zero(&before) && !sf_locator_same_host(&before, &j->locator);
 	j->state = JOIN_JOINED;
 	j->count++;
-	j->joined_wall_ms = wall_ms();
+	j->joined_wall_ms = sf_wall_ms();
 	say_joined(h, moved);
 	sf_notify("STATUS=joined");
 	join_reapply(h);
@@ -277,7 +287,8 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
 	const struct sf_item_reason *r = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
 	const __be64 *when = sf_ctrl_find(in, SF_ITEM_TIME, NULL);
 	uint8_t reason = r ? r->reason : SF_NONE;
-	uint64_t now = monotonic_ms();
+	struct sf_event e = about_us(h, "denied");
+	uint64_t now = sf_now_ms();
 	uint16_t len = 0;
 	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
 
@@ -302,8 +313,8 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
 	h->join.denied_ms = now;
 	sf_warn("JOIN denied: %s%s%.*s", sf_reason_text(reason), text && len ? ": " : "",
 		text ? len : 0, text ? text : "");
-	events_add(&h->events, "denied", json_pack("{s:s}", "reason", sf_reason_name(reason)),
-		   "JOIN denied: %s", sf_reason_text(reason));
+	e.reason = reason;
+	sf_events_add(h->events, &e, "JOIN: %s", sf_reason_text(reason));
 }
 
 void join_stranger(struct host *h, const struct sf_ctrl_in *in, const struct sockaddr_in6 *from)

@@ -14,6 +14,7 @@
 
 #include "agent/host.h"
 #include "util/cgroup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define TOP	  "/scaffold" /* control group above those of all hosts of the kernel */
@@ -69,7 +70,7 @@ static struct run *link_run(struct host *h, unsigned int id, uint32_t uid)
 		return NULL;
 	r->id = id;
 	r->uid = uid;
-	r->since_ms = monotonic_ms();
+	r->since_ms = sf_now_ms();
 	group_name(h, id, r->group, sizeof(r->group));
 	r->next = h->runs.list;
 	h->runs.list = r;
@@ -141,7 +142,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		int populated = sf_cgroup_populated(r->group);
 
 		if (populated == 1 ||
-		    (!populated && !r->entered && monotonic_ms() - r->since_ms < UNUSED_MS)) {
+		    (!populated && !r->entered && sf_now_ms() - r->since_ms < UNUSED_MS)) {
 			r->entered |= populated == 1;
 			at = &r->next;
 			continue;

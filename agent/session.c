@@ -12,27 +12,12 @@
 #include <unistd.h>
 
 #include "core/wire.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* Leave a margin below the router's window: a repeat of the oldest must not fall out of it. */
 #define SPAN_MAX   (SF_SESSION_WINDOW - 8)
 #define READ_BURST 64 /* datagrams of one turn of the loop */
-
-uint64_t monotonic_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-uint64_t wall_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- requests --------------------------------------------------------------------------- */
 
@@ -190,7 +175,7 @@ static void handle(struct session *s, const void *data, size_t len, const struct
 		s->ops->stranger(s->ops->ctx, &in, from);
 		return;
 	}
-	s->answered_ms = monotonic_ms();
+	s->answered_ms = sf_now_ms();
 	if (in.seq < SF_SESSION_UNSOLICITED)
 		handle_answer(s, &in);
 	else if (!sf_seq_accept(&s->keys.window, in.seq))
@@ -320,7 +305,7 @@ int session_start(struct session *s, const uint8_t shared[SF_DH_LEN],
 	session_end(s);
 	s->keys = fresh;
 	s->router = *router;
-	s->answered_ms = monotonic_ms();
+	s->answered_ms = sf_now_ms();
 	return 0;
 }
 
@@ -346,7 +331,7 @@ static bool await(struct session *s, uint32_t seq, uint64_t until)
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 
 	for (;;) {
-		int64_t left = (int64_t)(until - monotonic_ms());
+		int64_t left = (int64_t)(until - sf_now_ms());
 		struct sockaddr_in6 from = { 0 };
 		struct sf_ctrl_in in;
 		const char *why;
@@ -365,7 +350,7 @@ int session_leave(struct session *s, unsigned int wait_ms)
 {
 	uint8_t buf[SF_CTRL_MAX_UDP] __attribute__((aligned(8)));
 	struct sf_ctrl_out out;
-	uint64_t end = monotonic_ms() + wait_ms;
+	uint64_t end = sf_now_ms() + wait_ms;
 	uint32_t seq;
 	int len;
 
@@ -376,9 +361,9 @@ int session_leave(struct session *s, unsigned int wait_ms)
 	len = sf_session_seal(&s->keys, &out);
 	if (len < 0)
 		return len;
-	for (unsigned int wait = SF_CTRL_RETRY_MS; monotonic_ms() < end; wait *= 2) {
+	for (unsigned int wait = SF_CTRL_RETRY_MS; sf_now_ms() < end; wait *= 2) {
 		session_say(s, &s->router, buf, len);
-		if (await(s, seq, monotonic_ms() + wait))
+		if (await(s, seq, sf_now_ms() + wait))
 			return 0;
 	}
 	return -ETIMEDOUT;

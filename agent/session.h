@@ -115,10 +115,4 @@ int session_say(struct session *s, const struct sockaddr_in6 *to, const void *da
  */
 int session_leave(struct session *s, unsigned int wait_ms);
 
-/** monotonic_ms() - CLOCK_MONOTONIC in milliseconds. */
-uint64_t monotonic_ms(void);
-
-/** wall_ms() - CLOCK_REALTIME in milliseconds since 1970. */
-uint64_t wall_ms(void);
-
 #endif

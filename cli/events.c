@@ -82,7 +82,7 @@ static int event_line(const struct events *e, const json_t *row)
 static int on_line(const json_t *line, void *ctx)
 {
 	struct events *e = ctx;
-	json_t *row = sf_shape_event(e->who, line, &e->names);
+	json_t *row = sf_shape_event(line, &e->names);
 	int ret = event_line(e, row);
 
 	json_decref(row);
@@ -105,21 +105,18 @@ static int follow(struct events *e, const char *path)
 			   *err ? err : "ended the stream");
 }
 
-static int list(struct events *e, const char *path, size_t limit)
+static int list(struct events *e, const char *path)
 {
-	json_t *reply = NULL, *events, *rows = json_array();
-	size_t i, n;
+	json_t *reply = NULL, *event, *rows = json_array();
+	size_t i;
 	int ret = 0;
 
 	if (sf_cli_call(e->cli, e->who, "GET", path, NULL, &reply)) {
 		json_decref(rows);
 		return SF_EXIT_FAILED;
 	}
-	events = json_object_get(reply, "events");
-	n = json_array_size(events);
-	for (i = n > limit ? n - limit : 0; i < n; i++)
-		json_array_append_new(rows,
-				      sf_shape_event(e->who, json_array_get(events, i), &e->names));
+	json_array_foreach (json_object_get(reply, "events"), i, event)
+		json_array_append_new(rows, sf_shape_event(event, &e->names));
 	if (e->cli->json)
 		ret = sf_cli_value(rows);
 	for (i = 0; !e->cli->json && !ret && i < json_array_size(rows); i++)
@@ -162,13 +159,9 @@ int cmd_events(struct sf_cli *cli, int argc, char **argv)
 	if (optind != argc)
 		return sf_cli_usage(cli);
 	sf_names_load(cli, &e.names);
-	/* The controller's log is long, so it wants a limit; the others keep a few and send all. */
-	if (e.who == SF_CONTROLLER)
-		snprintf(path, sizeof(path), "/v1/events?since=%llu&limit=%llu&follow=%d", since,
-			 limit, following);
-	else
-		snprintf(path, sizeof(path), "/v1/events?after=%llu&follow=%d", since, following);
-	ret = following ? follow(&e, path) : list(&e, path, (size_t)limit);
+	snprintf(path, sizeof(path), "/v1/events?since=%llu&limit=%llu&follow=%d", since, limit,
+		 following);
+	ret = following ? follow(&e, path) : list(&e, path);
 	sf_names_free(&e.names);
 	return ret;
 }

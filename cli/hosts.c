@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/hosts.h"
 #include "cli/shape.h"
@@ -33,7 +32,7 @@ static int controller_all(struct sf_cli *cli, json_t *rows)
 			sf_cli_fail(cli, "%s", *text ? text : strerror(-err));
 			return err;
 		}
-		sf_shape_hosts(SF_CONTROLLER, reply, 0, rows);
+		sf_shape_hosts(SF_CONTROLLER, reply, rows);
 		next = json_string_value(json_object_get(reply, "next"));
 		after = next ? strdup(next) : NULL;
 		json_decref(reply);
@@ -66,7 +65,7 @@ int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, json_t **out)
 		err = sf_cli_call(cli, who, "GET", who == SF_AGENT ? "/v1/status" : "/v1/hosts",
 				  NULL, &reply);
 	if (!err && who != SF_CONTROLLER)
-		sf_shape_hosts(who, reply, (int64_t)time(NULL) * 1000, rows);
+		sf_shape_hosts(who, reply, rows);
 	if (!err && who == SF_ROUTER)
 		err = name_router(cli, rows);
 	if (!err) {

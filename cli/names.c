@@ -52,12 +52,12 @@ void sf_names_load(const struct sf_cli *cli, struct sf_names *out)
 	}
 	if (sf_cli_has(cli, SF_ROUTER)) {
 		reply = ask(cli, SF_ROUTER, "/v1/hosts");
-		take_list(out, reply, "hosts", "identity");
+		take_list(out, reply, "hosts", "id");
 		json_decref(reply);
 	}
 	if (sf_cli_has(cli, SF_AGENT)) {
 		reply = ask(cli, SF_AGENT, "/v1/status");
-		sf_names_put(out, text_of(reply, "identity"), text_of(reply, "name"));
+		sf_names_put(out, text_of(reply, "id"), text_of(reply, "name"));
 		json_decref(reply);
 	}
 }

@@ -87,8 +87,8 @@ static json_t *settled(const struct registering *r, json_t *row)
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
 
 	for (int ms = 0; ms < VERDICT_MS; ms += LOOK_MS) {
-		if (!row || !is(row, "state", "live") || is(row, "router", "in") ||
-		    is(row, "router", "refused"))
+		if (!row || !is(row, "state", "live") || is(row, "at_router", "in") ||
+		    is(row, "at_router", "refused"))
 			break;
 		nanosleep(&pause, NULL);
 		json_decref(row);
@@ -103,7 +103,7 @@ static int tell(const struct registering *r, const json_t *row)
 	const char *text = json_string_value(json_object_get(row, "reason_text"));
 	int ret = r->cli->json ? sf_cli_value(row) : 0;
 
-	if (is(row, "state", "denied") || is(row, "router", "refused"))
+	if (is(row, "state", "denied") || is(row, "at_router", "refused"))
 		return sf_cli_fail(r->cli, "%s %s/%u is denied: %s (%s)", r->service, r->proto,
 				   r->port, text ? text : "no reason given", reason ? reason : "-");
 	if (r->cli->json)
@@ -112,7 +112,7 @@ static int tell(const struct registering *r, const json_t *row)
 		printf("%s %s/%u: waits for a program that listens on port %u of the wildcard "
 		       "address\n",
 		       r->service, r->proto, r->port, r->port);
-	else if (is(row, "router", "in"))
+	else if (is(row, "at_router", "in"))
 		printf("%s %s/%u: registered\n", r->service, r->proto, r->port);
 	else
 		printf("%s %s/%u: registered here; the router has not answered yet (scaffold "

@@ -102,7 +102,7 @@ static int own_host(struct sf_cli *cli, json_t *rows)
 
 	json_array_foreach (rows, i, row) {
 		json_object_set(row, "host", json_object_get(status, "name"));
-		json_object_set(row, "host_id", json_object_get(status, "identity"));
+		json_object_set(row, "host_id", json_object_get(status, "id"));
 		json_object_set(row, "locator", json_object_get(status, "locator"));
 	}
 	json_decref(status);

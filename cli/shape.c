@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* shape.c - see shape.h. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/shape.h"
 
@@ -26,25 +24,6 @@ static json_t *name_or_null(const char *name)
 	return name && *name ? json_string(name) : json_null();
 }
 
-json_t *sf_shape_time(const json_t *t)
-{
-	double seconds =
-		json_is_real(t) ? json_real_value(t) : (double)json_integer_value(t) / 1000;
-	double whole = floor(seconds);
-	time_t at = (time_t)whole;
-	char stamp[32], text[48];
-	struct tm tm;
-
-	if (json_is_string(t))
-		return json_string(json_string_value(t));
-	if (!json_is_number(t) || seconds < 0 || seconds > 253402300799.0 || !gmtime_r(&at, &tm) ||
-	    !strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm))
-		return json_null();
-	snprintf(text, sizeof(text), "%s.%03dZ", stamp,
-		 (int)((seconds - whole) * 1000 + 0.5) % 1000);
-	return json_string(text);
-}
-
 static bool is_identity(const char *sid)
 {
 	return sid && (strtoul(sid, NULL, 16) & SF_SSID_KEYED) &&
@@ -55,14 +34,14 @@ static bool is_identity(const char *sid)
 
 /* The identity of an instance: what the daemons agree on. Takes no reference of @row. */
 static void row_add(json_t *rows, const struct sf_names *names, const char *sid, const char *name,
-		    const json_t *endpoint, const char *proto_key, json_t *row)
+		    const json_t *endpoint, json_t *row)
 {
 	if (!row)
 		return;
 	json_object_set_new(row, "service",
 			    name_or_null(name && *name ? name : sf_names_of(names, sid)));
 	json_object_set_new(row, "sid", json_string(sid));
-	json_object_set_new(row, "proto", copy(endpoint, proto_key));
+	json_object_set_new(row, "proto", copy(endpoint, "proto"));
 	json_object_set_new(row, "port", copy(endpoint, "port"));
 	json_array_append_new(rows, row);
 }
@@ -85,12 +64,12 @@ static void controller_service(const json_t *s, const struct sf_names *names, bo
 	json_array_foreach (json_object_get(s, "endpoints"), i, ep) {
 		json_array_foreach (json_object_get(ep, "instances"), k, in) {
 			load = json_object_get(in, "load");
-			row_add(rows, names, sid, text_of(s, "name"), ep, "protocol",
+			row_add(rows, names, sid, text_of(s, "name"), ep,
 				json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, "
 					  "s:o}",
 					  "host", copy(in, "host_name"), "host_id",
 					  copy(in, "host"), "locator", copy(in, "locator"),
-					  "router", copy(in, "router"), "weight",
+					  "router", copy(in, "router_name"), "weight",
 					  copy(in, "weight"), "state",
 					  controller_state(text_of(in, "state")), "reason",
 					  copy(in, "reason"), "since", copy(in, "since"), "flows",
@@ -112,21 +91,21 @@ static void router_service(const json_t *s, const struct sf_names *names, bool a
 	json_array_foreach (json_object_get(s, "instances"), i, in) {
 		bool weighs = json_integer_value(json_object_get(in, "weight")) > 0;
 
-		row_add(rows, names, sid, NULL, s, "proto",
-			json_pack("{s:o, s:n, s:o, s:n, s:o, s:s, s:n, s:o, s:o, s:o, s:o, s:o}",
-				  "host", copy(in, "host"), "host_id", "locator",
-				  copy(in, "locator"), "router", "weight", copy(in, "weight"),
-				  "state", weighs ? "live" : "weight-0", "reason", "since",
-				  sf_shape_time(json_object_get(in, "since_ms")), "flows",
-				  copy(in, "flows"), "open", copy(in, "open"), "packets",
-				  copy(in, "packets"), "bytes", copy(in, "bytes")));
+		row_add(rows, names, sid, NULL, s,
+			json_pack("{s:o, s:o, s:o, s:n, s:o, s:s, s:n, s:o, s:o, s:o, s:o, s:o}",
+				  "host", copy(in, "host_name"), "host_id", copy(in, "host"),
+				  "locator", copy(in, "locator"), "router", "weight",
+				  copy(in, "weight"), "state", weighs ? "live" : "weight-0",
+				  "reason", "since", copy(in, "since"), "flows", copy(in, "flows"),
+				  "open", copy(in, "open"), "packets", copy(in, "packets"), "bytes",
+				  copy(in, "bytes")));
 	}
 }
 
 /* What this host decided, and whether the router has heard of it yet. */
 static const char *agent_state(const json_t *r)
 {
-	const char *state = text_of(r, "state"), *router = text_of(r, "router");
+	const char *state = text_of(r, "state"), *router = text_of(r, "at_router");
 
 	if (state && router && !strcmp(state, "live") && strcmp(router, "in") != 0)
 		return "registering";
@@ -139,13 +118,12 @@ static void agent_service(const json_t *r, const struct sf_names *names, bool al
 
 	if (!sid || (!all && is_identity(sid)))
 		return;
-	row_add(rows, names, sid, NULL, r, "proto",
+	row_add(rows, names, sid, NULL, r,
 		json_pack("{s:n, s:n, s:n, s:n, s:n, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
 			  "host_id", "locator", "router", "weight", "state", agent_state(r),
-			  "reason", copy(r, "reason"), "since",
-			  sf_shape_time(json_object_get(r, "since")), "flows", copy(r, "flows"),
-			  "open", copy(r, "open"), "packets", copy(r, "packets"), "bytes",
-			  copy(r, "bytes")));
+			  "reason", copy(r, "reason"), "since", copy(r, "since"), "flows",
+			  copy(r, "flows"), "open", copy(r, "open"), "packets", copy(r, "packets"),
+			  "bytes", copy(r, "bytes")));
 }
 
 void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
@@ -176,18 +154,11 @@ static json_t *controller_host(const json_t *h)
 			 copy(h, "registrations"));
 }
 
-static json_t *router_host(const json_t *h, int64_t now_ms)
+static json_t *router_host(const json_t *h)
 {
-	const json_t *ago = json_object_get(h, "joined_ms_ago");
-	json_t *since =
-		json_is_integer(ago) ? json_integer(now_ms - json_integer_value(ago)) : json_null();
-	json_t *row =
-		json_pack("{s:o, s:o, s:o, s:n, s:o, s:o}", "host", copy(h, "name"), "id",
-			  copy(h, "identity"), "locator", copy(h, "locator"), "router", "since",
-			  sf_shape_time(since), "services", copy(h, "registrations"));
-
-	json_decref(since);
-	return row;
+	return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o}", "host", copy(h, "name"), "id",
+			 copy(h, "id"), "locator", copy(h, "locator"), "router", "since",
+			 copy(h, "joined"), "services", copy(h, "registrations"));
 }
 
 static json_t *agent_host(const json_t *status)
@@ -195,12 +166,12 @@ static json_t *agent_host(const json_t *status)
 	const json_t *router = json_object_get(status, "router");
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:n, s:o}", "host", copy(status, "name"), "id",
-			 copy(status, "identity"), "locator", copy(status, "locator"), "router",
+			 copy(status, "id"), "locator", copy(status, "locator"), "router",
 			 copy(router, "id"), "since", "services",
 			 copy(json_object_get(status, "registrations"), "at_router"));
 }
 
-void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, int64_t now_ms, json_t *rows)
+void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, json_t *rows)
 {
 	const json_t *h;
 	size_t i;
@@ -211,7 +182,7 @@ void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, int64_t now_ms
 		if (who == SF_CONTROLLER)
 			json_array_append_new(rows, controller_host(h));
 		else if (who == SF_ROUTER)
-			json_array_append_new(rows, router_host(h, now_ms));
+			json_array_append_new(rows, router_host(h));
 	}
 }
 
@@ -238,34 +209,23 @@ json_t *sf_shape_flow(const json_t *f, const struct sf_names *names)
 
 /* ---- events ----------------------------------------------------------------------------- */
 
-/* How the daemons call what an event is about, in the order of the keys below. */
-static const char *const event_keys[] = { "number", "router", "host",	"locator", "service",
-					  "proto",  "port",   "reason", "text" };
-static const char *const event_keys_of[][sizeof(event_keys) / sizeof(event_keys[0])] = {
-	[SF_AGENT] = { "number", "router", "host", "locator", "service", "proto", "port", "reason",
-		       "text" },
-	[SF_ROUTER] = { "number", "router", "host", "locator", "service", "proto", "port", "reason",
-			"text" },
-	[SF_CONTROLLER] = { "id", "router_name", "host_name", "locator", "service_name", "protocol",
-			    "port", "reason", "text" },
-};
-
-json_t *sf_shape_event(enum sf_daemon_kind who, const json_t *e, const struct sf_names *names)
+json_t *sf_shape_event(const json_t *e, const struct sf_names *names)
 {
-	const json_t *time = json_object_get(e, who == SF_ROUTER ? "time_ms" : "time");
-	json_t *row = json_pack("{s:o, s:o}", "time", sf_shape_time(time), "kind", copy(e, "kind"));
-	static const char *const named[] = { "router", "host", "service" };
+	static const char *const same[] = { "id",    "time", "kind",   "locator",
+					    "proto", "port", "reason", "text" };
+	static const char *const named[][2] = { { "router", "router_name" },
+						{ "host", "host_name" },
+						{ "service", "service_name" } };
+	json_t *row = json_object();
 
-	for (size_t i = 0; i < sizeof(event_keys) / sizeof(event_keys[0]); i++)
-		json_object_set_new(row, event_keys[i], copy(e, event_keys_of[who][i]));
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		json_object_set_new(row, same[i], copy(e, same[i]));
 	/* Names where they are known, identities else. */
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
-		const char *now = text_of(row, named[i]);
-		const char *id = now ? now : text_of(e, named[i]);
-		const char *name = sf_names_of(names, id);
+		const char *id = text_of(e, named[i][0]), *name = text_of(e, named[i][1]);
 
-		if (id)
-			json_object_set_new(row, named[i], json_string(name ? name : id));
+		name = name ? name : sf_names_of(names, id);
+		json_object_set_new(row, named[i][0], name_or_null(name ? name : id));
 	}
 	return row;
 }

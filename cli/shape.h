@@ -6,13 +6,15 @@
  * command get the same rows whomever was asked. scaffold(1) documents these shapes. Pure: JSON in,
  * JSON out. What a daemon does not know is null.
  *
- * service  {service, sid, proto, port, host, host_id, locator, router, weight, state, reason,
- *since, flows, open, packets, bytes} state: live, draining, disabled, denied, weight-0,
- *registering, waiting, pending host	    {host, id, locator, router, since, services} flow
- *{proto, direction, local, local_name, local_port, peer, peer_name, peer_port, own_locator,
- *	     peer_locator, state, attempt, age_ms, idle_ms, tx_packets, tx_bytes, rx_packets,
- *	     rx_bytes, fail}
- * event    {number, time, kind, router, host, locator, service, proto, port, reason, text}
+ *	service	{service, sid, proto, port, host, host_id, locator, router, weight, state, reason,
+ *		 since, flows, open, packets, bytes}
+ *		state: live, draining, disabled, denied, weight-0, registering, waiting, pending
+ *	host	{host, id, locator, router, since, services}
+ *	flow	{proto, direction, local, local_name, local_port, peer, peer_name, peer_port,
+ *		 own_locator, peer_locator, state, attempt, age_ms, idle_ms, tx_packets, tx_bytes,
+ *		 rx_packets, rx_bytes, fail}
+ *	event	{id, time, kind, router, host, locator, service, proto, port, reason, text}
+ *
  * Times are ISO 8601, UTC.
  */
 #ifndef SF_CLI_SHAPE_H
@@ -29,20 +31,13 @@
 void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
 		       bool all, json_t *rows);
 
-/**
- * sf_shape_hosts() - rows of hosts from GET /v1/hosts (the agent's: GET /v1/status).
- * @now_ms: since 1970; routers tell times as ages
- */
-void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, int64_t now_ms, json_t *rows);
+/** sf_shape_hosts() - rows of hosts from GET /v1/hosts (the agent's: GET /v1/status). */
+void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, json_t *rows);
 
 /** sf_shape_flow() - one flow of the agent's GET /v1/flows. A new reference. */
 json_t *sf_shape_flow(const json_t *flow, const struct sf_names *names);
 
-/** sf_shape_event() - one event. A new reference. */
-json_t *sf_shape_event(enum sf_daemon_kind who, const json_t *event, const struct sf_names *names);
-
-/** sf_shape_time() - a time as text, as integer milliseconds or as real seconds since 1970; as text
- * or null. A new reference. */
-json_t *sf_shape_time(const json_t *t);
+/** sf_shape_event() - one event, of any daemon. A new reference. */
+json_t *sf_shape_event(const json_t *event, const struct sf_names *names);
 
 #endif

@@ -64,7 +64,7 @@ static void agent_print(const json_t *s)
 		       text_of(json_object_get(s, "router"), "address"), text_of(s, "uplink"));
 	else
 		printf("  not joined (%s)\n", text_of(s, "state"));
-	printf("  host %s, identity %s, address %s\n", text_of(s, "name"), text_of(s, "identity"),
+	printf("  host %s, identity %s, address %s\n", text_of(s, "name"), text_of(s, "id"),
 	       text_of(s, "address"));
 	printf("  registrations: %d live, %d denied, %d at the router\n", number_of(regs, "live"),
 	       number_of(regs, "denied"), number_of(regs, "at_router"));

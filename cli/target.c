@@ -51,7 +51,7 @@ int sf_target_prober(const struct sf_cli *cli, struct sf_prober *out)
 		return err;
 	p.net = sf_cli_net(cli);
 	locator = json_string_value(json_object_get(status, "locator"));
-	identity = json_string_value(json_object_get(status, "identity"));
+	identity = json_string_value(json_object_get(status, "id"));
 	uplink = json_string_value(json_object_get(status, "uplink"));
 	err = -EAGAIN;
 	if (!locator || !identity || !uplink || sf_addr_parse(locator, &p.locator)) {

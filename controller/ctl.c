@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 #include "controller/blocks.h"
@@ -14,22 +13,7 @@
 #include "controller/policies.h"
 #include "controller/routers.h"
 #include "controller/rules.h"
-
-uint64_t ctl_wall_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static uint64_t monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
+#include "util/clock.h"
 
 static int load(struct ctl *c, char *err, size_t errlen)
 {
@@ -62,9 +46,9 @@ int ctl_open(struct ctl *c, const struct ctl_config *config, char *err, size_t e
 
 	c->config = config;
 	if (!c->clock)
-		c->clock = monotonic_ms;
+		c->clock = sf_now_ms;
 	c->started = c->clock();
-	c->started_wall = ctl_wall_ms();
+	c->started_wall = sf_wall_ms();
 	ret = ctl_store_open(config->state, &c->store, err, errlen);
 	if (!ret)
 		ret = load(c, err, errlen);

@@ -113,7 +113,4 @@ static inline void ctl_wake(struct ctl *c)
 		c->wake(c);
 }
 
-/** ctl_wall_ms() - wall clock, milliseconds since 1970. */
-uint64_t ctl_wall_ms(void);
-
 #endif

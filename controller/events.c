@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "controller/hosts.h"
 #include "controller/policies.h"
 #include "controller/routers.h"
-#include "core/flow.h"
+#include "util/clock.h"
+#include "util/event.h"
 
 struct ctl_events {
 	struct ctl_store *store;
@@ -96,7 +96,7 @@ uint64_t ctl_event_add(struct ctl *c, const struct ctl_event *e, const char *fmt
 	*at = *e;
 	at->text = NULL;
 	at->id = ev->next++;
-	at->time_ms = ctl_wall_ms();
+	at->time_ms = sf_wall_ms();
 	if (fmt) {
 		va_start(ap, fmt);
 		if (vasprintf(&at->text, fmt, ap) < 0)
@@ -139,67 +139,30 @@ uint64_t ctl_events_lost(const struct ctl_events *ev)
 	return ev->lost;
 }
 
-char *ctl_time_text(uint64_t ms, char out[CTL_TIME_TEXT])
-{
-	time_t seconds = (time_t)(ms / 1000);
-	char stamp[32] = "";
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out, CTL_TIME_TEXT, "%.31s.%03uZ", stamp, (unsigned int)(ms % 1000));
-	return out;
-}
-
 /* ---- as JSON ------------------------------------------------------------------------------- */
-
-static void set_text(json_t *o, const char *key, const char *text)
-{
-	/* Names come from the network: JSON must be UTF-8. */
-	json_t *v = json_string(text);
-
-	json_object_set_new(o, key, v ? v : json_string("?"));
-}
-
-static void set_sid(json_t *o, const char *key, const struct sf_sid *sid)
-{
-	char text[CTL_SID_TEXT];
-
-	if (!sf_sid_is_zero(sid))
-		set_text(o, key, sf_sid_print(sid, text));
-}
 
 json_t *ctl_event_json(struct ctl *c, const struct ctl_event *e)
 {
-	json_t *o = json_object();
-	char text[SF_ADDR_STRLEN];
-	const char *name;
-	char stamp[CTL_TIME_TEXT];
+	struct sf_event view = {
+		.id = e->id,
+		.time_ms = e->time_ms,
+		.kind = kinds[e->kind],
+		.router = e->router,
+		.host = e->host,
+		.service = e->service,
+		.router_name = e->router_name,
+		.host_name = e->host_name,
+		.locator = e->locator,
+		.text = e->text,
+		.port = e->port,
+		.proto = e->proto,
+		.reason = e->reason,
+		.has_port = e->has_port,
+	};
 
-	json_object_set_new(o, "id", json_integer((json_int_t)e->id));
-	set_text(o, "time", ctl_time_text(e->time_ms, stamp));
-	set_text(o, "kind", kinds[e->kind]);
-	if (e->reason)
-		set_text(o, "reason", sf_reason_name(e->reason));
-	set_sid(o, "router", &e->router);
-	if (*e->router_name)
-		set_text(o, "router_name", e->router_name);
-	set_sid(o, "host", &e->host);
-	if (*e->host_name)
-		set_text(o, "host_name", e->host_name);
-	if (!sf_addr_is_zero(&e->locator))
-		set_text(o, "locator", sf_addr_print(&e->locator, text));
-	set_sid(o, "service", &e->service);
-	name = sf_sid_is_zero(&e->service) ? NULL : ctl_name_of(c, &e->service);
-	if (name)
-		set_text(o, "service_name", name);
-	if (e->has_port) {
-		set_text(o, "protocol", sf_proto_name(e->proto));
-		json_object_set_new(o, "port", json_integer(sf_be16(e->port)));
-	}
-	if (e->text)
-		set_text(o, "text", e->text);
-	return o;
+	if (!sf_sid_is_zero(&e->service))
+		view.service_name = ctl_name_of(c, &e->service);
+	return sf_event_json(&view);
 }
 
 /* ---- to the store -------------------------------------------------------------------------- */

@@ -108,11 +108,6 @@ int ctl_events_each(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn 
 int ctl_events_each_new(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each,
 			void *ctx);
 
-#define CTL_TIME_TEXT 40
-
-/** ctl_time_text() - ms since 1970 as "2026-01-31T23:59:59.999Z". Return: @out. */
-char *ctl_time_text(uint64_t ms, char out[CTL_TIME_TEXT]);
-
 /** ctl_event_kind_name() - "host-joined", ...; NULL for unknown ones. */
 const char *ctl_event_kind_name(unsigned int kind);
 

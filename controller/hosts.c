@@ -14,6 +14,7 @@
 #include "controller/routers.h"
 #include "controller/services.h"
 #include "core/name.h"
+#include "util/clock.h"
 #include "util/crypto.h"
 
 struct ctl_who ctl_host_who(const struct ctl_host *host)
@@ -201,7 +202,7 @@ int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item
 	host->router = router;
 	host->generation = router->generation;
 	host->boot = sf_be64(item->boot);
-	host->joined_ms = ctl_wall_ms();
+	host->joined_ms = sf_wall_ms();
 	set_name(host, name, name_len);
 	LL_PREPEND2(host->identity->hosts, host, same);
 	DL_APPEND(router->hosts, host);

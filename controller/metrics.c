@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Metrics. docs/api.md lists them. */
+/* metrics.c - what GET /metrics says; docs/api.md lists it. */
 #include "controller/metrics.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "controller/blocks.h"
 #include "controller/events.h"
@@ -12,84 +8,61 @@
 #include "controller/policies.h"
 #include "controller/routers.h"
 #include "controller/services.h"
+#include "util/metrics.h"
 
-#define PREFIX "scaffold_controller_"
-
-static void head(FILE *f, const char *name, const char *type, const char *help)
-{
-	fprintf(f, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
-}
-
-static void one(FILE *f, const char *name, const char *type, const char *help, uint64_t value)
-{
-	head(f, name, type, help);
-	fprintf(f, PREFIX "%s %" PRIu64 "\n", name, value);
-}
-
-/* A label's value: backslash, quote and newline are escaped; names hold neither. */
-static void label(FILE *f, const char *name, const char *value)
-{
-	fprintf(f, "%s=\"", name);
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
-			fputc('\\', f);
-		fputc(*value == '\n' ? ' ' : *value, f);
-	}
-	fputc('"', f);
-}
-
-static void by_reason(FILE *f, const char *name, const char *help, const uint64_t *counts)
-{
-	head(f, name, "counter", help);
-	for (unsigned int i = 0; i < SF_REASON_MAX; i++) {
-		if (counts[i])
-			fprintf(f, PREFIX "%s{reason=\"%s\"} %" PRIu64 "\n", name,
-				sf_reason_name(i), counts[i]);
-	}
-}
-
-static void totals(FILE *f, const struct ctl *c)
+static void totals(struct sf_metrics *m, const struct ctl *c)
 {
 	const struct ctl_stats *s = &c->stats;
 
-	one(f, "term", "gauge", "Term of this start.", c->term);
-	one(f, "version_number", "gauge", "Number of the newest rules and routes.", c->number);
-	one(f, "settled", "gauge", "1 when rules go out.", c->settled);
-	one(f, "uptime_seconds", "gauge", "Since the start.", (c->clock() - c->started) / 1000);
-	one(f, "hosts", "gauge", "Hosts that have joined.", HASH_COUNT(c->hosts));
-	one(f, "services", "gauge", "ServiceIDs that somebody registered, hosts' own included.",
-	    HASH_COUNT(c->services));
-	one(f, "endpoints", "gauge", "Services by protocol and port.", HASH_COUNT(c->endpoints));
-	one(f, "instances", "gauge", "Registrations in force or denied.", HASH_COUNT(c->instances));
-	one(f, "policies", "gauge", "Services with a policy.", HASH_COUNT(c->policies));
-	one(f, "blocks_leased", "gauge", "hostAddr blocks leased to routers.",
-	    ctl_blocks_used(c->blocks));
-	one(f, "joins_total", "counter", "Hosts that joined.", s->joins);
-	one(f, "leaves_total", "counter", "Hosts that left.", s->leaves);
-	one(f, "registrations_total", "counter", "Registrations accepted.", s->registrations);
-	one(f, "unregistrations_total", "counter", "Registrations ended.", s->unregistrations);
-	by_reason(f, "denials_total", "Registrations denied.", s->denials);
-	by_reason(f, "alarms_total", "Alarms of routers, and found here.", s->alarms);
-	one(f, "messages_total", "counter", "Messages from routers.", s->messages);
-	one(f, "message_bytes_total", "counter", "Their bytes.", s->bytes);
-	one(f, "bad_messages_total", "counter", "Malformed or misplaced ones.", s->bad_messages);
-	one(f, "unknown_messages_total", "counter", "Of unknown type, ignored.",
-	    s->unknown_messages);
-	one(f, "deltas_total", "counter", "Turns in which rules changed.", s->flushes);
-	one(f, "frames_total", "counter", "Messages with rules or routes made.", s->frames);
-	one(f, "syncs_total", "counter", "Whole states told.", s->syncs);
-	one(f, "events_total", "counter", "Id of the newest event.", ctl_events_last(c->events));
-	one(f, "events_lost_total", "counter", "Events that never reached the store.",
-	    ctl_events_lost(c->events));
+	sf_metrics_one(m, "term", "gauge", "Term of this start.", c->term);
+	sf_metrics_one(m, "version_number", "gauge", "Number of the newest rules and routes.",
+		       c->number);
+	sf_metrics_one(m, "settled", "gauge", "1 when rules go out.", c->settled);
+	sf_metrics_one(m, "uptime_seconds", "gauge", "Since the start.",
+		       (c->clock() - c->started) / 1000);
+	sf_metrics_one(m, "hosts", "gauge", "Hosts that have joined.", HASH_COUNT(c->hosts));
+	sf_metrics_one(m, "services", "gauge",
+		       "ServiceIDs that somebody registered, hosts' own included.",
+		       HASH_COUNT(c->services));
+	sf_metrics_one(m, "endpoints", "gauge", "Services by protocol and port.",
+		       HASH_COUNT(c->endpoints));
+	sf_metrics_one(m, "instances", "gauge", "Registrations in force or denied.",
+		       HASH_COUNT(c->instances));
+	sf_metrics_one(m, "policies", "gauge", "Services with a policy.", HASH_COUNT(c->policies));
+	sf_metrics_one(m, "blocks_leased", "gauge", "hostAddr blocks leased to routers.",
+		       ctl_blocks_used(c->blocks));
+	sf_metrics_one(m, "joins_total", "counter", "Hosts that joined.", s->joins);
+	sf_metrics_one(m, "leaves_total", "counter", "Hosts that left.", s->leaves);
+	sf_metrics_one(m, "registrations_total", "counter", "Registrations accepted.",
+		       s->registrations);
+	sf_metrics_one(m, "unregistrations_total", "counter", "Registrations ended.",
+		       s->unregistrations);
+	sf_metrics_reasons(m, "denials_total", "Registrations denied.", s->denials);
+	sf_metrics_reasons(m, "alarms_total", "Alarms of routers, and found here.", s->alarms);
+	sf_metrics_one(m, "messages_total", "counter", "Messages from routers.", s->messages);
+	sf_metrics_one(m, "message_bytes_total", "counter", "Their bytes.", s->bytes);
+	sf_metrics_one(m, "bad_messages_total", "counter", "Malformed or misplaced ones.",
+		       s->bad_messages);
+	sf_metrics_one(m, "unknown_messages_total", "counter", "Of unknown type, ignored.",
+		       s->unknown_messages);
+	sf_metrics_one(m, "deltas_total", "counter", "Turns in which rules changed.", s->flushes);
+	sf_metrics_one(m, "frames_total", "counter", "Messages with rules or routes made.",
+		       s->frames);
+	sf_metrics_one(m, "syncs_total", "counter", "Whole states told.", s->syncs);
+	sf_metrics_one(m, "events_total", "counter", "Id of the newest event.",
+		       ctl_events_last(c->events));
+	sf_metrics_one(m, "events_lost_total", "counter", "Events that never reached the store.",
+		       ctl_events_lost(c->events));
 }
 
-static void router_labels(FILE *f, const char *metric, const struct ctl_router *r)
+/* A sample about router @r. */
+static void of_router(struct sf_metrics *m, const char *metric, const struct ctl_router *r,
+		      uint64_t value)
 {
 	char id[CTL_SID_TEXT];
 
-	fprintf(f, PREFIX "%s{", metric);
-	label(f, "router", *r->name ? r->name : sf_sid_print(&r->id, id));
-	fputs("} ", f);
+	sf_metrics_sample(m, metric, value, "router", *r->name ? r->name : sf_sid_print(&r->id, id),
+			  NULL);
 }
 
 static uint64_t lag_of(const struct ctl *c, const struct ctl_router *r)
@@ -101,49 +74,41 @@ static uint64_t lag_of(const struct ctl *c, const struct ctl_router *r)
 	return due > has ? due - has : 0;
 }
 
-static void routers(FILE *f, const struct ctl *c)
+static void routers(struct sf_metrics *m, const struct ctl *c)
 {
 	const struct ctl_router *r;
 
-	one(f, "routers", "gauge", "Routers known, connected or not.", HASH_COUNT(c->routers));
-	head(f, "router_connected", "gauge", "1 when connected.");
-	for (r = c->routers; r; r = r->hh.next) {
-		router_labels(f, "router_connected", r);
-		fprintf(f, "%d\n", r->session != NULL);
-	}
-	head(f, "router_synced", "gauge", "1 when it was told the whole state and takes deltas.");
-	for (r = c->routers; r; r = r->hh.next) {
-		router_labels(f, "router_synced", r);
-		fprintf(f, "%d\n", r->synced && !r->behind);
-	}
-	head(f, "router_version_number", "gauge", "Newest version that it was told.");
-	for (r = c->routers; r; r = r->hh.next) {
-		router_labels(f, "router_version_number", r);
-		fprintf(f, "%u\n", r->told);
-	}
-	head(f, "router_lag", "gauge", "Versions that it was told or missed, and did not confirm.");
-	for (r = c->routers; r; r = r->hh.next) {
-		router_labels(f, "router_lag", r);
-		fprintf(f, "%" PRIu64 "\n", lag_of(c, r));
-	}
-	head(f, "router_queued_bytes", "gauge", "Waiting to be sent to it.");
-	for (r = c->routers; r; r = r->hh.next) {
-		router_labels(f, "router_queued_bytes", r);
-		fprintf(f, "%zu\n", r->session ? r->session->ops->queued(r->session->io) : 0);
-	}
-	head(f, "router_hosts", "gauge", "Hosts joined at it.");
-	for (r = c->routers; r; r = r->hh.next) {
-		router_labels(f, "router_hosts", r);
-		fprintf(f, "%u\n", r->n_hosts);
-	}
+	sf_metrics_one(m, "routers", "gauge", "Routers known, connected or not.",
+		       HASH_COUNT(c->routers));
+	sf_metrics_head(m, "router_connected", "gauge", "1 when connected.");
+	for (r = c->routers; r; r = r->hh.next)
+		of_router(m, "router_connected", r, r->session != NULL);
+	sf_metrics_head(m, "router_synced", "gauge",
+			"1 when it was told the whole state and takes deltas.");
+	for (r = c->routers; r; r = r->hh.next)
+		of_router(m, "router_synced", r, r->synced && !r->behind);
+	sf_metrics_head(m, "router_version_number", "gauge", "Newest version that it was told.");
+	for (r = c->routers; r; r = r->hh.next)
+		of_router(m, "router_version_number", r, r->told);
+	sf_metrics_head(m, "router_lag", "gauge",
+			"Versions that it was told or missed, and did not confirm.");
+	for (r = c->routers; r; r = r->hh.next)
+		of_router(m, "router_lag", r, lag_of(c, r));
+	sf_metrics_head(m, "router_queued_bytes", "gauge", "Waiting to be sent to it.");
+	for (r = c->routers; r; r = r->hh.next)
+		of_router(m, "router_queued_bytes", r,
+			  r->session ? r->session->ops->queued(r->session->io) : 0);
+	sf_metrics_head(m, "router_hosts", "gauge", "Hosts joined at it.");
+	for (r = c->routers; r; r = r->hh.next)
+		of_router(m, "router_hosts", r, r->n_hosts);
 }
 
-static void service_metric(FILE *f, const struct ctl *c, const char *metric, const char *help,
-			   size_t offset)
+static void service_metric(struct sf_metrics *m, const struct ctl *c, const char *metric,
+			   const char *help, size_t offset)
 {
 	uint32_t left = c->config->metrics_services;
 
-	head(f, metric, "counter", help);
+	sf_metrics_head(m, metric, "counter", help);
 	for (const struct ctl_service *s = c->services; s && left; s = s->hh.next) {
 		const char *name = ctl_name_of(c, &s->sid);
 		char id[CTL_SID_TEXT];
@@ -153,33 +118,24 @@ static void service_metric(FILE *f, const struct ctl *c, const char *metric, con
 			continue;
 		memcpy(&value, (const char *)&s->load + offset, sizeof(value));
 		sf_sid_print(&s->sid, id);
-		fprintf(f, PREFIX "%s{", metric);
-		label(f, "service", id);
-		fputc(',', f);
-		label(f, "name", name ? name : "");
-		fprintf(f, "} %" PRIu64 "\n", value);
+		sf_metrics_sample(m, metric, value, "service", id, "name", name ? name : "", NULL);
 		left--;
 	}
 }
 
 char *ctl_metrics(struct ctl *c, size_t *len)
 {
-	char *text = NULL;
-	FILE *f = open_memstream(&text, len);
+	struct sf_metrics m;
 
-	if (!f)
+	if (sf_metrics_open(&m, "scaffold_controller_"))
 		return NULL;
-	totals(f, c);
-	routers(f, c);
-	service_metric(f, c, "service_flows_total", "Flows that its instances took.",
+	totals(&m, c);
+	routers(&m, c);
+	service_metric(&m, c, "service_flows_total", "Flows that its instances took.",
 		       offsetof(struct ctl_load, flows));
-	service_metric(f, c, "service_packets_total", "Packets of its instances.",
+	service_metric(&m, c, "service_packets_total", "Packets of its instances.",
 		       offsetof(struct ctl_load, packets));
-	service_metric(f, c, "service_bytes_total", "Bytes of its instances.",
+	service_metric(&m, c, "service_bytes_total", "Bytes of its instances.",
 		       offsetof(struct ctl_load, bytes));
-	if (fclose(f)) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return sf_metrics_close(&m, len);
 }

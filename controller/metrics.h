@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* metrics.h - counters and states for Prometheus (text format 0.0.4). */
+/* metrics.h - counters and states for Prometheus. */
 #ifndef SF_CONTROLLER_METRICS_H
 #define SF_CONTROLLER_METRICS_H
 

@@ -18,8 +18,11 @@
 #include "controller/routers.h"
 #include "controller/services.h"
 #include "core/flow.h"
+#include "util/clock.h"
 #include "util/crypto.h"
 #include "util/file.h"
+#include "util/json.h"
+#include "util/metrics.h"
 
 #define PAGE	     1000 /* hosts, services in one reply */
 #define PAGE_MAX     100000
@@ -47,73 +50,7 @@ struct ctl *ctl_rest_ctl(void *ctx)
 	return ((struct ctl_rest *)ctx)->c;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------- */
-
-json_t *ctl_json_text(const char *text)
-{
-	json_t *v = json_string(text);
-
-	return v ? v : json_string("?");
-}
-
-json_t *ctl_json_sid(const struct sf_sid *sid)
-{
-	char text[CTL_SID_TEXT];
-
-	return json_string(sf_sid_print(sid, text));
-}
-
-json_t *ctl_json_addr(const struct sf_addr *a)
-{
-	char text[SF_ADDR_STRLEN];
-
-	return json_string(sf_addr_print(a, text));
-}
-
-json_t *ctl_json_time(uint64_t ms)
-{
-	char text[CTL_TIME_TEXT];
-
-	return json_string(ctl_time_text(ms, text));
-}
-
-static json_t *json_name(const char *name)
-{
-	return *name ? ctl_json_text(name) : json_null();
-}
-
-static json_t *json_prefix(const struct sf_addr *a, int len)
-{
-	char text[SF_ADDR_STRLEN + 8];
-
-	sf_addr_print(a, text);
-	snprintf(text + strlen(text), 8, "/%d", len);
-	return json_string(text);
-}
-
-/* ---- requests ------------------------------------------------------------------------------ */
-
-int ctl_rest_number(struct sf_http_req *req, const char *name, uint64_t max, uint64_t def,
-		    uint64_t *out, json_t **reply)
-{
-	const char *text = sf_http_query(req, name);
-	char expected[64];
-	char *end;
-	unsigned long long n;
-
-	*out = def;
-	if (!text)
-		return 0;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || n > max) {
-		snprintf(expected, sizeof(expected), "an integer from 0 to %llu",
-			 (unsigned long long)max);
-		return sf_http_fail(reply, 400, "bad query parameter", name, expected);
-	}
-	*out = n;
-	return 0;
-}
+/* ---- replies ------------------------------------------------------------------------------- */
 
 int ctl_rest_internal(struct ctl *c, json_t **reply, int error, const char *what)
 {
@@ -143,12 +80,13 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 		"s:I, s:I, s:I, s:I, s:s}",
 		"version", SF_VERSION, "term", (json_int_t)c->term, "number", (json_int_t)c->number,
 		"settled", c->settled, "awaited_routers", (json_int_t)c->awaited, "started",
-		ctl_json_time(c->started_wall), "uptime_ms", (json_int_t)(c->clock() - c->started),
-		"as_prefix", json_prefix(&as, 48), "service_prefix", json_prefix(&service, 32),
-		"routers", "known", (json_int_t)HASH_COUNT(c->routers), "connected",
-		(json_int_t)connected, "blocks", (json_int_t)ctl_blocks_used(c->blocks), "hosts",
-		(json_int_t)HASH_COUNT(c->hosts), "services", (json_int_t)HASH_COUNT(c->services),
-		"endpoints", (json_int_t)HASH_COUNT(c->endpoints), "instances",
+		sf_json_time(c->started_wall), "uptime_ms", (json_int_t)(c->clock() - c->started),
+		"as_prefix", sf_json_prefix(&as, 48), "service_prefix",
+		sf_json_prefix(&service, 32), "routers", "known",
+		(json_int_t)HASH_COUNT(c->routers), "connected", (json_int_t)connected, "blocks",
+		(json_int_t)ctl_blocks_used(c->blocks), "hosts", (json_int_t)HASH_COUNT(c->hosts),
+		"services", (json_int_t)HASH_COUNT(c->services), "endpoints",
+		(json_int_t)HASH_COUNT(c->endpoints), "instances",
 		(json_int_t)HASH_COUNT(c->instances), "policies",
 		(json_int_t)HASH_COUNT(c->policies), "registrations_total",
 		(json_int_t)c->stats.registrations, "last_event",
@@ -161,11 +99,7 @@ static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
 	size_t len = 0;
 	char *text = ctl_metrics(ctl_rest_ctl(ctx), &len);
 
-	if (!text)
-		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
-	sf_http_reply_text(req, 200, "text/plain; version=0.0.4", text, len);
-	free(text);
-	return SF_HTTP_LATER;
+	return sf_metrics_reply(req, reply, text, len);
 }
 
 /* ---- routers ------------------------------------------------------------------------------- */
@@ -181,7 +115,7 @@ static json_t *json_blocks(const struct ctl *c, const struct ctl_router *r)
 
 		json_array_append_new(list, json_pack("{s:i, s:i, s:o}", "first", leases[i].first,
 						      "count", leases[i].count, "prefix",
-						      json_prefix(&a, 64)));
+						      sf_json_prefix(&a, 64)));
 	}
 	return list;
 }
@@ -203,12 +137,12 @@ static json_t *json_router(const struct ctl *c, const struct ctl_router *r)
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:I, s:{s:I, s:I}, "
 		"s:I, s:I, s:o, s:I}",
-		"id", ctl_json_sid(&r->id), "name", json_name(r->name), "address",
-		ctl_json_addr(&r->addr), "roles", roles, "connected", r->session != NULL, "synced",
+		"id", sf_json_sid(&r->id), "name", sf_json_name(r->name), "address",
+		sf_json_addr(&r->addr), "roles", roles, "connected", r->session != NULL, "synced",
 		r->synced, "behind", r->behind, "awaited", r->awaited, "since",
-		ctl_json_time(r->changed_ms), "peer",
+		sf_json_time(r->changed_ms), "peer",
 		r->session ? json_string(r->session->peer) : json_null(), "certificate",
-		json_name(r->cn), "blocks", json_blocks(c, r), "hosts", (json_int_t)r->n_hosts,
+		sf_json_name(r->cn), "blocks", json_blocks(c, r), "hosts", (json_int_t)r->n_hosts,
 		"applied", "term", (json_int_t)sf_be32(r->applied.term), "number",
 		(json_int_t)sf_be32(r->applied.number), "told", (json_int_t)r->told, "queued_bytes",
 		(json_int_t)(r->session ? r->session->ops->queued(r->session->io) : 0), "rtt_ms",
@@ -255,11 +189,11 @@ static json_t *json_host(const struct ctl *c, const struct ctl_host *h)
 	struct sf_addr service = sf_service_addr(&c->config->net, &h->identity->sid);
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
-			 ctl_json_sid(&h->identity->sid), "name", json_name(h->name), "address",
-			 ctl_json_addr(&service), "locator", ctl_json_addr(&h->locator), "router",
-			 ctl_json_sid(&h->router->id), "router_name", json_name(h->router->name),
+			 sf_json_sid(&h->identity->sid), "name", sf_json_name(h->name), "address",
+			 sf_json_addr(&service), "locator", sf_json_addr(&h->locator), "router",
+			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
 			 "router_connected", h->router->session != NULL, "joined",
-			 ctl_json_time(h->joined_ms), "registrations", (json_int_t)h->n_instances);
+			 sf_json_time(h->joined_ms), "registrations", (json_int_t)h->n_instances);
 }
 
 static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
@@ -270,7 +204,7 @@ static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
 	json_t *list, *next = json_null();
 	struct sf_addr a;
 	uint64_t limit;
-	int status = ctl_rest_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
+	int status = sf_http_query_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
 
 	if (status)
 		return status;
@@ -286,7 +220,7 @@ static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
 		json_array_append_new(list, json_host(c, h));
 		if (limit == 1 && h->hh.next) {
 			json_decref(next);
-			next = ctl_json_addr(&h->locator);
+			next = sf_json_addr(&h->locator);
 		}
 	}
 	*reply = json_pack("{s:o, s:o}", "hosts", list, "next", next);
@@ -314,11 +248,11 @@ static int get_host(struct sf_http_req *req, json_t **reply, void *ctx)
 		const char *name = ctl_name_of(c, &k->sid);
 
 		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service",
-					ctl_json_sid(&k->sid), "name", json_name(name ? name : ""),
-					"protocol", sf_proto_name(k->proto), "port",
-					sf_be16(k->port), "weight", in->weight, "verdict",
-					in->denied ? sf_reason_name(in->denied) : "accepted"));
+			list,
+			json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service", sf_json_sid(&k->sid),
+				  "name", sf_json_name(name), "proto", sf_proto_name(k->proto),
+				  "port", sf_be16(k->port), "weight", in->weight, "verdict",
+				  in->denied ? sf_reason_name(in->denied) : "accepted"));
 	}
 	*reply = json_host(c, h);
 	json_object_set_new(*reply, "services", list);
@@ -382,12 +316,12 @@ static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
 	struct ctl_rest *rest = ctx;
 	uint64_t since, limit, stream;
 	json_t *list;
-	int status = ctl_rest_number(req, "since", INT64_MAX - 1, 0, &since, reply);
+	int status = sf_http_query_number(req, "since", INT64_MAX - 1, 0, &since, reply);
 
 	if (!status)
-		status = ctl_rest_number(req, "limit", EVENTS_MAX, EVENTS_PAGE, &limit, reply);
+		status = sf_http_query_number(req, "limit", EVENTS_MAX, EVENTS_PAGE, &limit, reply);
 	if (!status)
-		status = ctl_rest_number(req, "follow", 1, 0, &stream, reply);
+		status = sf_http_query_number(req, "follow", 1, 0, &stream, reply);
 	if (status)
 		return status;
 	if (stream)

@@ -25,18 +25,8 @@ void ctl_rest_follow(struct ctl_rest *rest);
 /** ctl_rest_ctl() - the controller behind a handler's ctx. */
 struct ctl *ctl_rest_ctl(void *ctx);
 
-/** ctl_rest_number() - a query parameter. Return: 0, or a status with @reply. */
-int ctl_rest_number(struct sf_http_req *req, const char *name, uint64_t max, uint64_t def,
-		    uint64_t *out, json_t **reply);
-
 /** ctl_rest_internal() - a reply for an error of ours. */
 int ctl_rest_internal(struct ctl *c, json_t **reply, int error, const char *what);
-
-/** ctl_json_sid() - serviceID as text; ctl_json_text() - a foreign text, made UTF-8. */
-json_t *ctl_json_sid(const struct sf_sid *sid);
-json_t *ctl_json_text(const char *text);
-json_t *ctl_json_addr(const struct sf_addr *a);
-json_t *ctl_json_time(uint64_t ms);
 
 /* Handlers of rest_services.c */
 int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx);

@@ -16,6 +16,7 @@
 #include "core/flow.h"
 #include "core/name.h"
 #include "util/crypto.h"
+#include "util/json.h"
 
 #define PAGE	 1000
 #define PAGE_MAX 100000
@@ -89,16 +90,15 @@ static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in)
 {
 	const struct ctl_host *h = in->key.host;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:I}", "host",
-			 ctl_json_sid(&h->identity->sid), "host_name",
-			 *h->name ? ctl_json_text(h->name) : json_null(), "locator",
-			 ctl_json_addr(&h->locator), "router", ctl_json_text(h->router->name),
-			 "router_connected", h->router->session != NULL, "weight",
-			 in->denied ? 0 : in->weight, "wish", in->wish, "state", state_of(c, in),
-			 "reason",
-			 in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
-			 "since", ctl_json_time(in->since_ms), "load", json_load(&in->load), "open",
-			 (json_int_t)in->open);
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:I}", "host",
+		sf_json_sid(&h->identity->sid), "host_name", sf_json_name(h->name), "locator",
+		sf_json_addr(&h->locator), "router", sf_json_sid(&h->router->id), "router_name",
+		sf_json_name(h->router->name), "router_connected", h->router->session != NULL,
+		"weight", in->denied ? 0 : in->weight, "wish", in->wish, "state", state_of(c, in),
+		"reason", in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
+		"since", sf_json_time(in->since_ms), "load", json_load(&in->load), "open",
+		(json_int_t)in->open);
 }
 
 static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep, bool full)
@@ -118,7 +118,7 @@ static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep,
 		if (full)
 			json_array_append_new(list, json_instance(c, in));
 	}
-	o = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "protocol", sf_proto_name(ep->key.proto),
+	o = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "proto", sf_proto_name(ep->key.proto),
 		      "port", sf_be16(ep->key.port), "registered", (json_int_t)ep->n_instances,
 		      "serving", (json_int_t)serving, "denied", (json_int_t)ep->n_denied, "weight",
 		      (json_int_t)weight);
@@ -146,8 +146,8 @@ static json_t *json_service(const struct ctl *c, const struct sf_sid *sid,
 				json_array_append_new(list, json_endpoint(c, ep, full));
 		}
 	}
-	o = json_pack("{s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "id", ctl_json_sid(sid), "name",
-		      name ? ctl_json_text(name) : json_null(), "address", ctl_json_addr(&a),
+	o = json_pack("{s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "id", sf_json_sid(sid), "name",
+		      name ? sf_json_text(name) : json_null(), "address", sf_json_addr(&a),
 		      "enabled", !p || p->enabled, "sticky", p && p->sticky, "has_policy",
 		      p != NULL, "endpoints", list, "load", json_load(s ? &s->load : &none));
 	if (full)
@@ -166,12 +166,12 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	uint64_t limit, hosts, full;
 	struct sf_sid sid;
 	const char *why;
-	int status = ctl_rest_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
+	int status = sf_http_query_number(req, "limit", PAGE_MAX, PAGE, &limit, reply);
 
 	if (!status)
-		status = ctl_rest_number(req, "hosts", 1, 0, &hosts, reply);
+		status = sf_http_query_number(req, "hosts", 1, 0, &hosts, reply);
 	if (!status)
-		status = ctl_rest_number(req, "full", 1, 0, &full, reply);
+		status = sf_http_query_number(req, "full", 1, 0, &full, reply);
 	if (status)
 		return status;
 	if (after) {
@@ -192,7 +192,7 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 		limit--;
 		if (!limit && s->hh.next) {
 			json_decref(next);
-			next = ctl_json_sid(&s->sid);
+			next = sf_json_sid(&s->sid);
 		}
 	}
 	*reply = json_pack("{s:o, s:o}", "services", list, "next", next);
@@ -229,8 +229,8 @@ int ctl_rest_policies(struct sf_http_req *req, json_t **reply, void *ctx)
 		const char *name = ctl_name_of(c, &p->sid);
 
 		json_array_append_new(list,
-				      json_pack("{s:o, s:o, s:o}", "id", ctl_json_sid(&p->sid),
-						"name", name ? ctl_json_text(name) : json_null(),
+				      json_pack("{s:o, s:o, s:o}", "id", sf_json_sid(&p->sid),
+						"name", name ? sf_json_text(name) : json_null(),
 						"policy", ctl_policy_json(p)));
 	}
 	*reply = json_pack("{s:o}", "policies", list);
@@ -447,8 +447,8 @@ static json_t *json_named(const struct ctl *c, const struct sf_sid *sid, const c
 {
 	struct sf_addr a = sf_service_addr(&c->config->net, sid);
 
-	return json_pack("{s:o, s:o, s:o}", "name", ctl_json_text(name), "id", ctl_json_sid(sid),
-			 "address", ctl_json_addr(&a));
+	return json_pack("{s:o, s:o, s:o}", "name", sf_json_text(name), "id", sf_json_sid(sid),
+			 "address", sf_json_addr(&a));
 }
 
 int ctl_rest_names(struct sf_http_req *req, json_t **reply, void *ctx)

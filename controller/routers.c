@@ -14,6 +14,7 @@
 #include "controller/rules.h"
 #include "controller/services.h"
 #include "core/name.h"
+#include "util/clock.h"
 #include "util/crypto.h"
 
 struct ctl_router *ctl_router_find(const struct ctl *c, const struct sf_sid *id)
@@ -90,7 +91,7 @@ static int load_router(void *ctx, const struct ctl_store_router *row)
 	r->addr = row->addr;
 	r->roles = row->roles;
 	r->awaited = true;
-	r->changed_ms = ctl_wall_ms();
+	r->changed_ms = sf_wall_ms();
 	memcpy(r->name, row->name, sizeof(r->name));
 	memcpy(r->cn, row->cn, sizeof(r->cn));
 	c->awaited++;
@@ -131,7 +132,7 @@ void ctl_router_connected(struct ctl *c, struct ctl_router *r, struct ctl_sessio
 	r->generation++;
 	r->up_synced = r->synced = r->behind = r->missed = false;
 	r->pinged = 0;
-	r->changed_ms = ctl_wall_ms();
+	r->changed_ms = sf_wall_ms();
 	r->applied = (struct sf_item_version){ 0 };
 	remember(c, r, true);
 	e = ctl_event_of_router(CTL_EVENT_ROUTER_CONNECTED, r);

@@ -10,6 +10,7 @@
 #include "controller/hosts.h"
 #include "controller/policies.h"
 #include "controller/routers.h"
+#include "util/clock.h"
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
@@ -207,7 +208,7 @@ static struct ctl_instance *instance_add(struct ctl *c, struct ctl_endpoint *ep,
 		return NULL;
 	in->key.endpoint = ep;
 	in->key.host = host;
-	in->since_ms = ctl_wall_ms();
+	in->since_ms = sf_wall_ms();
 	DL_APPEND(ep->instances, in);
 	ep->n_instances++;
 	DL_APPEND2(host->instances, in, host_prev, host_next);

@@ -15,6 +15,7 @@
 #include "controller/routers.h"
 #include "controller/rules.h"
 #include "controller/services.h"
+#include "util/clock.h"
 
 #define TEXT_MAX 200 /* of a router's text that is kept */
 
@@ -617,7 +618,7 @@ void ctl_session_closed(struct ctl_session *s, const char *reason)
 		r->session = NULL;
 		r->up_synced = r->synced = r->behind = r->missed = false;
 		r->lost = c->clock();
-		r->changed_ms = ctl_wall_ms();
+		r->changed_ms = sf_wall_ms();
 		if (!c->stopping)
 			ctl_event_add(c, &e, "%s; its hosts stay known for %u s", reason,
 				      c->config->router_lease_ms / 1000);

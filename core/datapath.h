@@ -145,6 +145,11 @@ enum sf_traffic {
 	SF_TRAFFIC_MAX,
 };
 
+#if SF_NATIVE
+/** sf_traffic_name() - "out-bound", "fail-sent", ...; "?" for unknown kinds. */
+const char *sf_traffic_name(unsigned int kind);
+#endif
+
 /*
  * router-COOKIE/
  *   config   array[1] struct sf_router_config

@@ -15,6 +15,7 @@
 #include "router/hosts.h"
 #include "router/router.h"
 #include "router/store.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* The @i-th hostAddr of our blocks: host 0 of each is left out. */
@@ -37,7 +38,7 @@ static int pick_fresh(struct router *r, uint32_t *addr)
 
 int blocks_pick(struct router *r, uint32_t *addr)
 {
-	uint64_t now = wall_ms();
+	uint64_t now = sf_wall_ms();
 	struct host *oldest = NULL;
 
 	if (!pick_fresh(r, addr))

@@ -19,48 +19,18 @@
 #include "router/router.h"
 #include "router/routes.h"
 #include "router/rules.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/http.h"
+#include "util/json.h"
 
 #define SHARES_MAX    4096
 #define LIMIT_DEFAULT 1000
+#define LIMIT_MAX     100000
 
 struct control {
 	struct sf_http *http;
 };
-
-static json_t *text_addr(const struct sf_addr *a)
-{
-	char buf[SF_ADDR_STRLEN];
-
-	return json_string(sf_addr_print(a, buf));
-}
-
-static json_t *text_sid(const struct sf_sid *sid)
-{
-	char buf[SF_ADDR_STRLEN];
-
-	return json_string(sf_sid_print(sid, buf));
-}
-
-static json_t *number(uint64_t n)
-{
-	return json_integer((json_int_t)n);
-}
-
-/* A non-negative number from the query. Return: 0 or -EINVAL. */
-static int query_number(struct sf_http_req *req, const char *name, uint64_t def, uint64_t *out)
-{
-	const char *text = sf_http_query(req, name);
-	char *end;
-
-	*out = def;
-	if (!text)
-		return 0;
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	return errno || end == text || *end || *text == '-' ? -EINVAL : 0;
-}
 
 /* ---- status ---- */
 
@@ -87,7 +57,7 @@ static json_t *links_json(struct router *r)
 				  l->ifindex, "carrier", l->nl.carrier, "access", access[l->access],
 				  "attached", sf_bpf_how_name(l->how), "xdp", l->xdp);
 
-		json_object_set_new(j, "hosts", number(hosts_on(r, l->ifindex, &only)));
+		json_object_set_new(j, "hosts", sf_json_number(hosts_on(r, l->ifindex, &only)));
 		json_array_append_new(list, j);
 	}
 	return list;
@@ -100,25 +70,10 @@ static json_t *controller_json(struct router *r)
 	controller_link_view(r, &v);
 	if (!v.configured)
 		return json_null();
-	return json_pack("{s:s, s:b, s:b, s:s, s:I, s:I, s:I}", "address", v.address, "connected",
-			 v.open, "synced", v.synced, "failure", v.failure, "since_ms",
-			 (json_int_t)v.since_ms, "term", (json_int_t)r->place.term, "number",
+	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:I, s:I}", "address", v.address, "connected",
+			 v.open, "synced", v.synced, "failure", v.failure, "since",
+			 sf_json_time(v.since_ms), "term", (json_int_t)r->place.term, "number",
 			 (json_int_t)r->place.number);
-}
-
-/* The network's prefixes, as the other daemons tell them; unknown until a controller has said. */
-static void set_prefixes(const struct router *r, json_t *j)
-{
-	struct sf_addr service = { .w = { r->place.net.service } };
-	struct sf_addr as = sf_locator(&r->place.net, 0, 0);
-	char text[SF_ADDR_STRLEN + 4], addr[SF_ADDR_STRLEN];
-
-	if (sf_addr_is_zero(&as))
-		return;
-	snprintf(text, sizeof(text), "%s/32", sf_addr_print(&service, addr));
-	json_object_set_new(j, "service_prefix", json_string(text));
-	snprintf(text, sizeof(text), "%s/48", sf_addr_print(&as, addr));
-	json_object_set_new(j, "as_prefix", json_string(text));
 }
 
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
@@ -130,27 +85,27 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 	snprintf(block, sizeof(block), "%04x", r->place.block);
 	json_object_set_new(j, "name", json_string(r->config.name));
 	json_object_set_new(j, "version", json_string(SF_VERSION));
-	json_object_set_new(j, "id", text_sid(&r->id));
+	json_object_set_new(j, "id", sf_json_sid(&r->id));
 	json_object_set_new(j, "roles", roles_json(r->config.roles));
 	json_object_set_new(j, "joined", json_boolean(has_place(r)));
 	if (has_place(r)) {
 		json_object_set_new(j, "block", json_string(block));
 		json_object_set_new(j, "blocks", json_integer(r->place.blocks));
-		json_object_set_new(j, "address", text_addr(&r->own));
+		json_object_set_new(j, "address", sf_json_addr(&r->own));
 	}
-	set_prefixes(r, j);
+	sf_json_set_net(j, &r->place.net);
 	if (!sf_addr_is_zero(&r->underlay))
-		json_object_set_new(j, "underlay", text_addr(&r->underlay));
-	json_object_set_new(j, "heartbeat_ms", number(r->place.heartbeat_ms));
-	json_object_set_new(j, "move_grace_ms", number(r->place.move_grace_ms));
-	json_object_set_new(j, "lease_ms", number(r->place.lease_ms));
-	json_object_set_new(j, "uptime_ms", number(now_ms() - r->started_ms));
+		json_object_set_new(j, "underlay", sf_json_addr(&r->underlay));
+	json_object_set_new(j, "heartbeat_ms", sf_json_number(r->place.heartbeat_ms));
+	json_object_set_new(j, "move_grace_ms", sf_json_number(r->place.move_grace_ms));
+	json_object_set_new(j, "lease_ms", sf_json_number(r->place.lease_ms));
+	json_object_set_new(j, "uptime_ms", sf_json_number(sf_now_ms() - r->started_ms));
 	json_object_set_new(j, "restarted", json_boolean(r->restarted));
-	json_object_set_new(j, "hosts", number(r->hosts->here));
-	json_object_set_new(j, "services", number(rules_count(r)));
-	json_object_set_new(j, "slots", number(datapath_slots_max(r->datapath)));
-	json_object_set_new(j, "slots_used", number(rules_slots_used(r)));
-	json_object_set_new(j, "map_bytes", number(datapath_memory(r->datapath)));
+	json_object_set_new(j, "hosts", sf_json_number(r->hosts->here));
+	json_object_set_new(j, "services", sf_json_number(rules_count(r)));
+	json_object_set_new(j, "slots", sf_json_number(datapath_slots_max(r->datapath)));
+	json_object_set_new(j, "slots_used", sf_json_number(rules_slots_used(r)));
+	json_object_set_new(j, "map_bytes", sf_json_number(datapath_memory(r->datapath)));
 	json_object_set_new(j, "controller", controller_json(r));
 	json_object_set_new(j, "links", links_json(r));
 	*reply = j;
@@ -161,24 +116,26 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 
 static json_t *host_json(struct router *r, const struct host *h)
 {
-	uint64_t now = now_ms();
+	uint64_t now = sf_now_ms();
 	char buf[INET6_ADDRSTRLEN];
-	json_t *j = json_pack("{s:s, s:s}", "name", h->name, "state", host_state_name(h->state));
+	json_t *j = json_object();
 
-	json_object_set_new(j, "identity", text_sid(&h->identity));
-	json_object_set_new(j, "locator", text_addr(&h->locator));
+	json_object_set_new(j, "id", sf_json_sid(&h->identity));
+	json_object_set_new(j, "name", sf_json_name(h->name));
+	json_object_set_new(j, "state", json_string(host_state_name(h->state)));
+	json_object_set_new(j, "locator", sf_json_addr(&h->locator));
 	if (h->state == HOST_ABSENT) {
-		json_object_set_new(j, "released_ms", number(h->released_ms));
+		json_object_set_new(j, "released", sf_json_time(h->released_ms));
 		return j;
 	}
 	json_object_set_new(j, "link", json_string(link_name(r, h->ifindex)));
 	json_object_set_new(j, "link_address",
 			    json_string(inet_ntop(AF_INET6, &h->peer.sin6_addr, buf, sizeof(buf))));
-	json_object_set_new(j, "seen_ms_ago", number(now - h->seen_ms));
-	json_object_set_new(j, "joined_ms_ago", number(now - h->joined_ms));
+	json_object_set_new(j, "joined", sf_json_time(sf_wall_ms() - (now - h->joined_ms)));
+	json_object_set_new(j, "silent_ms", sf_json_number(now - h->seen_ms));
 	json_object_set_new(j, "silent", json_boolean(h->silent));
 	json_object_set_new(j, "settled", json_boolean(h->settled));
-	json_object_set_new(j, "registrations", number(h->n_regs));
+	json_object_set_new(j, "registrations", sf_json_number(h->n_regs));
 	return j;
 }
 
@@ -204,19 +161,20 @@ static json_t *share_json(struct router *r, struct service *s, const struct rule
 		is_own(r, &share->locator) ? host_find(r, sf_locator_host(&share->locator)) : NULL;
 	json_t *j = json_object();
 
-	json_object_set_new(j, "locator", text_addr(&share->locator));
-	json_object_set_new(j, "weight", number(share->weight));
-	json_object_set_new(j, "slots", number(share->slots));
+	json_object_set_new(j, "locator", sf_json_addr(&share->locator));
+	json_object_set_new(j, "weight", sf_json_number(share->weight));
+	json_object_set_new(j, "slots", sf_json_number(share->slots));
 	json_object_set_new(j, "local", json_boolean(share->local));
 	if (!h)
 		return j;
-	json_object_set_new(j, "host", json_string(h->name));
+	json_object_set_new(j, "host", sf_json_sid(&h->identity));
+	json_object_set_new(j, "host_name", sf_json_name(h->name));
 	reg = registration_find(h, &s->key);
 	if (reg) {
-		json_object_set_new(j, "since_ms", number(reg->since_wall_ms));
-		json_object_set_new(j, "flows", number(reg->flows));
-		json_object_set_new(j, "packets", number(reg->packets));
-		json_object_set_new(j, "bytes", number(reg->bytes));
+		json_object_set_new(j, "since", sf_json_time(reg->since_wall_ms));
+		json_object_set_new(j, "flows", sf_json_number(reg->flows));
+		json_object_set_new(j, "packets", sf_json_number(reg->packets));
+		json_object_set_new(j, "bytes", sf_json_number(reg->bytes));
 	}
 	return j;
 }
@@ -227,10 +185,10 @@ static json_t *service_json(struct router *r, struct service *s)
 	json_t *j = json_object(), *list = json_array();
 	uint32_t n = shares ? rules_shares(r, s, shares, SHARES_MAX) : 0;
 
-	json_object_set_new(j, "service", text_sid(&s->key.sid));
+	json_object_set_new(j, "service", sf_json_sid(&s->key.sid));
 	json_object_set_new(j, "proto", json_string(sf_proto_name(s->key.proto)));
 	json_object_set_new(j, "port", json_integer(ntohs(s->key.port)));
-	json_object_set_new(j, "slots", number(s->rule.size));
+	json_object_set_new(j, "slots", sf_json_number(s->rule.size));
 	json_object_set_new(j, "sticky", json_boolean(s->rule.flags & SF_RULE_STICKY));
 	json_object_set_new(j, "by_controller", json_boolean(s->has_given));
 	for (uint32_t i = 0; i < n && i < SHARES_MAX; i++)
@@ -245,12 +203,14 @@ static int get_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	const char *text = sf_http_query(req, "service"), *why;
 	uint64_t limit, offset, at = 0;
 	struct router *r = ctx;
-	json_t *list;
 	struct sf_sid sid;
+	json_t *list;
+	int status = sf_http_query_number(req, "limit", LIMIT_MAX, LIMIT_DEFAULT, &limit, reply);
 
-	if (query_number(req, "limit", LIMIT_DEFAULT, &limit) ||
-	    query_number(req, "offset", 0, &offset))
-		return sf_http_fail(reply, 400, "bad number", "limit, offset", "a number");
+	if (!status)
+		status = sf_http_query_number(req, "offset", UINT32_MAX, 0, &offset, reply);
+	if (status)
+		return status;
 	if (text && sf_sid_parse(&r->place.net, text, sf_sha256, &sid, &why))
 		return sf_http_fail(reply, 400, why, "service", "a name, serviceID or address");
 	list = json_array();
@@ -271,9 +231,9 @@ static void add_route(const struct route_view *v, void *ctx)
 {
 	json_t *j = json_object();
 
-	json_object_set_new(j, "prefix", text_addr(&v->prefix));
+	json_object_set_new(j, "prefix", sf_json_addr(&v->prefix));
 	json_object_set_new(j, "len", json_integer(v->len));
-	json_object_set_new(j, "via", text_addr(&v->via));
+	json_object_set_new(j, "via", sf_json_addr(&v->via));
 	json_object_set_new(j, "up", json_boolean(v->up));
 	json_array_append_new(ctx, j);
 }
@@ -287,68 +247,37 @@ static int get_routes(struct sf_http_req *req, json_t **reply, void *ctx)
 	return 200;
 }
 
-static json_t *count_json(const struct sf_count *c)
-{
-	return json_pack("{s:I, s:I}", "packets", (json_int_t)c->packets, "bytes",
-			 (json_int_t)c->bytes);
-}
-
 static int get_counters(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	json_t *reasons = json_object(), *traffic = json_object(), *control = json_object();
 	struct router *r = ctx;
-	struct sf_count c;
+	struct sf_datapath_counts counts = control_counts(r);
+	json_t *refused = json_object(), *control;
 
-	for (unsigned int i = 1; i < SF_REASON_MAX; i++) {
-		datapath_counter(r->datapath, i, &c);
-		if (c.packets)
-			json_object_set_new(reasons, sf_reason_name(i), count_json(&c));
+	for (unsigned int i = 1; i < SF_REASON_MAX; i++)
 		if (r->stats.refused[i])
-			json_object_set_new(control, sf_reason_name(i),
-					    number(r->stats.refused[i]));
-	}
-	for (unsigned int i = 0; i < SF_TRAFFIC_MAX; i++) {
-		if (!traffic_name(i))
-			continue;
-		datapath_traffic(r->datapath, i, &c);
-		json_object_set_new(traffic, traffic_name(i), count_json(&c));
-	}
-	*reply = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "reasons", reasons,
-			   "traffic", traffic, "refused_messages", control, "joins",
-			   (json_int_t)r->stats.joins, "leaves", (json_int_t)r->stats.leaves,
-			   "registrations", (json_int_t)r->stats.registrations, "unregistrations",
-			   (json_int_t)r->stats.unregistrations, "messages",
-			   (json_int_t)r->stats.messages);
+			json_object_set_new(refused, sf_reason_name(i),
+					    sf_json_number(r->stats.refused[i]));
+	control = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "refused", refused, "joins",
+			    (json_int_t)r->stats.joins, "leaves", (json_int_t)r->stats.leaves,
+			    "registrations", (json_int_t)r->stats.registrations, "unregistrations",
+			    (json_int_t)r->stats.unregistrations, "messages",
+			    (json_int_t)r->stats.messages);
+	*reply = sf_datapath_json(&counts);
+	json_object_set_new(*reply, "control", control);
 	return 200;
 }
 
 static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	const char *follow = sf_http_query(req, "follow");
-	struct router *r = ctx;
-	uint64_t after;
-
-	if (query_number(req, "after", 0, &after))
-		return sf_http_fail(reply, 400, "bad number", "after", "an event's number");
-	if (follow && strcmp(follow, "0")) {
-		if (events_follow(r->events, req, after))
-			return sf_http_fail(reply, 503, "too many followers", NULL, NULL);
-		return SF_HTTP_LATER;
-	}
-	*reply = json_pack("{s:o}", "events", events_since(r->events, after));
-	return 200;
+	return sf_events_get(((struct router *)ctx)->events, req, reply);
 }
 
 static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	size_t len;
+	size_t len = 0;
 	char *text = metrics_text(ctx, &len);
 
-	if (!text)
-		return sf_http_fail(reply, 500, "out of memory", NULL, NULL);
-	sf_http_reply_text(req, 200, "text/plain; version=0.0.4", text, len);
-	free(text);
-	return SF_HTTP_LATER;
+	return sf_metrics_reply(req, reply, text, len);
 }
 
 static const struct sf_http_route http_routes[] = {
@@ -358,7 +287,7 @@ static const struct sf_http_route http_routes[] = {
 	  "services and their instances (?service=, ?limit=, ?offset=)" },
 	{ "GET", "/v1/routes-to", get_routes, "routes to other routers" },
 	{ "GET", "/v1/counters", get_counters, "packets and messages, by name" },
-	{ "GET", "/v1/events", get_events, "recent events (?after=NUMBER, ?follow=1)" },
+	{ "GET", "/v1/events", get_events, "recent events (?since=ID, ?limit=, ?follow=1)" },
 	{ "GET", "/metrics", get_metrics, "Prometheus metrics" },
 	{ 0 },
 };

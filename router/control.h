@@ -7,13 +7,15 @@
  *	GET /v1/services  services with their instances; ?service=SSID:LOCAL, ?limit=N, ?offset=N
  *	GET /v1/routes-to routes to other routers
  *	GET /v1/counters  the datapath's counters and ours, by name
- *	GET /v1/events    ?after=N, ?follow=1: a line for each new one
+ *	GET /v1/events    ?since=ID, ?limit=N, ?follow=1: a line for each new one
  *	GET /metrics      for Prometheus
  */
 #ifndef SF_ROUTER_CONTROL_H
 #define SF_ROUTER_CONTROL_H
 
 #include <stddef.h>
+
+#include "util/metrics.h"
 
 struct router;
 
@@ -23,7 +25,7 @@ void control_close(struct router *r);
 /** metrics_text() - what GET /metrics says; malloc'ed, NULL without memory. (metrics.c) */
 char *metrics_text(struct router *r, size_t *len);
 
-/** traffic_name() - "resolved", ... of enum sf_traffic; NULL for what routers do not count. */
-const char *traffic_name(unsigned int what);
+/** control_counts() - the datapath's counters. (metrics.c) */
+struct sf_datapath_counts control_counts(struct router *r);
 
 #endif

@@ -13,6 +13,7 @@
 #include "router/router.h"
 #include "router/routes.h"
 #include "router/rules.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* Take a message's VERSION. Return: NULL, or why not. */
@@ -248,7 +249,7 @@ static const char *on_sync_end(struct router *r)
 	rules_take_older(r, c->generation);
 	routes_take_older(r, c->generation);
 	c->synced = true;
-	c->synced_ms = now_ms();
+	c->synced_ms = sf_now_ms();
 	events_add(r->events, "controller-synced", NULL, NULL, 0, "term %u, number %u, %u services",
 		   r->place.term, r->place.number, rules_count(r));
 	return NULL;

@@ -16,6 +16,7 @@
 #include "router/router.h"
 #include "router/rules.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
 
@@ -203,7 +204,7 @@ void controller_link_pong(struct router *r, uint32_t seq)
 static void set_failure(struct controller_link *c, const char *reason)
 {
 	snprintf(c->failure, sizeof(c->failure), "%s", reason);
-	c->since_ms = wall_ms();
+	c->since_ms = sf_wall_ms();
 }
 
 static void on_open(struct sf_channel *ch, void *ctx)
@@ -303,7 +304,7 @@ int controller_link_open(struct router *r, char *err, size_t errlen)
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
 	r->uplink = c;
 	c->kept_end = &c->kept;
-	c->since_ms = wall_ms();
+	c->since_ms = sf_wall_ms();
 	if (!r->config.plain) {
 		ret = sf_tls_client(&files, &c->tls, err, errlen);
 		if (ret)
@@ -344,7 +345,7 @@ void controller_link_view(const struct router *r, struct controller_view *out)
 
 void controller_link_tick(struct router *r)
 {
-	uint64_t now = now_ms();
+	uint64_t now = sf_now_ms();
 
 	/* Only who holds the controller's list may leave the word to it, and not before it had the
 	 * time to hear of everything. */

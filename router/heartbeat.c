@@ -17,6 +17,7 @@
 #include "router/router.h"
 #include "router/rules.h"
 #include "router/session.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
 
@@ -191,7 +192,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static void on_silent_told(struct router *r, struct host *h, bool alive, void *ctx)
 {
-	uint64_t silence = now_ms() - h->seen_ms;
+	uint64_t silence = sf_now_ms() - h->seen_ms;
 
 	if (h->state == HOST_ABSENT ||
 	    silence < (uint64_t)SF_HEARTBEAT_MISSES * r->place.heartbeat_ms)
@@ -223,7 +224,7 @@ static void on_silent_told(struct router *r, struct host *h, bool alive, void *c
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct router *r = arg;
-	uint64_t now = now_ms();
+	uint64_t now = sf_now_ms();
 	struct host *h, *tmp;
 
 	HASH_ITER (hh, r->hosts->by_addr, h, tmp) {

@@ -18,6 +18,7 @@
 #include "router/rules.h"
 #include "router/session.h"
 #include "router/store.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
 
@@ -119,7 +120,7 @@ static int load_host(const struct store_host *kept, void *ctx)
 	h->peer.sin6_addr = kept->lladdr;
 	h->peer.sin6_port = htons(kept->port);
 	h->peer.sin6_scope_id = (uint32_t)link.ifindex;
-	h->seen_ms = h->joined_ms = now_ms();
+	h->seen_ms = h->joined_ms = sf_now_ms();
 	r->hosts->here++;
 	return 0;
 }
@@ -395,7 +396,7 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	r->hosts->here--;
 	hosts_relink(r, ifindex);
 	h->ifindex = 0;
-	h->released_ms = wall_ms();
+	h->released_ms = sf_wall_ms();
 	h->proven = h->settled = h->silent = h->dying = h->leased_out = false;
 	h->mismatches = 0;
 	free(h->joined);

@@ -34,6 +34,7 @@
 #include "router/router.h"
 #include "router/rules.h"
 #include "router/session.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define WAITING_MAX 64
@@ -241,7 +242,7 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	h->session = session;
 	host_enter_session(r, h);
 	h->state = HOST_JOINED;
-	h->seen_ms = now_ms();
+	h->seen_ms = sf_now_ms();
 	if (was_absent)
 		h->joined_ms = h->seen_ms;
 	memcpy(h->join_digest, j->digest, sizeof(h->join_digest));

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/name.h"
 #include "router/control.h"
@@ -28,6 +27,7 @@
 #include "router/rules.h"
 #include "router/session.h"
 #include "router/store.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/file.h"
 #include "util/log.h"
@@ -36,24 +36,6 @@ static const struct sf_priv_stage stage_serve = {
 	.name = "serve",
 	.caps = SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_NET_RAW) | SF_CAP(CAP_BPF),
 };
-
-static uint64_t clock_ms(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-uint64_t now_ms(void)
-{
-	return clock_ms(CLOCK_MONOTONIC);
-}
-
-uint64_t wall_ms(void)
-{
-	return clock_ms(CLOCK_REALTIME);
-}
 
 static void on_reload(void *ctx)
 {
@@ -88,7 +70,7 @@ static int load_key(struct router *r, char *err, size_t errlen)
 
 static int open_tables(struct router *r, char *err, size_t errlen)
 {
-	if (events_new(&r->events) || rules_new(r) || routes_new(r))
+	if (sf_events_new(EVENTS_KEPT, &r->events) || rules_new(r) || routes_new(r))
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -141,7 +123,7 @@ static void tear_down(struct router *r)
 	hosts_free(r);
 	rules_free(r);
 	routes_free(r);
-	events_free(r->events);
+	sf_events_free(r->events);
 	datapath_close(r->datapath);
 	sf_nl_close(r->nl);
 	sf_sign_key_free(r->key);
@@ -158,8 +140,8 @@ static int serve(struct router *r, char *err, size_t errlen)
 	if (ret)
 		return ret;
 	r->base = r->daemon.base;
-	r->started_ms = now_ms();
-	r->started_wall_ms = wall_ms();
+	r->started_ms = sf_now_ms();
+	r->started_wall_ms = sf_wall_ms();
 	memcpy(&r->underlay, &r->config.underlay, sizeof(r->underlay));
 	ret = set_up(r, err, errlen);
 	if (!ret && (ret = sf_priv_enter(&stage_serve)))

@@ -1,111 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-/* metrics.c - GET /metrics: Prometheus text exposition format 0.0.4. */
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "core/reason.h"
+/* metrics.c - what GET /metrics says; docs/api.md lists it. */
 #include "router/control.h"
 #include "router/controller_link.h"
 #include "router/datapath.h"
 #include "router/hosts.h"
 #include "router/router.h"
 #include "router/rules.h"
+#include "util/clock.h"
 
-const char *traffic_name(unsigned int what)
+static int reason_count(void *ctx, unsigned int index, struct sf_count *out)
 {
-	switch (what) {
-	case SF_TRAFFIC_RESOLVED:
-		return "resolved";
-	case SF_TRAFFIC_FAIL_SENT:
-		return "fail_sent";
-	default:
-		return NULL;
-	}
+	datapath_counter(ctx, index, out);
+	return 0;
 }
 
-static void gauge(FILE *f, const char *name, const char *help, double value)
+static int traffic_count(void *ctx, unsigned int index, struct sf_count *out)
 {
-	fprintf(f, "# HELP scaffold_router_%s %s\n# TYPE scaffold_router_%s gauge\n", name, help,
-		name);
-	fprintf(f, "scaffold_router_%s %.0f\n", name, value);
+	datapath_traffic(ctx, index, out);
+	return 0;
 }
 
-static void counter(FILE *f, const char *name, const char *help, double value)
+struct sf_datapath_counts control_counts(struct router *r)
 {
-	fprintf(f, "# HELP scaffold_router_%s %s\n# TYPE scaffold_router_%s counter\n", name, help,
-		name);
-	fprintf(f, "scaffold_router_%s %.0f\n", name, value);
-}
-
-static void datapath_counters(FILE *f, struct router *r)
-{
-	struct sf_count c;
-
-	fputs("# HELP scaffold_router_packets_total packets acted upon, by kind\n"
-	      "# TYPE scaffold_router_packets_total counter\n",
-	      f);
-	for (unsigned int i = 0; i < SF_TRAFFIC_MAX; i++) {
-		const char *name = traffic_name(i);
-
-		if (!name)
-			continue;
-		datapath_traffic(r->datapath, i, &c);
-		fprintf(f, "scaffold_router_packets_total{kind=\"%s\"} %llu\n", name,
-			(unsigned long long)c.packets);
-	}
-	fputs("# HELP scaffold_router_refused_packets_total packets dropped or answered, by "
-	      "reason\n"
-	      "# TYPE scaffold_router_refused_packets_total counter\n",
-	      f);
-	for (unsigned int i = 1; i < SF_REASON_MAX; i++) {
-		datapath_counter(r->datapath, i, &c);
-		if (c.packets)
-			fprintf(f, "scaffold_router_refused_packets_total{reason=\"%s\"} %llu\n",
-				sf_reason_name(i), (unsigned long long)c.packets);
-	}
-}
-
-static void control_counters(FILE *f, struct router *r)
-{
-	fputs("# HELP scaffold_router_refused_messages_total control messages and registrations "
-	      "refused, by reason\n"
-	      "# TYPE scaffold_router_refused_messages_total counter\n",
-	      f);
-	for (unsigned int i = 1; i < SF_REASON_MAX; i++)
-		if (r->stats.refused[i])
-			fprintf(f, "scaffold_router_refused_messages_total{reason=\"%s\"} %llu\n",
-				sf_reason_name(i), (unsigned long long)r->stats.refused[i]);
-	counter(f, "joins_total", "JOINs accepted", (double)r->stats.joins);
-	counter(f, "leaves_total", "hosts that left", (double)r->stats.leaves);
-	counter(f, "registrations_total", "registrations accepted", (double)r->stats.registrations);
-	counter(f, "unregistrations_total", "registrations ended",
-		(double)r->stats.unregistrations);
-	counter(f, "messages_total", "control messages received from hosts",
-		(double)r->stats.messages);
+	return (struct sf_datapath_counts){
+		.reason = reason_count,
+		.traffic = traffic_count,
+		.kinds = 1u << SF_TRAFFIC_RESOLVED | 1u << SF_TRAFFIC_FAIL_SENT,
+		.ctx = r->datapath,
+	};
 }
 
 char *metrics_text(struct router *r, size_t *len)
 {
+	struct sf_datapath_counts counts = control_counts(r);
+	const struct router_stats *s = &r->stats;
 	struct controller_view view;
-	char *text = NULL;
-	FILE *f = open_memstream(&text, len);
+	struct sf_metrics m;
 
-	if (!f)
+	if (sf_metrics_open(&m, "scaffold_router_"))
 		return NULL;
 	controller_link_view(r, &view);
-	gauge(f, "hosts", "hosts that are here", r->hosts->here);
-	gauge(f, "services", "services known", rules_count(r));
-	gauge(f, "slots_used", "slots of tables in use", rules_slots_used(r));
-	gauge(f, "slots", "slots there are", datapath_slots_max(r->datapath));
-	gauge(f, "map_bytes", "kernel memory of the datapath's maps",
-	      (double)datapath_memory(r->datapath));
-	gauge(f, "controller_up", "whether the controller is connected and has synchronised",
-	      view.synced);
-	datapath_counters(f, r);
-	control_counters(f, r);
-	if (fclose(f)) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	sf_metrics_one(&m, "uptime_seconds", "gauge", "Since the start.",
+		       (sf_now_ms() - r->started_ms) / 1000);
+	sf_metrics_one(&m, "hosts", "gauge", "Hosts that are here.", r->hosts->here);
+	sf_metrics_one(&m, "services", "gauge", "Services by protocol and port.", rules_count(r));
+	sf_metrics_one(&m, "slots_used", "gauge", "Slots of tables in use.", rules_slots_used(r));
+	sf_metrics_one(&m, "slots", "gauge", "Slots there are.", datapath_slots_max(r->datapath));
+	sf_metrics_one(&m, "map_bytes", "gauge", "Kernel memory of the datapath's maps.",
+		       datapath_memory(r->datapath));
+	sf_metrics_one(&m, "controller_synced", "gauge",
+		       "1 when the controller is connected and has told the whole state.",
+		       view.synced);
+	sf_metrics_one(&m, "joins_total", "counter", "JOINs accepted.", s->joins);
+	sf_metrics_one(&m, "leaves_total", "counter", "Hosts that left.", s->leaves);
+	sf_metrics_one(&m, "registrations_total", "counter", "Registrations accepted.",
+		       s->registrations);
+	sf_metrics_one(&m, "unregistrations_total", "counter", "Registrations ended.",
+		       s->unregistrations);
+	sf_metrics_one(&m, "messages_total", "counter", "Control messages from hosts.",
+		       s->messages);
+	sf_metrics_reasons(&m, "refused_messages_total",
+			   "Control messages and registrations refused, by reason.", s->refused);
+	sf_metrics_datapath(&m, &counts);
+	return sf_metrics_close(&m, len);
 }

@@ -42,7 +42,6 @@ struct blocks;
 struct control;
 struct controller_link;
 struct datapath;
-struct events;
 struct hosts;
 struct links;
 struct probes;
@@ -91,16 +90,10 @@ struct router {
 	struct probes *probes;
 	struct controller_link *uplink; /* NULL: none configured */
 	struct control *control;
-	struct events *events;
+	struct sf_events *events;
 	struct router_stats stats;
 	uint64_t started_ms, started_wall_ms;
 };
-
-/** now_ms() - CLOCK_MONOTONIC in milliseconds. */
-uint64_t now_ms(void);
-
-/** wall_ms() - CLOCK_REALTIME in milliseconds since 1970. */
-uint64_t wall_ms(void);
 
 /** has_place() - whether hosts can be given addresses. */
 static inline bool has_place(const struct router *r)

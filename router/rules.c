@@ -15,6 +15,7 @@
 #include "router/hosts.h"
 #include "router/rules_internal.h"
 #include "router/router.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 int rules_new(struct router *r)
@@ -206,12 +207,12 @@ static int write_table(struct router *r, uint32_t m, uint32_t size, struct sf_ru
 		t->slots[i] = t->instances[t->indices[i]].dst;
 	for (uint32_t i = 0; i < m; i++)
 		t->slots[size + i] = t->instances[i].dst;
-	ret = extents_take(t->extents, size + m, now_ms(), &rule->at);
+	ret = extents_take(t->extents, size + m, sf_now_ms(), &rule->at);
 	if (ret)
 		return ret;
 	ret = datapath_slots_put(r->datapath, rule->at, t->slots, size + m);
 	if (ret)
-		extents_give(t->extents, rule->at, size + m, now_ms());
+		extents_give(t->extents, rule->at, size + m, sf_now_ms());
 	return ret;
 }
 
@@ -370,8 +371,8 @@ uint8_t rules_register(struct router *r, struct host *h, const struct sf_service
 	reg->weight = weight;
 	reg->implicit = implicit;
 	reg->own_word = true;
-	reg->since_ms = now_ms();
-	reg->since_wall_ms = wall_ms();
+	reg->since_ms = sf_now_ms();
+	reg->since_wall_ms = sf_wall_ms();
 	HASH_ADD(hh, h->regs, key, sizeof(reg->key), reg);
 	h->n_regs++;
 	h->digest ^= digest_of(reg);
@@ -529,7 +530,7 @@ int rules_flush(struct router *r)
 			ret = flush_part(r, true);
 	}
 	for (uint32_t i = 0; i < t->n_old; i++)
-		extents_give(t->extents, t->old[i].at, t->old[i].n, now_ms());
+		extents_give(t->extents, t->old[i].at, t->old[i].n, sf_now_ms());
 	t->n_old = 0;
 	for (s = t->dirty; s; s = next) {
 		next = s->dirty_next;
@@ -537,7 +538,7 @@ int rules_flush(struct router *r)
 		if (is_empty(s)) {
 			if (s->rule.size > 1)
 				extents_give(t->extents, s->rule.at,
-					     s->rule.size + s->rule.instances, now_ms());
+					     s->rule.size + s->rule.instances, sf_now_ms());
 			service_free(t, s);
 		}
 	}

@@ -16,6 +16,7 @@
 #include "router/links.h"
 #include "router/registry.h"
 #include "router/router.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
 
@@ -50,7 +51,7 @@ void session_send(struct router *r, const struct sockaddr_in6 *to, int ifindex, 
 
 static bool may_deny(struct session_server *s)
 {
-	uint64_t second = now_ms() / 1000;
+	uint64_t second = sf_now_ms() / 1000;
 
 	if (s->deny_second != second) {
 		s->deny_second = second;
@@ -114,7 +115,7 @@ void reply_send(struct router *r, struct reply *p)
 
 void session_refresh(struct router *r, struct host *h, const char *why)
 {
-	uint64_t now = now_ms();
+	uint64_t now = sf_now_ms();
 	struct sf_ctrl_out o;
 	struct reply p;
 	int len;
@@ -191,7 +192,7 @@ static void handle_session(struct router *r, struct request *q)
 	q->repeat = ret == -EALREADY;
 	if (!q->repeat) {
 		h->peer.sin6_port = q->from.sin6_port;
-		h->seen_ms = now_ms();
+		h->seen_ms = sf_now_ms();
 	}
 	ret = host_prove(r, h);
 	if (ret) {

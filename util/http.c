@@ -24,6 +24,7 @@
 #include <event2/keyvalq_struct.h>
 #include <openssl/ssl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -287,6 +288,28 @@ const char *sf_http_param(const struct sf_http_req *req, const char *name)
 const char *sf_http_query(const struct sf_http_req *req, const char *name)
 {
 	return evhttp_find_header(&req->query, name);
+}
+
+int sf_http_query_number(const struct sf_http_req *req, const char *name, uint64_t max,
+			 uint64_t def, uint64_t *out, json_t **reply)
+{
+	const char *text = sf_http_query(req, name);
+	unsigned long long n;
+	char expected[64];
+	char *end;
+
+	*out = def;
+	if (!text)
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || n > max) {
+		snprintf(expected, sizeof(expected), "an integer from 0 to %llu",
+			 (unsigned long long)max);
+		return sf_http_fail(reply, 400, "bad query parameter", name, expected);
+	}
+	*out = n;
+	return 0;
 }
 
 json_t *sf_http_body(const struct sf_http_req *req)

@@ -115,6 +115,15 @@ const char *sf_http_param(const struct sf_http_req *req, const char *name);
 /** sf_http_query() - Query parameter (?name=value), decoded; NULL if absent. */
 const char *sf_http_query(const struct sf_http_req *req, const char *name);
 
+/**
+ * sf_http_query_number() - Query parameter that is a number from 0 to @max.
+ * @out: @def if it is absent.
+ *
+ * Return: 0, or a status with @reply that names the parameter.
+ */
+int sf_http_query_number(const struct sf_http_req *req, const char *name, uint64_t max,
+			 uint64_t def, uint64_t *out, json_t **reply);
+
 /** sf_http_body() - The body as JSON, the server's; NULL if there was none. */
 json_t *sf_http_body(const struct sf_http_req *req);
 

@@ -141,7 +141,7 @@ static void join_refused(void **state)
 	sf_dh_free(dh);
 	guest_join(b);
 	assert_true(sf_addr_eq(&a->locator, &first));
-	assert_true(rest_number("/v1/counters", "refused_messages.bad-message") > 0);
+	assert_true(rest_number("/v1/counters", "control.refused.bad-message") > 0);
 }
 
 /* Somebody heard a JOIN elsewhere, and plays it to a router that has not. */
@@ -260,7 +260,7 @@ static void replays(void **state)
 	/* a wrong MAC is not answered; an unknown session is */
 	say_register(a, SF_CTRL_REGISTER, a->session.sent + 1, true);
 	guest_heartbeat(a, 0);
-	assert_int_equal(rest_number("/v1/counters", "refused_messages.bad-mac"), 1);
+	assert_int_equal(rest_number("/v1/counters", "control.refused.bad-mac"), 1);
 	b->session.id ^= 1;
 	say_register(b, SF_CTRL_REGISTER, 1, false);
 	b->session.id ^= 1;

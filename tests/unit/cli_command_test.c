@@ -20,11 +20,12 @@ static json_int_t number_at(const json_t *rows, size_t i, const char *key)
 
 #define INSTANCE(host, state, weight, open)                                                \
 	"{\"host\":\"80000000:000000000000000" host "\",\"host_name\":\"h" host            \
-	"\",\"locator\":\"fd5c:0:1:1:" host "::\",\"router\":\"r2\",\"weight\":" weight    \
+	"\",\"locator\":\"fd5c:0:1:1:" host                                                \
+	"::\",\"router\":\"80000000:2\",\"router_name\":\"r2\",\"weight\":" weight         \
 	",\"state\":\"" state "\",\"reason\":null,\"since\":\"2026-11-22T04:30:22.398Z\"," \
 	"\"load\":{\"flows\":250,\"packets\":3000,\"bytes\":2200000},\"open\":" open "}"
-#define SERVICE(a, b)                                                                            \
-	"{\"id\":\"" WEB "\",\"name\":\"web\",\"endpoints\":[{\"protocol\":\"tcp\",\"port\":80," \
+#define SERVICE(a, b)                                                                         \
+	"{\"id\":\"" WEB "\",\"name\":\"web\",\"endpoints\":[{\"proto\":\"tcp\",\"port\":80," \
 	"\"instances\":[" a "," b "]}]}"
 
 static const struct canned controller[] = {
@@ -38,8 +39,8 @@ static const struct canned controller[] = {
 									   "\"}" },
 	{ "GET", "/v1/services", 200,
 	  "{\"services\":[{\"id\":\"00000001:0000000000000001\",\"name\":null,\"endpoints\":[{"
-	  "\"protocol\":\"udp\",\"port\":53,\"instances\":[" INSTANCE("5", "denied", "0",
-								      "0") "]}]}],\"next\":null}" },
+	  "\"proto\":\"udp\",\"port\":53,\"instances\":[" INSTANCE("5", "denied", "0",
+								   "0") "]}]}],\"next\":null}" },
 	{ 0 },
 };
 
@@ -87,16 +88,19 @@ static void services_as_table(void **state)
 
 static const struct canned agent[] = {
 	{ "GET", "/v1/status", 200,
-	  "{\"name\":\"h1\",\"identity\":\"80000000:00000000000000aa\",\"locator\":\"fd5c:0:1:1:2::"
+	  "{\"name\":\"h1\",\"id\":\"80000000:00000000000000aa\",\"locator\":\"fd5c:0:1:1:2::"
 	  "\","
 	  "\"service_prefix\":\"fd5e::/32\",\"as_prefix\":\"fd5c:0:1::/48\"}" },
 	{ "GET", "/v1/services", 200,
 	  "{\"services\":[{\"service\":\"80000000:00000000000000aa\",\"proto\":\"any\",\"port\":0,"
-	  "\"state\":\"live\",\"router\":\"in\"},"
-	  "{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":80,\"state\":\"live\",\"router\":"
-	  "\"entering\",\"reason\":null,\"since\":1795321822398,\"flows\":3,\"open\":1},"
-	  "{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":81,\"state\":\"denied\",\"router\":"
-	  "\"out\",\"reason\":\"denied-uid\",\"since\":1795321822398,\"flows\":0,\"open\":0}]}" },
+	  "\"state\":\"live\",\"at_router\":\"in\"},"
+	  "{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":80,\"state\":\"live\",\"at_router\":"
+	  "\"entering\",\"reason\":null,\"since\":\"2026-11-22T04:30:22.398Z\",\"flows\":3,"
+	  "\"open\":1},"
+	  "{\"service\":\"" WEB
+	  "\",\"proto\":\"tcp\",\"port\":81,\"state\":\"denied\",\"at_router\":"
+	  "\"out\",\"reason\":\"denied-uid\",\"since\":\"2026-11-22T04:30:22.398Z\",\"flows\":0,"
+	  "\"open\":0}]}" },
 	{ 0 },
 };
 
@@ -135,12 +139,14 @@ static void services_of_router(void **state)
 	static const struct canned router[] = {
 		{ "GET", "/v1/status", 200, "{\"name\":\"sr\"}" },
 		{ "GET", "/v1/hosts", 200,
-		  "{\"hosts\":[{\"name\":\"h3\",\"identity\":\"80000000:3\",\"locator\":"
-		  "\"fd5c:0:1:1:3::\",\"joined_ms_ago\":1000,\"registrations\":2}]}" },
+		  "{\"hosts\":[{\"name\":\"h3\",\"id\":\"80000000:3\",\"locator\":"
+		  "\"fd5c:0:1:1:3::\",\"joined\":\"2026-11-22T04:30:22.398Z\",\"registrations\":2}]"
+		  "}" },
 		{ "GET", "/v1/services", 200,
 		  "{\"services\":[{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":80,"
 		  "\"instances\":[{\"locator\":\"fd5c:0:1:1:3::\",\"weight\":100,\"host\":"
-		  "\"h3\",\"since_ms\":1795321822398,\"flows\":7}]}],\"total\":2}" },
+		  "\"80000000:3\",\"host_name\":\"h3\",\"since\":\"2026-11-22T04:30:22.398Z\","
+		  "\"flows\":7}]}],\"total\":2}" },
 		{ "GET", "/v1/services", 200,
 		  "{\"services\":[{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":81,"
 		  "\"instances\":[{\"locator\":\"fd5c:0:1:2:9::\",\"weight\":0}]}],\"total\":2}" },
@@ -204,7 +210,7 @@ static void nobody_there(void **state)
 
 static const struct canned flows[] = {
 	{ "GET", "/v1/status", 200,
-	  "{\"name\":\"h1\",\"identity\":\"80000000:00000000000000aa\","
+	  "{\"name\":\"h1\",\"id\":\"80000000:00000000000000aa\","
 	  "\"service_prefix\":\"fd5e::/32\",\"as_prefix\":\"fd5c:0:1::/48\"}" },
 	{ "GET", "/v1/flows", 200,
 	  "{\"flows\":[{\"proto\":\"tcp\",\"direction\":\"out\",\"local\":\"fd5e:0:8000::aa\","
@@ -275,7 +281,7 @@ static void hosts_rows(void **state)
 #define EVENT(n, text)                                                                        \
 	"{\"id\":" n ",\"time\":\"2026-11-22T04:30:22.398Z\",\"kind\":\"denied\",\"reason\":" \
 	"\"denied-policy\",\"host\":\"80000000:3\",\"host_name\":\"h3\",\"service\":\"" WEB   \
-	"\",\"protocol\":\"tcp\",\"port\":80,\"text\":\"" text "\"}"
+	"\",\"proto\":\"tcp\",\"port\":80,\"text\":\"" text "\"}"
 
 static void events_list(void **state)
 {
@@ -295,7 +301,7 @@ static void events_list(void **state)
 	assert_has(fake_text("out"), "denied            h3  web tcp/80  denied-policy  evil?[2J\n");
 	assert_int_equal(fake_run(cmd_events, true, "events", NULL), 0);
 	rows = fake_json();
-	assert_int_equal(number_at(rows, 0, "number"), 41);
+	assert_int_equal(number_at(rows, 0, "id"), 41);
 	assert_string_equal(text_at(rows, 0, "service"), "web");
 	assert_string_equal(text_at(rows, 0, "proto"), "tcp");
 	json_decref(rows);
@@ -418,7 +424,7 @@ static void undrain_takes_all_back(void **state)
 
 #define REGISTERED(state, router, reason)                                           \
 	"{\"service\":\"" WEB "\",\"proto\":\"tcp\",\"port\":80,\"state\":\"" state \
-	"\",\"router\":\"" router "\",\"reason\":" reason                           \
+	"\",\"at_router\":\"" router "\",\"reason\":" reason                        \
 	",\"reason_text\":\"the controller's policy does not let this host register\"}"
 
 static void register_waits_for_the_verdict(void **state)
