@@ -18,6 +18,9 @@
 #define HINT_MS	   1000
 #define SAY_MS	   60000
 #define JOIN_GROUP "ff02::5caf"
+/* How far ahead of our clock another JOIN's TIME may be believed to have been: further than any
+ * clock is wrong, and near enough for clocks to get there. */
+#define AHEAD_MS (200ull * 366 * 24 * 3600 * 1000)
 
 const char *join_state_name(enum join_state state)
 {
@@ -282,7 +285,15 @@ static void handle_joined(struct host *h, const struct sf_ctrl_in *in,
 	heartbeat_start(h);
 }
 
-static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
+/* Whether an unproven word comes from the router that we joined, as far as an address tells. */
+static bool is_our_router(const struct host *h, const struct sockaddr_in6 *from)
+{
+	return from->sin6_scope_id == h->join.router.sin6_scope_id &&
+	       IN6_ARE_ADDR_EQUAL(&from->sin6_addr, &h->join.router.sin6_addr);
+}
+
+static void handle_denied(struct host *h, const struct sf_ctrl_in *in,
+			  const struct sockaddr_in6 *from)
 {
 	const struct sf_item_reason *r = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
 	const __be64 *when = sf_ctrl_find(in, SF_ITEM_TIME, NULL);
@@ -294,7 +305,8 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
 
 	if (in->session || h->join.len <= 0 || in->seq != h->join.seq) {
 		/* Not if it speaks of a session that we have left behind ourselves. */
-		if (reason == SF_NO_SESSION && in->session == h->session.keys.id)
+		if (reason == SF_NO_SESSION && in->session == h->session.keys.id &&
+		    is_our_router(h, from))
 			join_hint(h, "the router does not know our session");
 		return;
 	}
@@ -303,7 +315,7 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
 
 		memcpy(&seen, when, sizeof(seen));
 		seen = sf_be64(seen);
-		if (seen >= h->join.last_time && seen < UINT64_MAX / 2) {
+		if (seen >= h->join.last_time && seen < wall_ms() + AHEAD_MS) {
 			h->join.last_time = seen; /* our clock was set back: go on from there */
 			h->join.len = 0;	  /* the next JOIN is a fresh one */
 		}
@@ -319,23 +331,24 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in)
 
 void join_stranger(struct host *h, const struct sf_ctrl_in *in, const struct sockaddr_in6 *from)
 {
-	switch (in->type) {
-	case SF_CTRL_JOINED:
+	/* Nothing of this is proven, JOINED apart. So nobody off the link may say it. */
+	bool near = IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) ||
+		    IN6_ARE_ADDR_EQUAL(&from->sin6_addr, &h->config.router);
+
+	if (in->type == SF_CTRL_JOINED)
 		handle_joined(h, in, from);
-		break;
-	case SF_CTRL_DENIED:
-		handle_denied(h, in);
-		break;
-	case SF_CTRL_REFRESH:
+	else if (in->type == SF_CTRL_DENIED && near)
+		handle_denied(h, in, from);
+	else if (in->type == SF_CTRL_REFRESH && is_our_router(h, from))
 		join_hint(h, "the router asks for it");
-		break;
-	default:
+	else
 		h->session.bad++;
-	}
 }
 
 int join_open(struct host *h, char *err, size_t errlen)
 {
+	/* An answer that is not signed is known by this number alone. */
+	sf_random(&h->join.seq, sizeof(h->join.seq));
 	h->join.timer = evtimer_new(h->daemon.base, on_timer, h);
 	if (!h->join.timer) {
 		snprintf(err, errlen, "no memory");
