@@ -14,7 +14,7 @@ struct ctl_config {
 	struct sf_conf_list listen; /* "[addr]:port" or "[addr]" each, for routers */
 	bool plain;		    /* no TLS towards routers */
 	char *tls_cert, *tls_key, *tls_ca;
-	char *rest_group;      /* owner group of the Unix socket; "": as the process */
+	char *socket_group;    /* owner group of the Unix socket; "": as the process */
 	char *rest_listen;     /* "[addr]:port" of REST over TLS; "": none */
 	char *rest_token_file; /* bearer token of rest_listen */
 	char *backup_dir;      /* "": STATE/backup */
@@ -26,7 +26,7 @@ struct ctl_config {
 	uint32_t router_lease_ms;
 	uint32_t settle_ms;
 	uint32_t events_memory, events_store;
-	uint32_t max_instances, max_instances_host;
+	uint32_t instances_max, instances_host_max;
 	uint32_t metrics_services;
 	int log; /* enum sf_log_level */
 

@@ -32,7 +32,7 @@
 	X(ALARM, "alarm") /* reported by a router, or found here */                         \
 	X(POLICY, "policy")                                                                 \
 	X(NAME, "name")                                                                     \
-	X(BLOCK, "block") /* a lease of hostAddr blocks */                                  \
+	X(BLOCK, "block") /* hostAddr blocks leased; locator: the first */                  \
 	X(BACKUP, "backup")
 
 enum ctl_event_kind {

@@ -301,14 +301,15 @@ int main(int argc, char **argv)
 	int ret;
 
 	sf_close_stray();
+	sf_log_open("scaffold-controller", SF_LOG_INFO);
 	ret = ctl_config_args(&p.config, argc, argv, err, sizeof(err));
 	if (ret) {
 		if (ret < 0)
-			fprintf(stderr, "scaffold-controller: %s\n", err);
+			sf_error("%s", err);
 		ctl_config_free(&p.config);
-		return ret < 0 ? 2 : 0;
+		return ret < 0 ? 2 : EXIT_SUCCESS;
 	}
-	sf_log_open("scaffold-controller", (enum sf_log_level)p.config.log);
+	sf_log_set_level((enum sf_log_level)p.config.log);
 	if (p.config.restore) {
 		ret = ctl_store_restore(p.config.state, p.config.restore, err, sizeof(err));
 		if (ret)
@@ -316,7 +317,7 @@ int main(int argc, char **argv)
 		else
 			sf_info("restored %s from %s", p.config.state, p.config.restore);
 		ctl_config_free(&p.config);
-		return ret ? 1 : 0;
+		return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	ret = start(&p, err, sizeof(err));
 	if (ret)
@@ -325,5 +326,5 @@ int main(int argc, char **argv)
 		ret = sf_daemon_run(&p.daemon);
 	stop(&p);
 	ctl_config_free(&p.config);
-	return ret ? 1 : 0;
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

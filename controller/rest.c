@@ -504,7 +504,7 @@ int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, 
 	ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
 	if (!ret)
 		ret = sf_http_listen_unix(rest->http, path, 0660,
-					  *c->config->rest_group ? c->config->rest_group : NULL,
+					  *c->config->socket_group ? c->config->socket_group : NULL,
 					  err, errlen);
 	if (!ret && *c->config->rest_listen)
 		ret = listen_tcp(rest, err, errlen);

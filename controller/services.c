@@ -221,10 +221,10 @@ static struct ctl_instance *instance_add(struct ctl *c, struct ctl_endpoint *ep,
 static const char *full(const struct ctl *c, const struct ctl_host *host,
 			const struct ctl_endpoint *ep)
 {
-	if (HASH_COUNT(c->instances) >= c->config->max_instances)
-		return "max_instances of the controller";
-	if (host->n_instances >= c->config->max_instances_host)
-		return "max_instances_host of the controller";
+	if (HASH_COUNT(c->instances) >= c->config->instances_max)
+		return "instances_max of the controller";
+	if (host->n_instances >= c->config->instances_host_max)
+		return "instances_host_max of the controller";
 	if (ep && ep->n_instances >= CTL_ENDPOINT_INSTANCES)
 		return "instances of one service";
 	return NULL;

@@ -226,6 +226,18 @@ static void copy_name(char *out, size_t size, const char *name, size_t len)
 	out[n] = '\0';
 }
 
+static void say_leased(struct ctl *c, const struct ctl_router *r, const struct ctl_lease *leases,
+		       int n)
+{
+	struct ctl_event e = ctl_event_of_router(CTL_EVENT_BLOCK, r);
+
+	for (int i = 0; i < n; i++) {
+		e.locator = sf_locator(&c->config->net, (uint32_t)leases[i].first << 16, 0);
+		ctl_event_add(c, &e, "%u hostAddr blocks from here on are leased to it",
+			      leases[i].count);
+	}
+}
+
 static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_router *item = sf_ctrl_find(in, SF_ITEM_ROUTER, NULL);
@@ -233,7 +245,7 @@ static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
 	struct ctl_router *r;
 	const char *name;
 	uint16_t len = 0;
-	bool routes;
+	bool routes, leased;
 	int before, n;
 
 	if (s->router)
@@ -249,8 +261,8 @@ static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
 		return reject(s, in->seq, SF_DENIED_FULL, "more than %u routers", CTL_ROUTERS_MAX);
 	displace(s, r);
 	/* Others need routes anew only where something differs from what they were told. */
-	routes = !sf_addr_eq(&r->addr, &item->addr) || r->roles != item->roles ||
-		 before != (int)ctl_blocks_of(s->c->blocks, &item->id, leases, 0);
+	leased = before != (int)ctl_blocks_of(s->c->blocks, &item->id, leases, 0);
+	routes = !sf_addr_eq(&r->addr, &item->addr) || r->roles != item->roles || leased;
 	if (routes && !sf_addr_is_zero(&r->addr))
 		ctl_routes_withdraw(s->c, r);
 	r->addr = item->addr;
@@ -259,6 +271,8 @@ static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
 	if (name)
 		copy_name(r->name, sizeof(r->name), name, len);
 	ctl_router_connected(s->c, r, s);
+	if (leased)
+		say_leased(s->c, r, leases, n);
 	welcome(s, in->seq, leases, n);
 	if (routes)
 		ctl_routes_publish(s->c, r);

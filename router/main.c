@@ -188,7 +188,7 @@ int main(int argc, char **argv)
 {
 	static struct router router;
 	struct router *r = &router;
-	char err[1024];
+	char err[1024] = "";
 	int ret;
 
 	sf_close_stray();
@@ -198,14 +198,17 @@ int main(int argc, char **argv)
 		config_free(&r->config);
 		return EXIT_SUCCESS;
 	}
-	if (!ret)
-		sf_log_set_level((enum sf_log_level)r->config.log);
-	if (!ret && r->config.check)
-		puts("the configuration is good");
-	else if (!ret)
-		ret = r->config.flush ? flush(r, err, sizeof(err)) : serve(r, err, sizeof(err));
-	if (ret)
+	if (ret) {
 		sf_error("%s", err);
+		config_free(&r->config);
+		return 2;
+	}
+	sf_log_set_level((enum sf_log_level)r->config.log);
+	if (!r->config.check) {
+		ret = r->config.flush ? flush(r, err, sizeof(err)) : serve(r, err, sizeof(err));
+		if (ret)
+			sf_error("%s", err);
+	}
 	config_free(&r->config);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -389,7 +389,7 @@ static void test_denied_by_default(void **state)
 
 static void test_full(void **state)
 {
-	config.max_instances_host = 3; /* itself, and two */
+	config.instances_host_max = 3; /* itself, and two */
 	three_up();
 	join(&r1, H3, 3, "h3");
 	reg(&r1, H3, 3, 50, 80, 0);
