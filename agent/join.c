@@ -315,7 +315,7 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in,
 
 		memcpy(&seen, when, sizeof(seen));
 		seen = sf_be64(seen);
-		if (seen >= h->join.last_time && seen < wall_ms() + AHEAD_MS) {
+		if (seen >= h->join.last_time && seen < sf_wall_ms() + AHEAD_MS) {
 			h->join.last_time = seen; /* our clock was set back: go on from there */
 			h->join.len = 0;	  /* the next JOIN is a fresh one */
 		}
