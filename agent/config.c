@@ -36,8 +36,6 @@ static const struct sf_conf_key keys[] = {
 	    .max = 16777216),
 	KEY("halfopen_max", U32, halfopen_max, "65536",
 	    "size of the table of half-open inbound flows", .min = 256, .max = 4194304),
-	KEY("headers", BOOL, headers, "no",
-	    "a SCAFFOLD header on every packet (service-based QoS)"),
 	KEY("log", ENUM, log, "info", "least important messages shown", .choices = sf_log_names),
 };
 

@@ -24,7 +24,6 @@ struct config {
 	char *socket_group;
 	uint32_t heartbeat_ms; /* 0: as the router says */
 	uint32_t flows_max, halfopen_max;
-	bool headers;
 	int log;
 };
 

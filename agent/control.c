@@ -180,11 +180,11 @@ static json_t *datapath_json(struct host *h)
 			json_object_set_new(maps, names[i],
 					    json_pack("{s:I}", "memory", (json_int_t)bytes));
 	}
-	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:b, s:o}", "namespace", cookie, "dir",
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:o}", "namespace", cookie, "dir",
 			 h->datapath.dir, "attached",
 			 h->datapath.ifindex ? sf_bpf_how_name(h->datapath.how) : "none", "adopted",
 			 h->datapath.adopted, "layout", SF_HOST_LAYOUT, "hooks_layout",
-			 SF_HOOKS_LAYOUT, "headers", h->config.headers, "maps", maps);
+			 SF_HOOKS_LAYOUT, "maps", maps);
 }
 
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)

@@ -289,7 +289,6 @@ static int read_config(struct host *h)
 	c->self = sf_service_addr(&c->net, &h->identity);
 	c->cookie = h->cookie;
 	c->boot_id = (uint32_t)h->boot;
-	c->flags = h->config.headers ? SF_HOST_HEADERS : 0;
 	return write_config(h);
 }
 

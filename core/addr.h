@@ -56,7 +56,6 @@ SF_STATIC_ASSERT(sizeof(struct sf_net) == 12, "network");
 #define SF_SSID_HOSTS	  0x80000000u /* ssID of host identities: keyed, service system 0 */
 #define SF_SSID_DEFAULT	  1u	      /* ssID of names without an explicit one */
 #define SF_SOCK_MASK	  0xffffffffffffull
-#define SF_HOST_NONE	  0u
 
 /** sf_net_default() - the default prefixes, for AS number @as (host order). */
 SF_INLINE struct sf_net sf_net_default(__u32 as)

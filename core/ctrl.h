@@ -24,11 +24,8 @@
 #define SF_CTRL_RETRY_CAP   1000
 #define SF_HEARTBEAT_MS	    1000 /* default; JOINED says */
 #define SF_HEARTBEAT_MISSES 3	 /* then the router probes the host's datapath */
-#define SF_MOVE_GRACE_MS    5000
 /* A released hostAddr rests this long before it is given again. */
 #define SF_ADDRESS_REST_MS 30000
-/* Registrations of a host whose agent is silent but whose datapath answers. */
-#define SF_LEASE_MS 60000
 
 /** struct sf_ctrl_hdr - head of every control message, 16 bytes. */
 struct sf_ctrl_hdr {

@@ -80,11 +80,9 @@ struct sf_host_config {
 	__u64 cookie;  /* network namespace */
 	__u32 ifindex; /* uplink */
 	__u32 mtu;
-	__u32 flags;   /* SF_HOST_* */
+	__u32 flags;   /* 0 */
 	__u32 boot_id; /* lower half of the boot nonce, for counters of socketIDs */
 };
-
-#define SF_HOST_HEADERS 0x1 /* SCAFFOLD header on every packet (service-based QoS) */
 
 /** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */
 struct sf_peer_key {

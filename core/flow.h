@@ -27,10 +27,6 @@
 #include "core/addr.h"
 #include "core/siphash.h"
 
-/* Version of every structure in a pinned map. An agent that finds another one migrates or refuses.
- */
-#define SF_FLOW_LAYOUT 1
-
 enum sf_flow_state {
 	SF_FLOW_FREE = 0,
 	SF_FLOW_CONNECTING = 1,
@@ -42,12 +38,11 @@ enum sf_flow_state {
 	SF_FLOW_STATES = 7,
 };
 
-#define SF_FLOW_INBOUND	 0x01 /* the peer opened it */
-#define SF_FLOW_FIN_OUT	 0x02
-#define SF_FLOW_FIN_IN	 0x04
-#define SF_FLOW_RST	 0x08
-#define SF_FLOW_FAILOVER 0x10 /* wants failover */
-#define SF_FLOW_ANON	 0x20 /* the peer is shown by its first locator */
+#define SF_FLOW_INBOUND 0x01 /* the peer opened it */
+#define SF_FLOW_FIN_OUT 0x02
+#define SF_FLOW_FIN_IN	0x04
+#define SF_FLOW_RST	0x08
+#define SF_FLOW_ANON	0x20 /* the peer is shown by its first locator */
 
 /**
  * struct sf_tuple - a connection as the local stack sees it. Ports in network order.

@@ -57,8 +57,6 @@
 	  "source serviceID is not registered by this host")                                      \
 	X(66, NO_INSTANCE, "no-instance", "every instance of the service is drained or disabled") \
 	X(67, ABSENT_HOST, "absent-host", "the hostAddr is not assigned to a present host")       \
-	X(68, FOREIGN_AS, "foreign-as", "destination AS is not ours and no route leads there")    \
-	X(69, HOP_LIMIT, "hop-limit", "hop limit exceeded before resolution")                     \
 	X(70, INTERNAL, "internal", "a kernel helper failed")                                     \
 	/* control */                                                                             \
 	X(96, DENIED_POLICY, "denied-policy",                                                     \

@@ -21,7 +21,6 @@
 #include "core/addr.h"
 #include "core/siphash.h"
 
-#define SF_RULE_LAYOUT	 1
 #define SF_RETRY_MAX	 8 /* attempts that are told apart; then they wrap */
 #define SF_INSTANCES_MAX 4096
 #define SF_WEIGHT_MAX	 1000
@@ -128,7 +127,7 @@ SF_INLINE struct sf_pick sf_rule_pick(const struct sf_hashkey *key, const struct
  *	}
  *
  * SF_RETRY_MAX steps always suffice, and min(instances, SF_RETRY_MAX) are made at most: want is
- *less than that, and one is left out.
+ * less than that, and one is left out.
  */
 
 /** sf_pick_other() - index in the slot array of the @i-th candidate, @i below SF_RETRY_MAX. */

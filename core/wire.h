@@ -28,18 +28,16 @@
 #define SF_NEXTHDR_ICMPV6  58
 #define SF_NEXTHDR_FRAG	   44
 
-#define SF_OPTION      0x1e /* RFC 4727 experiment: skip if unknown, may not change en route */
-#define SF_WIRE_VERS   1
-#define SF_HDR_LEN     32  /* base header; also what a SYN grows by */
-#define SF_HDR_MAX     256 /* with TLVs */
-#define SF_IPV6_LEN    40
-#define SF_CTRL_PORT   24158 /* UDP, host <-> access router */
-#define SF_ROUTE_PROTO 213   /* rtm_protocol of every route and rule that we install */
+#define SF_OPTION    0x1e /* RFC 4727 experiment: skip if unknown, may not change en route */
+#define SF_WIRE_VERS 1
+#define SF_HDR_LEN   32	 /* base header; also what a SYN grows by */
+#define SF_HDR_MAX   256 /* with TLVs */
+#define SF_IPV6_LEN  40
+#define SF_CTRL_PORT 24158 /* UDP, host <-> access router */
 
 /* Limits and timers. */
 #define SF_ATTEMPT_MAX	4    /* instances that a refused SYN tries after the first */
 #define SF_QUOTE_MAX	256  /* bytes of the offending packet in a FAIL */
-#define SF_MSS_SLACK	0    /* the service route keeps the link's MTU */
 #define SF_FAIL_PER_SEC 4096 /* FAILs a host or router answers to unknown senders, each second */
 
 /** enum sf_kind - kinds of SCAFFOLD packet. Zero is no kind: a packet without the header. */
@@ -62,9 +60,8 @@ enum sf_kind {
 /* Flags. */
 #define SF_FLAG_FAILOVER 0x01 /* the sender wants failover (paper section 4.2.2) */
 #define SF_FLAG_UNBOUND	 0x02 /* the sender keeps no state: resolve the answer too */
-#define SF_FLAG_AUTH	 0x04 /* a MAC TLV follows */
-#define SF_FLAG_FULL_ID	 0x08 /* 256-bit identities follow in TLVs */
-#define SF_FLAG_KNOWN	 0x0f
+#define SF_FLAG_AUTH	 0x04 /* reserved: a MAC TLV follows */
+#define SF_FLAG_FULL_ID	 0x08 /* reserved: 256-bit identities follow in TLVs */
 
 /**
  * struct sf_hdr - the base header, 32 bytes.

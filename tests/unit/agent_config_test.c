@@ -64,7 +64,6 @@ static void defaults(void **state)
 	assert_int_equal(c.heartbeat_ms, 0);
 	assert_string_equal(c.uplink, "");
 	assert_true(sf_ip6_is_any(&c.router));
-	assert_false(c.headers);
 	assert_false(c.keep);
 	config_free(&c);
 }
@@ -75,14 +74,13 @@ static void file_and_options(void **state)
 	char err[512];
 
 	write_file("[host]\nname = web1\nuplink = eth0\nallow_uid = root www-data 2000-2010\n"
-		   "log = warn\nheartbeat = 250ms\nheaders = yes\n");
+		   "log = warn\nheartbeat = 250ms\n");
 	assert_int_equal(load(&c, err, sizeof(err), "--log", "debug"), 0);
 	assert_string_equal(c.name, "web1");
 	assert_string_equal(c.uplink, "eth0");
 	assert_int_equal(c.allow_uid.count, 3);
 	assert_int_equal(c.log, SF_LOG_DEBUG);
 	assert_int_equal(c.heartbeat_ms, 250);
-	assert_true(c.headers);
 	config_free(&c);
 }
 
