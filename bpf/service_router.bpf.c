@@ -393,13 +393,14 @@ int access_ingress(struct __sk_buff *skb)
 static __always_inline bool draws_fail(const struct ip6 *ip, const void *end)
 {
 	const struct sf_hdr *h = (const void *)(ip + 1);
+	bool plain = sf_sock_is_unset(sf_locator_sock(&ip->src));
 
-	if (sf_sock_is_unset(sf_locator_sock(&ip->src)))
-		return false;
+	/* Tools and daemons probe from their host's plain address; nothing else of it is ours. */
 	if (ip->nexthdr == SF_NEXTHDR_DSTOPTS && (const void *)(h + 1) <= end && sf_hdr_is_ours(h))
-		return sf_hdr_version(h) == SF_WIRE_VERS && sf_kind_draws_fail(sf_hdr_kind(h));
+		return sf_hdr_version(h) == SF_WIRE_VERS && sf_kind_draws_fail(sf_hdr_kind(h)) &&
+		       (!plain || sf_hdr_kind(h) == SF_KIND_PROBE);
 	/* Without a header: a bound flow's, if both ends are sockets. */
-	return (ip->nexthdr == SF_NEXTHDR_TCP || ip->nexthdr == SF_NEXTHDR_UDP) &&
+	return !plain && (ip->nexthdr == SF_NEXTHDR_TCP || ip->nexthdr == SF_NEXTHDR_UDP) &&
 	       !sf_sock_is_unset(sf_locator_sock(&ip->dst));
 }
 

@@ -360,24 +360,31 @@ static void nonce_spreads(void **state)
 	put_rule(&many, 0, 0, &rule);
 }
 
-static void build_probe(struct packet *p, __u8 proto, __u16 port)
+static void build_probe_to(struct packet *p, const struct sf_addr *src, const struct sf_addr *dst,
+			   __u8 proto, __u16 port)
 {
 	struct sf_tlv_target t = { .type = SF_TLV_TARGET,
 				   .len = 6,
 				   .proto = proto,
 				   .port = htons(port),
 				   .ident = htons(9) };
-	struct sf_addr src = sf_locator(&net, HOST, 0x123456789abc);
-	struct sf_addr dst = sf_service_addr(&net, &web);
 	int len;
 
 	memset(p, 0, sizeof(*p));
 	p->b[12] = 0x86;
 	p->b[13] = 0xdd;
-	len = sf_alone_encode(p->b + ETH, sizeof(p->b) - ETH, &src, &dst, 60, SF_KIND_PROBE, 0,
-			      &web, &client, &t, sizeof(t), NULL, 0);
+	len = sf_alone_encode(p->b + ETH, sizeof(p->b) - ETH, src, dst, 60, SF_KIND_PROBE, 0, &web,
+			      &client, &t, sizeof(t), NULL, 0);
 	assert_true(len > 0);
 	p->len = ETH + len;
+}
+
+static void build_probe(struct packet *p, __u8 proto, __u16 port)
+{
+	struct sf_addr src = sf_locator(&net, HOST, 0x123456789abc);
+	struct sf_addr dst = sf_service_addr(&net, &web);
+
+	build_probe_to(p, &src, &dst, proto, port);
 }
 
 /* A PROBE is resolved by its target; its own checksum survives. */
@@ -708,7 +715,17 @@ static void absent_hosts(void **state)
 	w.dst = sf_locator(&net, OTHER, 0x123456789abc);
 	w.src = sf_locator(&net, HOST, 1);
 	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_SHOT);
-	assert_int_equal(counted(skel->maps.counters, SF_ABSENT_HOST), absent + 6);
+	w = syn(&web);
+	w.dst = sf_locator(&net, OTHER, 5);
+	w.src = sf_locator(&net, HOST, 1);
+	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(counted(skel->maps.counters, SF_ABSENT_HOST), absent + 7);
+
+	/* but a PROBE does: it comes from a plain address */
+	build_probe_to(&p, &w.src, &w.dst, SF_NEXTHDR_TCP, 80);
+	before = p;
+	assert_int_equal(run(skel->progs.absent_egress, &p), TC_ACT_REDIRECT);
+	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_PROBE);
 }
 
 /* ---- XDP ---- */
