@@ -382,6 +382,7 @@ void hosts_adopt(struct router *r)
 void host_leave(struct router *r, struct host *h, uint8_t reason)
 {
 	int ifindex = h->ifindex;
+	bool was_proven = h->proven;
 
 	events_add(r->events, "host-left", h, NULL, reason, "%s", sf_reason_text(reason));
 	h->state = HOST_ABSENT; /* lists that name it do not count any more */
@@ -401,7 +402,9 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	h->mismatches = 0;
 	free(h->joined);
 	h->joined = NULL;
-	host_store(r, h);
 	r->stats.leaves++;
+	if (!was_proven)
+		return; /* nobody heard of it; the store has its address, and no link */
+	host_store(r, h);
 	controller_link_left(r, h, reason);
 }
