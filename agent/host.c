@@ -20,6 +20,7 @@
 
 #define GROUPS_MAX	 256
 #define LEAVE_MS	 400
+#define DENIALS_LOGGED	 20 /* a second */
 #define REGISTRATION_LEN (sizeof(struct sf_item) + sizeof(struct sf_item_registration))
 #define BATCH_MAX	 (SF_CTRL_MAX_UDP / REGISTRATION_LEN)
 
@@ -80,6 +81,25 @@ static void registry_is_dirty(void *ctx)
 	event_active(h->flush, EV_TIMEOUT, 0);
 }
 
+/* Any program can be denied as often as it likes: that must not fill the disk. */
+static bool may_log_denial(struct host *h)
+{
+	uint64_t second = sf_now_ms() / 1000;
+
+	if (second != h->denials.second) {
+		if (h->denials.unsaid)
+			sf_warn("%u more registrations were denied", h->denials.unsaid);
+		h->denials.second = second;
+		h->denials.said = h->denials.unsaid = 0;
+	}
+	if (h->denials.said < DENIALS_LOGGED) {
+		h->denials.said++;
+		return true;
+	}
+	h->denials.unsaid++;
+	return false;
+}
+
 static void tell(void *ctx, const char *kind, const struct registration *r)
 {
 	struct host *h = ctx;
@@ -98,7 +118,7 @@ static void tell(void *ctx, const char *kind, const struct registration *r)
 		snprintf(who, sizeof(who), "%s, pid %u, uid %u", r->comm, r->pid, r->uid);
 	else if (r->origin == ORIGIN_SOCKET)
 		snprintf(who, sizeof(who), "uid %u", r->uid);
-	sf_log(!strcmp(kind, "denied") ? SF_LOG_WARN : SF_LOG_DEBUG,
+	sf_log(!strcmp(kind, "denied") && may_log_denial(h) ? SF_LOG_WARN : SF_LOG_DEBUG,
 	       "service %s %s port %u: %s%s%s%s%s%s", service, sf_proto_name(r->key.proto),
 	       ntohs(r->key.port), kind, *who ? " (" : "", who, *who ? ")" : "",
 	       r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");

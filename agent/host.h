@@ -77,6 +77,10 @@ struct host {
 	struct flows flows;
 	struct heartbeat heartbeat;
 	struct control control;
+	struct {
+		uint64_t second;
+		unsigned int said, unsaid;
+	} denials;	     /* in the log, of this second */
 	struct event *flush; /* sends what the registry has collected in this turn of the loop */
 };
 

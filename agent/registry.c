@@ -113,6 +113,11 @@ static void entry_name(struct registration *r, const struct sf_socket_event *who
 	r->cgroup = who->cgroup;
 	memcpy(r->comm, who->comm, sizeof(r->comm));
 	r->comm[sizeof(r->comm) - 1] = '\0';
+	/* A program gives itself any bytes for a name. They must not break a line, nor what is not
+	 * text the list of services. */
+	for (char *c = r->comm; *c; c++)
+		if (*c < ' ' || *c >= 0x7f)
+			*c = '?';
 }
 
 static void set_state(struct registry *g, struct registration *r, uint8_t state, uint8_t reason)

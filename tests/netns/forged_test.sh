@@ -46,6 +46,22 @@ on r1 python3 "$TMP/forge.py" "fe80::6%$link" "fe80::1%$link" 2
 sleep 0.5
 [ "$(joins)" -gt "$before" ] && ok "a REFRESH from the router's address is heeded" || bad "a REFRESH from the router's address is not heeded"
 
+# a program that is denied as fast as it can: the log says so, and does not grow with it
+cat >"$TMP/binds.py" <<'EOF'
+import os, socket, sys, time
+os.setgid(65534)
+os.setuid(65534)
+end = time.time() + 3
+while time.time() < end:
+    for port in range(20000, 20100):
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.bind((sys.argv[1], port))
+EOF
+on h1 python3 "$TMP/binds.py" "$WEB"
+sleep 1
+lines=$(grep -c 'denied' "$DIR/h1/scaffoldd.log")
+[ "$lines" -gt 20 ] && [ "$lines" -lt 200 ] && ok "denials are in the log, $lines lines" || bad "denials made $lines lines of log"
+
 # an overheard JOIN, said again where it was not heard
 cat >"$TMP/hear.py" <<'EOF'
 import socket, sys

@@ -127,6 +127,15 @@ static void releases(struct world *w, uint16_t port, int left)
 	registry_release(&w->g, &k, left);
 }
 
+static void names_are_text(void **state)
+{
+	struct world *w = *state;
+	struct sf_socket_event e = event(80);
+
+	strcpy(e.comm, "\xff\xfe\nnginx\x7f");
+	assert_string_equal(registry_listen(&w->g, &e)->comm, "???nginx?");
+}
+
 static void life_of_a_listener(void **state)
 {
 	struct world *w = *state;
@@ -368,6 +377,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(names_are_text),
 		T(life_of_a_listener),
 		T(second_socket_keeps_it),
 		T(release_waits_for_the_answer),
