@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Backup and restore of the store, by SQLite's backup interface: a consistent copy while the
- * controller works.
+ * backup.c - backup and restore of the store, by SQLite's backup interface: a consistent copy while
+ * the controller works.
  *
  * Both write a temporary file beside the target, make it durable, then give it its name in one
  * step, so that neither a crash nor a full disk leaves half a file under a name that counts.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Leases of hostAddr blocks. There are at most 65535 blocks and few leases, so a list of leases and
- * a table from block to lease is all.
+ * blocks.c - leases of hostAddr blocks. There are at most 65535 blocks and few leases, so a list of
+ * leases and a table from block to lease is all.
  */
 #include "controller/blocks.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The controller's settings. Everything is checked here, so that the daemon starts whole or not. */
+/* config.c - the controller's settings. Everything is checked here, so that the daemon starts whole
+ * or not. */
 #include "controller/config.h"
 
 #include <errno.h>

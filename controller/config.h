@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The controller's settings: section [controller] of its file, and the command line. */
+/* config.h - the controller's settings: section [controller] of its file, and the command line. */
 #ifndef SF_CONTROLLER_CONFIG_H
 #define SF_CONTROLLER_CONFIG_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The controller as a whole: opening, closing, the turn of the event loop, time. */
+/* ctl.c - the controller as a whole: opening, closing, the turn of the event loop, time. */
 #include "controller/ctl.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The event log: a ring, and its way into the store. */
+/* events.c - the event log: a ring, and its way into the store. */
 #include "controller/events.h"
 
 #include <errno.h>

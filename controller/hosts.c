@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Hosts: join, leave, move, clash, clone. */
+/* hosts.c - hosts: join, leave, move, clash, clone. */
 #include "controller/hosts.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * scaffold-controller: logically centralized knowledge of who serves what, and where.
+ * main.c - scaffold-controller: logically centralized knowledge of who serves what, and where.
  *
  * It joins the parts to one event loop: channels of routers in (util/channel.h), REST beside them,
  * a turn's changes out once per turn, events into the store by and by. It needs no privileges.

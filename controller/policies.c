@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Policies and names in force. The store comes first: what it did not take is not done. */
+/* policies.c - policies and names in force. The store comes first: what it did not take is not
+ * done. */
 #include "controller/policies.h"
 
 #include <errno.h>

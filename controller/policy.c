@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Policies: JSON in, JSON out, and the merge that makes an instance's weight. */
+/* policy.c - policies: JSON in, JSON out, and the merge that makes an instance's weight. */
 #include "controller/policy.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* REST: the server, and what is not about services (those are in rest_services.c). */
+/* rest.c - REST: the server, and what is not about services (those are in rest_services.c). */
 #include "controller/rest.h"
 
 #include <errno.h>

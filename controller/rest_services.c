@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* REST: services, policies, names. */
+/* rest_services.c - REST: services, policies, names. */
 #include "controller/rest.h"
 
 #include <errno.h>

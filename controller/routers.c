@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The table of routers: leases of their state, settling, pings. Messages are in sessions.c. */
+/* routers.c - the table of routers: leases of their state, settling, pings. Messages are in
+ * sessions.c. */
 #include "controller/routers.h"
 
 #include <errno.h>

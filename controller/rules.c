@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Rules and routes: from tables to messages. */
+/* rules.c - rules and routes: from tables to messages. */
 #include "controller/rules.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Services, endpoints, instances. */
+/* services.c - services, endpoints, instances. */
 #include "controller/services.h"
 
 #include <stdlib.h>

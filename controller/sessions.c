@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Connections of routers: every message that can come, in one table. Nothing here trusts lengths:
- * sf_ctrl_open() has checked that each known item is at least as long as its struct.
+ * sessions.c - connections of routers: every message that can come, in one table. Nothing here
+ * trusts lengths: sf_ctrl_open() has checked that each known item is at least as long as its
+ * struct.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The store: opening, migration, rows. Backup and restore are in backup.c. */
+/* store.c - the store: opening, migration, rows. Backup and restore are in backup.c. */
 #include "controller/store.h"
 #include "controller/store_internal.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpf.c: loading, the pin directory, test runs. Maps are in bpf_map.c, attachments in
+ * bpf.c - loading, the pin directory, test runs. Maps are in bpf_map.c, attachments in
  * bpf_attach.c, probes in bpf_probe.c.
  */
 #include "util/bpf.h"

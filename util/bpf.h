@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpf.h: pinned maps, attached programs, probes and test runs, over libbpf.
+ * bpf.h - pinned maps, attached programs, probes and test runs, over libbpf.
  *
  * What a daemon loads into the kernel must outlive it (a restart may not disturb a flow), so every
  * map and every attachment is pinned in one directory of a bpffs, the pin directory. On restart

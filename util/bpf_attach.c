@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpf_attach.c: programs on devices and cgroups, so that they survive their loader.
+ * bpf_attach.c - programs on devices and cgroups, so that they survive their loader.
  *
  * Theory of operation: tcx, XDP and cgroup attachments are BPF links; a pinned link holds its
  * program attached with nobody running, and BPF_LINK_UPDATE swaps the program without a gap. A

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpf_map.c: pinned maps with layout versions, batches, counters.
+ * bpf_map.c - pinned maps with layout versions, batches, counters.
  *
  * Theory of operation: the pin directory holds, beside the maps, a hash map pinned as "meta":
  * pin name -> layout version. It is a map rather than BTF because BTF says what the members are

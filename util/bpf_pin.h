@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bpf_pin.h: what the sources of bpf.h share among themselves; not for others. */
+/* bpf_pin.h - what the sources of bpf.h share among themselves; not for others. */
 #ifndef SF_UTIL_BPF_PIN_H
 #define SF_UTIL_BPF_PIN_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bpf_probe.c: what can this kernel do?
+ * bpf_probe.c - what can this kernel do?
  *
  * Everything is tried rather than concluded from a version number: distributions backport, and
  * configurations leave out. The version itself is one entry of the table, because below it

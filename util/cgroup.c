@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cgroup v2 groups (Documentation/admin-guide/cgroup-v2.rst). */
+/* cgroup.c - cgroup v2 groups (Documentation/admin-guide/cgroup-v2.rst). */
 #include "util/cgroup.h"
 
 #include <errno.h>

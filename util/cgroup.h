@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cgroup v2 groups: where `scaffold run` puts programs, and where socket hooks attach.
+/* cgroup.h - cgroup v2 groups: where `scaffold run` puts programs, and where socket hooks attach.
  *
  * A group is named by its path below the mount point, "/scaffold/web". The mount is /sys/fs/cgroup
  * on most hosts and /sys/fs/cgroup/unified on hybrid ones; it is found, not assumed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * channel.c: see channel.h.
+ * channel.c - see channel.h.
  *
  * Theory of operation. A channel is in one of these states:
  *	DOWN	   no connection; the connecting side has its retry timer running

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * channel.h: framed messages over TCP and TLS 1.3, between router and controller.
+ * channel.h - framed messages over TCP and TLS 1.3, between router and controller.
  *
  * Wire: each frame is a 32-bit big-endian length and as many bytes of body. A frame of length 0
  * is a keep-alive and is not delivered. Each side sends one at once when the transport (TLS

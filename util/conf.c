@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Configuration files.
+/* conf.c - configuration files.
  *
  * inih splits lines into section, key and value, but neither counts lines for its caller nor
  * reports sections without keys, and it cuts long lines and treats indented ones as continuations.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Configuration files: INI syntax (inih), a table that says what may stand in them.
+/* conf.h - configuration files: INI syntax (inih), a table that says what may stand in them.
  *
  * A program declares a struct, and a table of the keys with their offsets in it. Loading fills in
  * the defaults, then the file. Anything unknown, repeated, or out of its type is an error that
@@ -21,8 +21,8 @@ enum sf_conf_type {
 	SF_CONF_BOOL,	  /* bool		 yes no true false on off 1 0 */
 	SF_CONF_U16,	  /* uint16_t		 decimal or 0x; @min..@max where @max is not 0 */
 	SF_CONF_U32,	  /* uint32_t		 likewise */
-	SF_CONF_DURATION, /* uint32_t		 milliseconds: 250ms 5s 2m 1h; a bare number other than
-			     0 is refused */
+	SF_CONF_DURATION, /* uint32_t		 milliseconds: 250ms 5s 2m 1h; a bare number other
+			     than 0 is refused */
 	SF_CONF_ADDRESS,  /* struct in6_addr	 IPv6 */
 	SF_CONF_ENDPOINT, /* struct sockaddr_storage  [fd5c::1]:24158 or 192.0.2.1:443 */
 	SF_CONF_PREFIX,	  /* struct sf_ip6_prefix */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * crypto.c: see crypto.h. Hashes, MACs, keys; TLS is in tls.c.
+ * crypto.c - see crypto.h. Hashes, MACs, keys; TLS is in tls.c.
  */
 #include "util/crypto.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * crypto.h: the few cryptographic operations that SCAFFOLD needs, over OpenSSL 3.
+ * crypto.h - the few cryptographic operations that SCAFFOLD needs, over OpenSSL 3.
  *
  * Host and service keys are Ed25519 (RFC 8032); session keys come from X25519 (RFC 7748) through
  * HKDF-SHA256 (RFC 5869); control messages carry HMAC-SHA256 truncated to 16 bytes (RFC 2104);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The life that all daemons share: loop, signals, run directory and lock, sd_notify(3)'s protocol.
+/* daemon.c - the life that all daemons share: loop, signals, run directory and lock, sd_notify(3)'s
+ * protocol.
  */
 #include "util/daemon.h"
 

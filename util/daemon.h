@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The life that all SCAFFOLD daemons share: one event loop, signals, run directory with lock,
- * sd_notify, privileges.
+/* daemon.h - the life that all SCAFFOLD daemons share: one event loop, signals, run directory with
+ * lock, sd_notify, privileges.
  *
  * A daemon does: sf_daemon_open(), its own setup, sf_priv_enter() of its last stage,
  * sf_daemon_run(), its own clean-up, sf_daemon_close(). It never forks into the background; service

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* errtext.c: see errtext.h. */
+/* errtext.c - see errtext.h. */
 #include "util/errtext.h"
 
 #include <stdarg.h>

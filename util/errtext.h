@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* errtext.h: how functions of this room put a failure into words for their caller. */
+/* errtext.h - how functions of this room put a failure into words for their caller. */
 #ifndef SF_UTIL_ERRTEXT_H
 #define SF_UTIL_ERRTEXT_H
 

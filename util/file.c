@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files: whole reads, atomic writes, directories, sysctls. */
+/* file.c - files: whole reads, atomic writes, directories, sysctls. */
 #include "util/file.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files: whole reads, atomic writes, directories, sysctls. Negative errno everywhere. */
+/* file.h - files: whole reads, atomic writes, directories, sysctls. Negative errno everywhere. */
 #ifndef SF_UTIL_FILE_H
 #define SF_UTIL_FILE_H
 

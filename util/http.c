@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * http.c: the REST server of http.h, on libevent's evhttp (RFC 9112).
+ * http.c - the REST server of http.h, on libevent's evhttp (RFC 9112).
  *
  * Theory of operation: a request has two objects, evhttp's and ours. While the handler answers at
  * once they live together. A deferred request lives until it is replied to, whatever becomes of

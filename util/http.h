@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * http.h: the local REST server of every daemon, on libevent's evhttp.
+ * http.h - the local REST server of every daemon, on libevent's evhttp.
  *
  * A daemon makes one server with a table of routes, and lets it listen on a Unix socket (whose
  * mode and group say who may use it; the handler sees the peer's uid), and if asked to on TCP,

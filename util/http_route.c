@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* http_route.c: the REST server's route table. See http.h. */
+/* http_route.c - the REST server's route table. See http.h. */
 #include "util/http_route.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* http_route.h: which route a path takes; between http.c and http_route.c only. */
+/* http_route.h - which route a path takes; between http.c and http_route.c only. */
 #ifndef SF_UTIL_HTTP_ROUTE_H
 #define SF_UTIL_HTTP_ROUTE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* httpc.c: client of the REST servers, see httpc.h. */
+/* httpc.c - client of the REST servers, see httpc.h. */
 #include "util/httpc.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * httpc.h: client of the daemons' REST servers (http.h), on libcurl.
+ * httpc.h - client of the daemons' REST servers (http.h), on libcurl.
  *
  * Blocking; for the CLI and for tests. The server's error text
  * ({"error": {"what", "where", "expected"}}) comes back in `err` as "what: where (expected ...)".

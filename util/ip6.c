@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IPv6 prefixes as text and back (RFC 4291 section 2.3, RFC 5952 as inet_ntop() prints). */
+/* ip6.c - IPv6 prefixes as text and back (RFC 4291 section 2.3, RFC 5952 as inet_ntop() prints). */
 #include "util/ip6.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IPv6 prefixes as text and back: what configuration and netlink share. */
+/* ip6.h - IPv6 prefixes as text and back: what configuration and netlink share. */
 #ifndef SF_UTIL_IP6_H
 #define SF_UTIL_IP6_H
 

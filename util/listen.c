@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* listen.c: see listen.h. */
+/* listen.c - see listen.h. */
 #include "util/listen.h"
 
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * listen.h: listening sockets on libevent that survive running out of descriptors.
+ * listen.h - listening sockets on libevent that survive running out of descriptors.
  *
  * Where accept() fails for lack of descriptors or memory the socket stays readable, and a plain
  * listener would spin; these rest for 200 ms instead.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Log lines on stderr. The JOURNAL_STREAM check is systemd.exec(5)'s: "device:inode" must be those
- * of our stderr, since the variable is inherited by children whose stderr was redirected. */
+/* log.c - log lines on stderr. The JOURNAL_STREAM check is systemd.exec(5)'s: "device:inode" must
+ * be those of our stderr, since the variable is inherited by children whose stderr was redirected.
+ */
 #include "util/log.h"
 
 #include <errno.h>

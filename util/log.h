@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Log lines of a program, on stderr, one line per event.
+/* log.h - log lines of a program, on stderr, one line per event.
  *
  * Under the journal (JOURNAL_STREAM names our stderr) a line starts with the kernel-style priority
  * "<3>" and carries no time, since the journal has its own; anywhere else it starts with local time

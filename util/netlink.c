@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The netlink socket: one request, its answers, its verdict (rtnetlink(7), libmnl). */
+/* netlink.c - the netlink socket: one request, its answers, its verdict (rtnetlink(7), libmnl). */
 #include "util/netlink.h"
 
 #include <errno.h>

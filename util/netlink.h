@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* rtnetlink: links, addresses, routes, rules, neighbours and their events (libmnl).
+/* netlink.h - rtnetlink: links, addresses, routes, rules, neighbours and their events (libmnl).
  *
  * One struct sf_nl is one socket, bound for life to the network namespace it was opened in. It is
  * for one thread, and each call waits for the kernel's answer (microseconds). "::" and 0 mean "not

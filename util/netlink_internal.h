@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the netlink_*.c files share; nobody else includes it. */
+/* netlink_internal.h - what the netlink_*.c files share; nobody else includes it. */
 #ifndef SF_UTIL_NETLINK_INTERNAL_H
 #define SF_UTIL_NETLINK_INTERNAL_H
 

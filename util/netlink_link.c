@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Links and their addresses over rtnetlink. */
+/* netlink_link.c - links and their addresses over rtnetlink. */
 #include "util/netlink.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Events of links, addresses, routes, rules and neighbours: a subscribed rtnetlink socket. */
+/* netlink_monitor.c - events of links, addresses, routes, rules and neighbours: a subscribed
+ * rtnetlink socket. */
 #include "util/netlink.h"
 
 #include <errno.h>

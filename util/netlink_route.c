@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IPv6 routes, policy rules and neighbours over rtnetlink. */
+/* netlink_route.c - IPv6 routes, policy rules and neighbours over rtnetlink. */
 #include "util/netlink.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Network namespaces as iproute2 keeps them (ip-netns(8)). */
+/* netns.c - network namespaces as iproute2 keeps them (ip-netns(8)). */
 #include "util/netns.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Network namespaces, named as iproute2 names them: a bind mount /run/netns/NAME.
+/* netns.h - network namespaces, named as iproute2 names them: a bind mount /run/netns/NAME.
  *
  * All of it acts on the calling thread alone, as setns() does.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Giving up privileges in named stages, and descriptors that a careless parent left open
+/* priv.c - giving up privileges in named stages, and descriptors that a careless parent left open
  * (capabilities(7)). */
 #include "util/daemon.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* session.c: sessions of hosts at their access router; see session.h for the derivation. */
+/* session.c - sessions of hosts at their access router; see session.h for the derivation. */
 #include "util/session.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * session.h: how a host and its access router come to trust each other's messages
+ * session.h - how a host and its access router come to trust each other's messages
  * (docs/protocol.md, "Host <-> access router").
  *
  * Theory of operation

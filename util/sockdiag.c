@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Socket lists over NETLINK_SOCK_DIAG (sock_diag(7)). */
+/* sockdiag.c - socket lists over NETLINK_SOCK_DIAG (sock_diag(7)). */
 #include "util/sockdiag.h"
 
 #include <arpa/inet.h>

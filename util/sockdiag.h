@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The kernel's own list of TCP and UDP sockets (NETLINK_SOCK_DIAG), of the current network
- * namespace, AF_INET6.
+/* sockdiag.h - the kernel's own list of TCP and UDP sockets (NETLINK_SOCK_DIAG), of the current
+ * network namespace, AF_INET6.
  *
  * Used to find sockets that are older than the agent, and to free flows whose socket is gone
  * (TIME_WAIT included).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tables and numbers for people. */
+/* table.c - tables and numbers for people. */
 #include "util/table.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Tables and numbers for people: aligned columns, no wrapping, no colours, UTF-8 counted in
- * characters. */
+/* table.h - tables and numbers for people: aligned columns, no wrapping, no colours, UTF-8 counted
+ * in characters. */
 #ifndef SF_UTIL_TABLE_H
 #define SF_UTIL_TABLE_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * tls.c: the TLS part of crypto.h: contexts for TLS 1.3, and nothing older.
+ * tls.c - the TLS part of crypto.h: contexts for TLS 1.3, and nothing older.
  */
 #include "util/crypto.h"
 
