@@ -116,7 +116,8 @@ static int share_compare(const void *a, const void *b)
 
 /*
  * All instances that count, weight 0 included, in the order of their locators, as replicas of this
- * router have them. Return: their number.
+ * router have them. A router that only gives access is told of none: its own are all, and its
+ * tables, by which no packet goes, are its memory of them across a restart. Return: their number.
  */
 static uint32_t gather(struct router *r, struct service *s)
 {
@@ -137,7 +138,8 @@ static uint32_t gather(struct router *r, struct service *s)
 	}
 	DL_FOREACH(s->local, reg)
 	{
-		if (!reg->listed && reg->own_word && !reg->denied && n < SF_INSTANCES_MAX)
+		if (!reg->listed && (reg->own_word || !serves(r)) && !reg->denied &&
+		    n < SF_INSTANCES_MAX)
 			out[n++] = (struct rules_share){ .locator = reg->host->locator,
 							 .weight = reg->weight ? reg->weight
 									       : WEIGHT_DEFAULT,
@@ -249,10 +251,6 @@ int rules_refresh(struct router *r, struct service *s)
 	uint32_t n, m;
 	int ret = 0;
 
-	if (!serves(r)) {
-		enlist(t, s);
-		return 0;
-	}
 	n = gather(r, s);
 	m = pick_weighty(r, s, n);
 	signature = signature_of(r, s, m);
@@ -524,11 +522,9 @@ int rules_flush(struct router *r)
 		sf_error("table of services: %s", strerror(-ret));
 		return ret; /* all stays dirty: the next flush tries again */
 	}
-	if (serves(r)) {
-		ret = flush_part(r, false);
-		if (!ret)
-			ret = flush_part(r, true);
-	}
+	ret = flush_part(r, false);
+	if (!ret)
+		ret = flush_part(r, true);
 	for (uint32_t i = 0; i < t->n_old; i++)
 		extents_give(t->extents, t->old[i].at, t->old[i].n, sf_now_ms());
 	t->n_old = 0;

@@ -57,11 +57,23 @@ void rules_take(struct router *r, const struct sf_service_key *key)
 		take(r, s);
 }
 
-void rules_take_older(struct router *r, uint32_t generation)
+static void forget_older(struct router *r, uint32_t generation)
 {
 	for (struct service *s = r->rules->services; s; s = s->hh.next)
 		if (s->has_given && s->generation != generation)
 			take(r, s);
+}
+
+/* Whether lists come from a controller: it tells service routers alone. */
+static bool is_told(const struct router *r)
+{
+	return r->uplink && (r->config.roles & SF_ROLE_SERVICE);
+}
+
+void rules_take_older(struct router *r, uint32_t generation)
+{
+	if (is_told(r))
+		forget_older(r, generation);
 }
 
 bool rules_lists(const struct service *s, const struct host *h)
@@ -111,15 +123,15 @@ void rules_settled(struct router *r, const struct host *h)
 		/* It was announced on the strength of the list alone. */
 		if (h->state != HOST_ABSENT && !registration_find(h, &s->key))
 			controller_link_unregistered(r, h, &s->key);
-		if (r->uplink || awaited(r, s))
+		if (is_told(r) || awaited(r, s))
 			rules_refresh_loudly(r, s);
 		else
 			take(r, s);
 	}
 	controller_link_flush(r);
-	/* Without a controller, lists are only what the kernel still had. */
-	if (!r->uplink && all_settled(r))
-		rules_take_older(r, UINT32_MAX);
+	/* Where nobody tells, lists are only what the kernel still had. */
+	if (!is_told(r) && all_settled(r))
+		forget_older(r, UINT32_MAX);
 }
 
 /* ---- restart ---- */
