@@ -57,7 +57,7 @@ background() { "$SF" lab --name "$LAB" exec "$1" -- "${@:2}" >/dev/null 2>&1 & p
 serve() { local node=$1; shift; "$SF" lab --name "$LAB" exec "$node" -- python3 "$HERE/peer.py" serve "$@" 2>>"$TMP/$node.serve" & pids+=($!); }
 # (a function in the background would be a shell of its own, whose death the program does not notice)
 # end PID...: SIGKILL, and wait
-end() { kill -9 "$@" 2>/dev/null; wait "$@" 2>/dev/null; }
+end() { kill -9 "$@"; wait "$@"; } 2>/dev/null
 
 lab_down() {
 	local p
@@ -114,3 +114,37 @@ counter() {
 # daemon_pid NODE
 daemon_pid() { "$SF" --json lab --name "$LAB" status | jq -r --arg n "$1" '.nodes[] | select(.name == $n).process.pid'; }
 locator() { rest "$1" agent /v1/status | jq -r .locator; }
+
+# ---- daemons that die and return
+declare -A DAEMON=() COMMAND=()
+# daemons_know: remember how each daemon was started
+daemons_know() {
+	local node pid
+	while read -r node pid; do
+		DAEMON[$node]=$pid
+		COMMAND[$node]=$(tr '\0' ' ' <"/proc/$pid/cmdline")
+	done < <("$SF" --json lab --name "$LAB" status | jq -r '.nodes[] | "\(.name) \(.process.pid)"')
+}
+daemon_log() { echo "$DIR/$1/test.log"; }
+daemon_start() { # NODE [OPTION...]
+	# shellcheck disable=SC2086 # a command line of words without spaces
+	"$SF" lab --name "$LAB" exec "$1" -- ${COMMAND[$1]} "${@:2}" >>"$(daemon_log "$1")" 2>&1 &
+	DAEMON[$1]=$!
+	pids+=($!)
+}
+daemon_kill() { # -9, all of them at once
+	local n
+	for n in "$@"; do kill -9 "${DAEMON[$n]}" 2>/dev/null; done
+	for n in "$@"; do wait "${DAEMON[$n]}"; tries 5 daemon_gone "$n"; done
+} 2>/dev/null # else the shell tells of each
+daemon_gone() { ! kill -0 "${DAEMON[$1]}" 2>/dev/null; }
+# holds NODE WHICH PATH EXPRESSION: what a daemon says makes it true (no answer does not)
+holds() { [ "$(rest "$1" "$2" "$3" 2>/dev/null | jq "$4")" = true ]; }
+is_ready() {
+	case $1 in
+	h*) holds "$1" agent /v1/status .joined ;;
+	ctl) holds ctl controller /v1/status '.settled and .routers.connected == 3' ;;
+	*) holds "$1" router /v1/status .controller.synced ;;
+	esac
+}
+daemon_ready() { wait_for "$1 is ready again" is_ready "$1" || { tail -n 5 "$(daemon_log "$1")"; return 1; }; }
