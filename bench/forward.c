@@ -53,6 +53,7 @@
 #define BURST	      (1u << 16) /* frames in one call of the generator */
 #define SETTLE_US     20000
 #define SLICE_US      60000
+#define WAITS	      50
 #define SLICES	      4 /* of either side in a round */
 #define BPFFS	      "/sys/fs/bpf"
 
@@ -223,7 +224,7 @@ struct side {
 	struct packets_bpf *packets;
 	enum bench_traffic traffic;
 	int prog_fd;
-	uint64_t got, sent, ns; /* of this round: at the sink, by the generator, of the router */
+	uint64_t got, ns; /* of this round: packets at the sink, time of the router's thread */
 };
 
 static void *generate(void *arg)
@@ -262,8 +263,8 @@ static uint64_t napi_time(void)
 /* Send for a slice of time; add what the sink got and what the router's thread ran for it. */
 static void slice(struct side *side)
 {
-	volatile __u64 *received = &side->packets->bss->received, *sent = &side->packets->bss->sent;
-	uint64_t time, n, m;
+	volatile __u64 *received = &side->packets->bss->received;
+	uint64_t time, n;
 	pthread_t thread;
 
 	attach(SINK, "sink", s0.ifindex, bpf_program__fd(side->packets->progs.bench_sink));
@@ -275,10 +276,10 @@ static void slice(struct side *side)
 	usleep(SETTLE_US);
 	time = napi_time();
 	n = *received;
-	m = *sent;
-	usleep(SLICE_US);
+	/* Where others want the core, too, the thread may have to wait for its turn. */
+	for (int i = 0; i < WAITS && napi_time() - time < SLICE_US * 1000ull / 2; i++)
+		usleep(SLICE_US);
 	side->got += *received - n;
-	side->sent += *sent - m;
 	side->ns += napi_time() - time;
 	stop = true;
 	pthread_join(thread, NULL);
@@ -294,12 +295,9 @@ static double rate(struct side *side)
 	double rate;
 
 	if (!side->got || !side->ns)
-		bench_die(
-			0,
-			"none of %llu packets arrived at the sink; the router's thread ran %llu ns",
-			(unsigned long long)side->sent, (unsigned long long)side->ns);
+		bench_die(0, "no packet arrived at the sink");
 	rate = side->got * 1e9 / (double)side->ns;
-	side->got = side->sent = side->ns = 0;
+	side->got = side->ns = 0;
 	return rate;
 }
 

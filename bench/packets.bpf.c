@@ -38,7 +38,6 @@ const volatile __u32 as_number;
 const volatile __u8 to_mac[ETH_ALEN]; /* of the router, for bench_send */
 
 __u64 number;	/* of the last packet */
-__u64 sent;	/* by bench_send */
 __u64 received; /* at the sink */
 
 struct {
@@ -125,7 +124,6 @@ int bench_send(struct xdp_md *ctx)
 	/* The frame's memory comes back as the router has sent it on. */
 	for (int i = 0; i < ETH_ALEN; i++)
 		f->eth[i] = to_mac[i];
-	sent++;
 	return XDP_TX;
 }
 
