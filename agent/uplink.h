@@ -17,7 +17,7 @@ struct event;
 struct uplink {
 	struct sf_nl_monitor *monitor;
 	struct event *readable;
-	struct event *repair; /* the set-up, when others took of it */
+	struct event *repair;	/* the set-up, when others took of it */
 	struct sf_nl_link link; /* the chosen one; ifindex 0: none yet */
 };
 

@@ -331,7 +331,7 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 
 	while (end < argc && strcmp(argv[end], "--") != 0)
 		end++; /* what is behind belongs to the command of exec */
-	optind = 0; /* afresh: main() has parsed, too */
+	optind = 0;    /* afresh: main() has parsed, too */
 	opterr = 0;
 	while ((c = getopt_long(end, argv, ":", options, NULL)) >= 0) {
 		switch (c) {
