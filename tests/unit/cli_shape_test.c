@@ -61,8 +61,9 @@ static void replies_without_sense(void **state)
 		"{\"services\":7}",
 		"{\"services\":[7,null,{}]}",
 		"{\"services\":[{\"id\":7,\"service\":[],\"endpoints\":{}}]}",
-		"{\"services\":[{\"id\":\"x\",\"service\":\"x\",\"endpoints\":[7,{\"instances\":[7,"
-		"{}]}],\"instances\":[7,{}]}]}",
+		("{\"services\":[{\"id\":\"x\",\"service\":\"x\",\"endpoints\":[7,{\"instances\":["
+		 "7,"
+		 "{}]}],\"instances\":[7,{}]}]}"),
 		"{\"hosts\":[7,{}],\"flows\":[7,{}]}",
 	};
 

@@ -187,13 +187,14 @@ static void notifies(void **state)
 
 static int stages(void)
 {
-	static const struct sf_priv_stage serve = {
-		"serve", SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_NET_RAW) | SF_CAP(CAP_SETPCAP), false
+	static const struct sf_priv_stage serve = { .name = "serve",
+						    .caps = SF_CAP(CAP_NET_ADMIN) |
+							    SF_CAP(CAP_NET_RAW) |
+							    SF_CAP(CAP_SETPCAP) };
+	static const struct sf_priv_stage more = {
+		.name = "more", .caps = SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_SYS_ADMIN)
 	};
-	static const struct sf_priv_stage more = { "more",
-						   SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_SYS_ADMIN),
-						   false };
-	static const struct sf_priv_stage idle = { "idle", 0, false };
+	static const struct sf_priv_stage idle = { .name = "idle" };
 
 	if (sf_priv_enter(&serve) || !sf_priv_have(serve.caps) ||
 	    sf_priv_have(SF_CAP(CAP_SYS_ADMIN)))
