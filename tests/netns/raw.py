@@ -89,6 +89,7 @@ class Link:
         self.name = name
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd))
         self.socket.bind((name, 0x86dd))
+        self.socket.setsockopt(263, 20, 1)  # SOL_PACKET, PACKET_QDISC_BYPASS: past the host's own datapath
         self.own = self.socket.getsockname()[4]
         neighbours = json.loads(subprocess.run(["ip", "-6", "-j", "neigh", "show", "dev", name], check=True,
                                                capture_output=True, text=True).stdout)
