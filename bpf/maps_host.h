@@ -16,7 +16,6 @@
 #define SF_HALF_OPEN_MAX 65536
 #define SF_PEERS_MAX	 65536
 #define SF_FRAGMENTS_MAX 4096
-#define SF_LISTENERS_MAX 65536
 
 /* Packets that we hand to our own stack pass our ingress program on their way; this mark tells them
  * from what comes from the wire, which cannot carry one. */

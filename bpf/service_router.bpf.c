@@ -454,4 +454,4 @@ int router_xdp(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
-char LICENSE[] SEC("license") = "GPL";
+char _license[] SEC("license") = "GPL";

@@ -36,8 +36,6 @@ char _license[] SEC("license") = "GPL";
 #define SO_BINDTODEVICE 25
 #define CGROUP_DEPTH	12 /* ancestors of a control group that are looked at */
 
-#define SF_LISTENERS_MAX 65536
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -33,6 +33,8 @@
  *   runs       hash   struct sf_run_key -> struct sf_addr: service of wildcard sockets of a cgroup
  *   sockets    sk storage: key that the socket registered
  */
+#define SF_LISTENERS_MAX 65536 /* one map, which two objects declare */
+
 struct sf_hook_host {
 	struct sf_net net;
 	__u32 flags;

@@ -15,6 +15,7 @@
 #include "lab/linkemc.h"
 #include "lab/plan.h"
 #include "lab/process.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/file.h"
 #include "util/httpc.h"
@@ -254,14 +255,6 @@ bool sf_daemon_ready(enum sf_node_kind kind, const json_t *status)
 	return false;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Says what is known of a daemon that did not become ready. */
 static int daemon_failed(const struct sf_lab *lab, unsigned int node, int code, const char *what,
 			 char *err, size_t err_len)
@@ -323,7 +316,7 @@ static int kind_wait(const struct sf_lab *lab, enum sf_node_kind kind, const pid
 			json_decref(status);
 			if (ready)
 				break;
-			if (now_ms() > deadline) {
+			if (sf_now_ms() > deadline) {
 				char what[700];
 
 				snprintf(what, sizeof(what), "is not ready after %u s (%s)",
@@ -360,7 +353,7 @@ int sf_daemons_up(const struct sf_lab *lab, const volatile sig_atomic_t *stop, c
 {
 	static const enum sf_node_kind order[] = { SF_NODE_CONTROLLER, SF_NODE_ROUTER,
 						   SF_NODE_HOST };
-	uint64_t deadline = now_ms() + lab->options.timeout_ms;
+	uint64_t deadline = sf_now_ms() + lab->options.timeout_ms;
 	pid_t *pids = calloc(lab->topology.n_nodes, sizeof(*pids));
 	int r = 0;
 

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/file.h"
 #include "util/netns.h"
@@ -232,27 +233,19 @@ static int sweep_scan(struct sweep *s, const char *const *ns, size_t n)
 	return 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Signals all that were found and waits until all have ended, or for @wait_ms. */
 static void sweep_signal(struct sweep *s, int sig, unsigned int wait_ms)
 {
-	uint64_t end = now_ms() + wait_ms;
+	uint64_t end = sf_now_ms() + wait_ms;
 
 	for (size_t i = 0; i < s->n; i++)
 		(void)pidfd_send_signal(s->fds[i], sig, NULL, 0); /* gone is fine */
 	for (size_t i = 0; i < s->n; i++) {
 		struct pollfd p = { .fd = s->fds[i], .events = POLLIN };
-		uint64_t now = now_ms();
+		uint64_t now = sf_now_ms();
 
 		while (poll(&p, 1, now < end ? (int)(end - now) : 0) < 0 && errno == EINTR)
-			now = now_ms();
+			now = sf_now_ms();
 		close(s->fds[i]);
 	}
 	s->n = 0;

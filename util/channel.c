@@ -39,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/crypto.h"
 #include "util/errtext.h"
 #include "util/listen.h"
@@ -82,14 +83,6 @@ struct sf_channel {
 	struct event *retry;
 	unsigned backoff_ms;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static struct timeval tv_of(unsigned ms)
 {
@@ -167,7 +160,7 @@ static void channel_down(struct sf_channel *ch, const char *reason)
 	struct timeval tv;
 	unsigned delay = 0;
 
-	lasted = was_open && now_ms() - ch->open_ms >= ch->opts.backoff_max_ms;
+	lasted = was_open && sf_now_ms() - ch->open_ms >= ch->opts.backoff_max_ms;
 	channel_enter(ch);
 	channel_hang_up(ch);
 	if (ch->server)
@@ -208,7 +201,7 @@ static int frame_put(struct sf_channel *ch, const void *body, size_t len)
 	if (evbuffer_expand(output, HEADER_LEN + len) ||
 	    evbuffer_add(output, &header, HEADER_LEN) || (len && evbuffer_add(output, body, len)))
 		return -ENOMEM;
-	ch->sent_ms = now_ms();
+	ch->sent_ms = sf_now_ms();
 	return 0;
 }
 
@@ -219,7 +212,7 @@ static void frame_take(struct sf_channel *ch, struct evbuffer *input, uint32_t l
 
 	if (ch->state == GREETING) {
 		ch->state = OPEN;
-		ch->open_ms = now_ms();
+		ch->open_ms = sf_now_ms();
 		if (ch->ops->on_open)
 			ch->ops->on_open(ch, ch->ctx);
 		if (ch->state != OPEN)
@@ -242,7 +235,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 	if (ch->state == CONNECTING)
 		transport_up(ch);
-	ch->heard_ms = now_ms();
+	ch->heard_ms = sf_now_ms();
 	channel_enter(ch);
 	bufferevent_incref(bev); /* the frame stays readable for a callback that closes */
 	while (ch->bev == bev && evbuffer_copyout(input, &len, HEADER_LEN) == HEADER_LEN) {
@@ -395,7 +388,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct sf_channel *ch = arg;
-	uint64_t now = now_ms();
+	uint64_t now = sf_now_ms();
 
 	(void)fd;
 	(void)what;
@@ -456,7 +449,7 @@ static int channel_start(struct sf_channel *ch, int fd)
 	if (!ch->bev)
 		return -ENOMEM;
 	ch->state = CONNECTING;
-	ch->heard_ms = ch->sent_ms = now_ms();
+	ch->heard_ms = ch->sent_ms = sf_now_ms();
 	bufferevent_setcb(ch->bev, on_read, on_write, on_event, ch);
 	bufferevent_setwatermark(ch->bev, EV_READ, 0, READ_HIGH);
 	bufferevent_setwatermark(ch->bev, EV_WRITE, ch->opts.send_low, 0);
