@@ -181,6 +181,9 @@ SUBPROG int in_syn(struct __sk_buff *skb)
 		if (f->isn != w->seg.seq || !sf_addr_eq(&f->peer, &w->src))
 			return drop(skb, SF_DUPLICATE);
 		w->tuple = f->tuple;
+		/* A refusal by the local stack is to quote the attempt that the opener waits for.
+		 */
+		f->attempt = sf_be16(w->hdr.aux);
 	} else {
 		in_tuple(cfg, w, id);
 	}
