@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/name.h"
 #include "router/control.h"
@@ -184,6 +185,14 @@ static int flush(struct router *r, char *err, size_t errlen)
 	return ret < 0 ? ret : 0;
 }
 
+static int check_privileges(char *err, size_t errlen)
+{
+	if (!geteuid() && sf_priv_have(SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_BPF)))
+		return 0;
+	return sf_errtext(err, errlen, -EPERM,
+			  "no privileges: expected to be started as root (CAP_NET_ADMIN, CAP_BPF)");
+}
+
 int main(int argc, char **argv)
 {
 	static struct router router;
@@ -205,7 +214,10 @@ int main(int argc, char **argv)
 	}
 	sf_log_set_level((enum sf_log_level)r->config.log);
 	if (!r->config.check) {
-		ret = r->config.flush ? flush(r, err, sizeof(err)) : serve(r, err, sizeof(err));
+		ret = check_privileges(err, sizeof(err));
+		if (!ret)
+			ret = r->config.flush ? flush(r, err, sizeof(err))
+					      : serve(r, err, sizeof(err));
 		if (ret)
 			sf_error("%s", err);
 	}
