@@ -209,6 +209,21 @@ static int listening(const struct sf_addr *addr, uint16_t port)
 	return fd;
 }
 
+/* The hooks tell processes by their number in the first PID namespace; from within another one we
+ * cannot know it. */
+static void pid_shown(uint32_t got, pid_t want)
+{
+	char at[64];
+	ssize_t n = readlink("/proc/self/ns/pid", at, sizeof(at) - 1);
+
+	assert_true(n > 0);
+	at[n] = '\0';
+	if (!strcmp(at, "pid:[4026531836]"))
+		assert_int_equal(got, want);
+	else
+		assert_int_not_equal(got, 0);
+}
+
 static void listener_comes_and_goes(void **state)
 {
 	struct sf_listener l;
@@ -220,13 +235,13 @@ static void listener_comes_and_goes(void **state)
 	assert_int_equal(l.state, SF_LISTENER_PENDING);
 	assert_int_equal(l.sockets, 1);
 	assert_int_equal(l.uid, getuid());
-	assert_int_equal(l.pid, getpid());
+	pid_shown(l.pid, getpid());
 	assert_int_equal(l.cgroup, group_id(inner));
 	drain();
 	assert_int_equal(n_events, 1);
 	assert_int_equal(events[0].kind, SF_SOCKET_LISTEN);
 	assert_int_equal(events[0].left, 1);
-	assert_int_equal(events[0].pid, getpid());
+	pid_shown(events[0].pid, getpid());
 	assert_int_equal(events[0].key.port, htons(80));
 	assert_memory_equal(&events[0].key.addr, &service, 16);
 	assert_true(strlen(events[0].comm) > 0);
@@ -285,7 +300,7 @@ static void killed_program_is_released(void **state)
 	assert_int_equal(read(pipes[0], &c, 1), 1);
 	assert_true(listed(&service, IPPROTO_TCP, 82, &l));
 	assert_true(listed(&service, IPPROTO_UDP, 82, &l));
-	assert_int_equal(l.pid, pid);
+	pid_shown(l.pid, pid);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	assert_false(listed(&service, IPPROTO_TCP, 82, &l));

@@ -112,13 +112,27 @@ seen_by() {
 		bpftool -j map dump id "$map" 2>/dev/null | jq -r '.. | objects | .seen? // empty' 2>/dev/null
 	done | head -n 1
 }
-theirs_on() { # how many filters of theirs on the client's uplink saw packets
-	for direction in ingress egress; do on client tc -j filter show dev r $direction; done |
-		jq -r '.[] | .options.prog? // empty | select(.name == "other_tc") | .id' | sort -u | while read -r id; do seen_by "$id"; done |
-		awk '$1 > 10 { n++ } END { print n + 0 }'
+theirs() { # DIRECTION: their filters there, as IDs
+	on client tc -j filter show dev r "$1" | jq -r '.[] | .options.prog? // empty | select(.name == "other_tc") | .id' | sort -u
+}
+bound() { rest client agent /v1/counters | jq ".traffic[\"$1-bound\"].packets"; }
+# every_packet DIRECTION in|out: both filters of theirs see each packet that ours translates
+every_packet() {
+	local id ours least=
+	declare -A were=()
+	for id in $(theirs "$1"); do were[$id]=$(seen_by "$id"); done
+	ours=$(bound "$2")
+	peer client loop "$WEB" 80 --n 50 --timeout 5 >/dev/null || bad "connections"
+	ours=$(($(bound "$2") - ours))
+	for id in "${!were[@]}"; do
+		were[$id]=$(($(seen_by "$id") - were[$id]))
+		[ "${were[$id]}" -ge "$ours" ] && [ "$ours" -gt 100 ] && least="$least x"
+	done
+	equal "$1: both of their filters saw all of our $ours packets (${were[*]})" " x x" "$least"
 }
 works "with other filters on the uplink"
-equal "all four of theirs saw the packets" 4 "$(theirs_on)"
+every_packet ingress in
+every_packet egress out
 daemon_kill client; daemon_start client; daemon_ready client
 works "with other filters, a new agent"
 kill -TERM "${DAEMON[client]}"; wait_for "the end of the agent" daemon_gone client
@@ -189,8 +203,8 @@ on server ip route add 10.9.1.0/24 via 10.9.2.2
 check "IPv4 ping" on client ping -q -c 3 -i 0.1 -W 5 10.9.2.1
 check "IPv4 ping in fragments" on client ping -q -c 3 -i 0.1 -W 5 -s 4000 10.9.2.1
 background server iperf3 -s -B 10.9.2.1
-tries 5 on client nc -z 10.9.2.1 5201
-check "IPv4 iperf3" on client iperf3 -c 10.9.2.1 -n 50M
+# Tried itself, not probed before: a connection that says nothing keeps the server busy for a moment.
+check "IPv4 iperf3" tries 5 on client iperf3 -c 10.9.2.1 -n 50M
 check "IPv4 iperf3, UDP" on client iperf3 -c 10.9.2.1 -u -n 1M -b 100M
 equal "nothing of it was counted as anything of ours" "$reasons" "$(rest server agent /v1/counters | jq -c .reasons)"
 
@@ -259,10 +273,14 @@ mine=(--run "$TMP/open/run" --state "$TMP/open/state" --bpffs "$TMP/open/bpf")
 refuses "the agent without privileges" 1 "CAP_NET_ADMIN" setpriv --reuid 1000 --regid 1000 --clear-groups "$TMP/open/scaffoldd" --config "$TMP/open/host.conf" "${mine[@]}"
 refuses "the router without privileges" 1 "CAP_NET_ADMIN" setpriv --reuid 1000 --regid 1000 --clear-groups "$TMP/open/scaffold-router" --config "$TMP/open/router.conf" "${mine[@]}"
 rm -rf "$TMP/open/run" "$TMP/open/state"
-refuses "the agent as root of a user namespace" 1 "CAP_BPF" unshare -Urn "$TMP/open/scaffoldd" --config "$TMP/open/host.conf" "${mine[@]}"
-rm -rf "$TMP/open/run" "$TMP/open/state"
-refuses "the router as root of a user namespace" 1 "not permitted" unshare -Urn "$TMP/open/scaffold-router" --config "$TMP/open/router.conf" "${mine[@]}"
-rm -rf "$TMP/open/run" "$TMP/open/state"
+if unshare -Urn true 2>/dev/null; then
+	refuses "the agent as root of a user namespace" 1 "CAP_BPF" unshare -Urn "$TMP/open/scaffoldd" --config "$TMP/open/host.conf" "${mine[@]}"
+	rm -rf "$TMP/open/run" "$TMP/open/state"
+	refuses "the router as root of a user namespace" 1 "not permitted" unshare -Urn "$TMP/open/scaffold-router" --config "$TMP/open/router.conf" "${mine[@]}"
+	rm -rf "$TMP/open/run" "$TMP/open/state"
+else
+	echo "SKIPPED daemons as root of a user namespace: none can be made here (a chroot?)"
+fi
 bare=(unshare -mn bash -c 'mount --make-rprivate /; eval "$1"; shift; exec "$@"' _)
 refuses "a kernel without BTF" 1 "btf" "${bare[@]}" "mkdir -p $TMP/empty; mount --bind $TMP/empty /sys/kernel/btf" "$TMP/open/scaffoldd" --config "$TMP/open/host.conf" "${mine[@]}"
 refuses "a system without control groups" 1 "cgroup" "${bare[@]}" "for m in \$(awk '\$3 == \"cgroup2\" { print \$2 }' /proc/mounts | sort -r); do umount -l \$m; done" "$TMP/open/scaffoldd" --config "$TMP/open/host.conf" "${mine[@]}"
