@@ -41,6 +41,11 @@ json_t *sf_event_json(const struct sf_event *e)
 		set_text(o, "proto", sf_proto_name(e->proto));
 		json_object_set_new(o, "port", json_integer(sf_be16(e->port)));
 	}
+	set_text(o, "link", e->link);
+	if (e->count) {
+		json_object_set_new(o, "count", sf_json_number(e->count));
+		json_object_set_new(o, "interval_ms", sf_json_number(e->interval_ms));
+	}
 	set_text(o, "text", e->text);
 	return o;
 }

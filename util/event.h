@@ -17,6 +17,8 @@
  * @reason: enum sf_reason
  * @has_port: @proto and @port (network order) mean something
  * @router, @host, @service: identities and serviceID, each with a name where one is known
+ * @link: name of the link that it is about
+ * @count, @interval_ms: how many times, within which time (util/failures.h)
  */
 struct sf_event {
 	uint64_t id, time_ms;
@@ -24,7 +26,9 @@ struct sf_event {
 	struct sf_sid router, host, service;
 	const char *router_name, *host_name, *service_name;
 	struct sf_addr locator;
+	const char *link;
 	const char *text;
+	uint64_t count, interval_ms;
 	__be16 port;
 	uint8_t proto;
 	uint8_t reason;

@@ -17,7 +17,7 @@
 
 struct record {
 	struct sf_event e; /* its pointers to text are set when it is read */
-	char router_name[64], host_name[64], service_name[64];
+	char router_name[64], host_name[64], service_name[64], link[16];
 	char text[160];
 };
 
@@ -77,6 +77,7 @@ static json_t *record_json(struct record *r)
 	r->e.router_name = r->router_name;
 	r->e.host_name = r->host_name;
 	r->e.service_name = r->service_name;
+	r->e.link = r->link;
 	r->e.text = r->text;
 	return sf_event_json(&r->e);
 }
@@ -120,6 +121,7 @@ void sf_events_add(struct sf_events *ev, const struct sf_event *e, const char *f
 	snprintf(r->host_name, sizeof(r->host_name), "%s", e->host_name ? e->host_name : "");
 	snprintf(r->service_name, sizeof(r->service_name), "%s",
 		 e->service_name ? e->service_name : "");
+	snprintf(r->link, sizeof(r->link), "%s", e->link ? e->link : "");
 	va_start(ap, fmt);
 	vsnprintf(r->text, sizeof(r->text), fmt, ap);
 	va_end(ap);

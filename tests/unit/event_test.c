@@ -46,6 +46,21 @@ static void whole(void **state)
 	   "\"service_name\":\"web\",\"proto\":\"tcp\",\"port\":80,\"text\":\"no\"}");
 }
 
+static void counted(void **state)
+{
+	struct sf_event e = { .id = 2,
+			      .kind = "failures",
+			      .reason = SF_SPOOFED_LOCATOR,
+			      .link = "lan0",
+			      .count = 12,
+			      .interval_ms = 10000 };
+
+	is(sf_event_json(&e),
+	   "{\"id\":2,\"time\":\"1970-01-01T00:00:00.000Z\",\"kind\":\"failures\","
+	   "\"reason\":\"spoofed-locator\",\"link\":\"lan0\",\"count\":12,"
+	   "\"interval_ms\":10000}");
+}
+
 static void what_does_not_apply_is_absent(void **state)
 {
 	struct sf_event e = { .id = 1, .kind = "started", .host_name = "", .text = "" };
@@ -80,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),
+		cmocka_unit_test(counted),
 		cmocka_unit_test(what_does_not_apply_is_absent),
 		cmocka_unit_test(text_of_the_network),
 		cmocka_unit_test(prefixes),
