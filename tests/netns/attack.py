@@ -56,23 +56,24 @@ def spoofed_service(own, service, port):
 
 
 def flow(own, capture):
-    """Packets against both ends of a flow, seen on the wire, from another host: @own. None may do anything."""
+    """Packets against both ends of a silent flow, seen on the wire, with the numbers that its ends expect, from another
+    host: @own. None may do anything."""
     with open(capture, encoding="ascii") as lines:
-        f = json.load(lines)
+        f = json.loads(lines.readlines()[-1])
     src = locator(own)
     packets = []
-    for end, peer, eport, pport, seq in ((f["src"], f["dst"], f["sport"], f["dport"], f["ack"]),
-                                         (f["dst"], f["src"], f["dport"], f["sport"], f["seq"])):
+    for end, peer, eport, pport, seq, own_seq in ((f["src"], f["dst"], f["sport"], f["dport"], f["ack"], f["seq"]),
+                                                  (f["dst"], f["src"], f["dport"], f["sport"], f["seq"], f["ack"])):
         e, p = raw.packed(end), raw.packed(peer)
         zero = bytes(12)
         for flags in (4, 0x14, 0x11, 0x10, 0x18, 2, 0x12):  # RST, RST-ACK, FIN, ACK, data, SYN, SYN-ACK
             for s in (seq, seq + 1, 0):
-                t = raw.tcp(src, e, pport, eport, seq=s & 0xffffffff, ack=1, flags=flags, payload=b"evil" * 2)
+                t = raw.tcp(src, e, pport, eport, seq=s & 0xffffffff, ack=own_seq, flags=flags, payload=b"evil" * 2)
                 packets.append(raw.ip6(src, e, raw.TCP, t))
                 for kind in (raw.SYN, raw.SYN_ACK, raw.ACK):
                     packets.append(raw.ip6(src, e, raw.DSTOPTS, raw.header(raw.TCP, kind, zero, zero) + t))
         # FAIL, of every reason, quoting a packet of the flow as it was
-        quote = raw.ip6(e, p, raw.TCP, raw.tcp(e, p, eport, pport, seq=seq, ack=1, flags=0x10))
+        quote = raw.ip6(e, p, raw.TCP, raw.tcp(e, p, eport, pport, seq=own_seq, ack=seq, flags=0x10))
         for reason in range(0, 20):
             tlv = struct.pack(">BBBBHH", 1, 6, reason, 0, len(quote), 0)
             packets.append(raw.alone(src, e, raw.FAIL, zero, zero, tlv, quote))
@@ -207,17 +208,25 @@ def replay(path, change="0"):
 
 
 def watch(port):
-    """The next TCP packet to PORT between locators on LINK: addresses, ports, numbers."""
+    """The last TCP packet to PORT between locators on LINK before two seconds of silence: addresses, ports, the numbers
+    that come next."""
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
     s.bind((LINK, 0x0003))
-    s.settimeout(10)
-    while True:
-        f = s.recv(4096)
+    s.settimeout(0.1)
+    print("up", flush=True)
+    last, until = None, time.monotonic() + 10
+    while time.monotonic() < until:  # by the clock: other flows are never silent
+        try:
+            f = s.recv(65536)
+        except TimeoutError:
+            continue
         if f[12:14] == b"\x86\xdd" and f[20] == raw.TCP and f[22:24] == b"\xfd\x5c" and f[56:58] == int(port).to_bytes(2, "big"):
             sport, dport, seq, ack = struct.unpack(">HHII", f[54:66])
-            print(json.dumps({"src": socket.inet_ntop(socket.AF_INET6, f[22:38]), "dst": socket.inet_ntop(socket.AF_INET6, f[38:54]),
-                              "sport": sport, "dport": dport, "seq": seq, "ack": ack}))
-            return
+            seq = (seq + int.from_bytes(f[18:20], "big") - (f[66] >> 4) * 4) & 0xffffffff
+            last = {"src": socket.inet_ntop(socket.AF_INET6, f[22:38]), "dst": socket.inet_ntop(socket.AF_INET6, f[38:54]),
+                    "sport": sport, "dport": dport, "seq": seq, "ack": ack}
+            until = time.monotonic() + 2
+    print(json.dumps(last))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,13 @@ reached() { [ "$(syns)" -gt "$before" ]; }
 tries 3 reached && ok "its own locator does reach it" || bad "a SYN by hand does not reach the server: the checks before have no meaning"
 
 # ---- a flow of others
-LINK=h3 lab exec r2 -- python3 "$HERE/attack.py" watch 7 >"$TMP/flow" || bad "no packet of the flow was seen"
+serve h3 "$(address quiet)" 9 echo --timeout 600
+registered quiet 1 9
+attack r2 h3 watch 9 >"$TMP/flow" 2>&1 & watcher=$!; pids+=($watcher)
+wait_for "a watcher" grep -q up "$TMP/flow"
+peer h1 keep "$(address quiet)" 9 --every 600 --until "$TMP/quiet.stop" >"$TMP/quiet" 2>&1 & quiet=$!; pids+=($quiet)
+wait $watcher
+grep -q '"ack"' "$TMP/flow" || bad "no packet of the flow was seen: $(cat "$TMP/flow")"
 for pair in "h2 r1 $L2" "h4 r2 $L4"; do
 	set -- $pair
 	wrong=$(($(counter h1 wrong-peer) + $(counter h3 wrong-peer)))
@@ -60,8 +66,9 @@ for pair in "h2 r1 $L2" "h4 r2 $L4"; do
 	wrong=$(($(counter h1 wrong-peer) + $(counter h3 wrong-peer) - wrong))
 	[ "$wrong" -gt 50 ] && ok "$wrong packets from a wrong peer were counted" || bad "only $wrong packets from a wrong peer: $(rest h1 agent /v1/counters | jq -c '.reasons | map_values(.packets)') $(rest h3 agent /v1/counters | jq -c '.reasons | map_values(.packets)')"
 	sleep 0.3
-	kill -0 $kept && ok "the flow goes on" || bad "the flow is dead: $(cat "$TMP/keep")"
+	kill -0 $quiet && ok "the flow goes on" || bad "the flow is dead: $(cat "$TMP/quiet")"
 done
+check "its connection is there at both ends" eval 'on h1 ss -Htn6 state established "dport = :9" | grep -q . && on h3 ss -Htn6 state established "sport = :9" | grep -q .'
 
 # ---- malformed headers
 counted "versions that are unknown" sr bad-version 3 attack h2 r1 malformed "$L2" "$WEB" "$WEB" 80
@@ -72,7 +79,7 @@ for reason in bad-version bad-kind bad-header bad-checksum truncated; do
 done
 check "20000 mutated packets to a service" attack h2 r1 mutated "$L2" "$WEB" "$WEB" 80 20000 1
 check "20000 mutated packets to a host" attack h4 r2 mutated "$L4" "$L3" "$WEB" 80 20000 2
-check "20000 mutated packets to another's socketID" attack h4 r2 mutated "$L4" "$(jq -r .dst "$TMP/flow")" "$ECHO" 7 20000 3
+check "20000 mutated packets to another's socketID" attack h4 r2 mutated "$L4" "$(tail -n 1 "$TMP/flow" | jq -r .dst)" "$(address quiet)" 9 20000 3
 check "the daemons are alive" alive
 check "services are served" peer h1 loop "$WEB" 80 --n 10 --timeout 5
 
@@ -197,6 +204,7 @@ registered other 0 8080 && ok "nobody is: no more"
 says "and connects are refused" ECONNREFUSED peer h1 connect "$OTHER" 8080 --timeout 5
 
 check "the daemons are alive" alive
-touch "$TMP/stop"
+touch "$TMP/stop" "$TMP/quiet.stop"
+wait $quiet && ok "the attacked flow carries what it should" || bad "the attacked flow: $(cat "$TMP/quiet")"
 wait $kept && ok "the flow went on through all of it: $(tail -n 1 "$TMP/keep") rounds" || bad "the flow: $(cat "$TMP/keep")"
 finish
