@@ -114,7 +114,8 @@ struct sf_item {
 	X(23, HOST, 36)		/* struct sf_item_host */                                    \
 	X(24, NAME, 0)		/* of a host, router or program, for people */               \
 	X(25, DIGEST, 8)	/* of a host's set of registrations, in HEARTBEAT */         \
-	X(26, TIME, 8)		/* sender's wall clock, milliseconds since 1970 */
+	X(26, TIME, 8)		/* sender's wall clock, milliseconds since 1970 */           \
+	X(27, SERVICE_NAME, 1)	/* canonical name; its digest is the serviceID it names */
 
 enum sf_item_type {
 #define X(n, sym, min) SF_ITEM_##sym = n,

@@ -3,6 +3,7 @@
  * name.c - names of services and the serviceIDs that they stand for.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/name.h"
 
@@ -139,6 +140,34 @@ int sf_name_sid(const struct sf_name *name, sf_digest_fn digest, struct sf_sid *
 		return r;
 	*out = sid_of_digest(name->ssid, sum);
 	return 0;
+}
+
+char *sf_name_print(const struct sf_name *name, char buf[SF_NAME_TEXT])
+{
+	const size_t suffix = sizeof(SF_NAME_SUFFIX) - 1;
+	size_t len = strlen(name->text);
+	bool ends = len > suffix && !strcmp(name->text + len - suffix, SF_NAME_SUFFIX);
+	int n = snprintf(buf, SF_NAME_TEXT, "%s%s", name->text, ends ? SF_NAME_SUFFIX : "");
+
+	if (name->ssid != SF_SSID_DEFAULT)
+		snprintf(buf + n, SF_NAME_TEXT - (size_t)n, "@%x", name->ssid);
+	return buf;
+}
+
+int sf_name_take(const void *data, size_t len, sf_digest_fn digest, struct sf_sid *sid,
+		 char text[SF_NAME_TEXT])
+{
+	char given[SF_NAME_TEXT];
+	struct sf_name name;
+	const char *why;
+
+	if (!len || len >= sizeof(given) || memchr(data, '\0', len))
+		return -EINVAL;
+	memcpy(given, data, len);
+	given[len] = '\0';
+	if (sf_name_parse(given, &name, &why) || strcmp(sf_name_print(&name, text), given) != 0)
+		return -EINVAL;
+	return sf_name_sid(&name, digest, sid);
 }
 
 int sf_sid_of_key(const void *key, size_t len, __u32 ssid, sf_digest_fn digest, struct sf_sid *out)

@@ -18,6 +18,7 @@
 
 #if SF_NATIVE
 #define SF_NAME_MAX    253
+#define SF_NAME_TEXT   (SF_NAME_MAX + 20) /* "name.scaffold@ssid" and NUL */
 #define SF_NAME_SUFFIX ".scaffold"
 #define SF_NAME_DOMAIN "scaffold service name v1" /* SHA-256(domain, 0x00, name) */
 #define SF_KEY_DOMAIN  "scaffold public key v1"	  /* SHA-256(domain, 0x00, key) */
@@ -40,6 +41,23 @@ int sf_name_parse(const char *text, struct sf_name *out, const char **why);
 
 /** sf_name_sid() - serviceID of a name. Return: 0 or the digest's error. */
 int sf_name_sid(const struct sf_name *name, sf_digest_fn digest, struct sf_sid *out);
+
+/**
+ * sf_name_print() - canonical text: "web", or "web@2a" beyond the default ssID. A name that itself
+ * ends in the suffix is given another one, so that the text is read back as what it was.
+ * Return: @buf.
+ */
+char *sf_name_print(const struct sf_name *name, char buf[SF_NAME_TEXT]);
+
+/**
+ * sf_name_take() - a name out of a message: canonical text of @len bytes, without NUL.
+ *
+ * A name needs no proof beyond itself: it names the one serviceID that is its digest.
+ * @sid: that serviceID; @text: the name
+ * Return: 0; -EINVAL for what is no name, or not in its canonical form; or the digest's error.
+ */
+int sf_name_take(const void *data, size_t len, sf_digest_fn digest, struct sf_sid *sid,
+		 char text[SF_NAME_TEXT]);
 
 /**
  * sf_sid_parse() - a service in any of the forms above.

@@ -203,12 +203,47 @@ static void keys(void **state)
 	assert_int_equal(sf_sid_of_key(key, 32, 5, no_sha256, &sid), -ENOMEM);
 }
 
+/* Names in messages: only the canonical text, and every canonical text is read back. */
+static void names_in_messages(void **state)
+{
+	static const char *const good[] = { "web", "web@2a", "a.b-c.d0", "web.scaffold.scaffold",
+					    "web.scaffold.scaffold@7fffffff" };
+	static const char *const bad[] = { "",	     "Web",	  "web.scaffold", "web@1",
+					   "web@2A", "two words", "web\n",	  "-web",
+					   "web@",   "fd5e::1",	  "\xc3\xa4",	  "web@80000000" };
+	char text[SF_NAME_TEXT], longest[SF_NAME_TEXT + 8];
+	struct sf_sid sid, want;
+	struct sf_net net = sf_net_default(1);
+	const char *why;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(sf_name_take(good[i], strlen(good[i]), sha256, &sid, text), 0);
+		assert_string_equal(text, good[i]);
+		assert_int_equal(sf_sid_parse(&net, good[i], sha256, &want, &why), 0);
+		assert_true(sf_sid_eq(&sid, &want));
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(sf_name_take(bad[i], strlen(bad[i]), sha256, &sid, text), -EINVAL);
+	assert_int_equal(sf_name_take("web\0", 4, sha256, &sid, text), -EINVAL);
+	memset(longest, 'a', sizeof(longest));
+	assert_int_equal(sf_name_take(longest, sizeof(longest), sha256, &sid, text), -EINVAL);
+	for (size_t i = 50; i < SF_NAME_MAX; i += 50)
+		longest[i] = '.';
+	assert_int_equal(sf_name_take(longest, SF_NAME_MAX, sha256, &sid, text), 0);
+	assert_int_equal(sf_name_take(longest, SF_NAME_MAX + 1, sha256, &sid, text), -EINVAL);
+	assert_int_equal(sf_name_take("web", 3, no_sha256, &sid, text), -ENOMEM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),       cmocka_unit_test(no_names),
-		cmocka_unit_test(lengths),     cmocka_unit_test(services_in_all_forms),
-		cmocka_unit_test(no_services), cmocka_unit_test(keys),
+		cmocka_unit_test(names),
+		cmocka_unit_test(no_names),
+		cmocka_unit_test(lengths),
+		cmocka_unit_test(services_in_all_forms),
+		cmocka_unit_test(no_services),
+		cmocka_unit_test(keys),
+		cmocka_unit_test(names_in_messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
