@@ -10,6 +10,7 @@
 #ifndef SF_BPF_FAIL_H
 #define SF_BPF_FAIL_H
 
+#include "bpf/count.h"
 #include "bpf/packet.h"
 
 #define QUOTE_AT (SF_IPV6_LEN + SF_FAIL_LEN) /* offset of the quotation in what is built */
@@ -20,6 +21,48 @@ struct fail_hdr {
 } SF_WIRE;
 
 SF_STATIC_ASSERT(sizeof(struct fail_hdr) == SF_FAIL_LEN, "FAIL header");
+
+/** fail_kind() - the kind of header that the packet in hand carries, SF_KIND_NONE without one. */
+static __always_inline __u8 fail_kind(struct __sk_buff *skb)
+{
+	__u8 nexthdr, head[8]; /* of a SCAFFOLD header, up to and without the serviceIDs */
+
+	if (load(skb, IP_AT + 6, &nexthdr, sizeof(nexthdr)) || nexthdr != SF_NEXTHDR_DSTOPTS ||
+	    load(skb, L4_AT, head, sizeof(head)) || head[2] != SF_OPTION)
+		return SF_KIND_NONE;
+	return head[4] & 0x0f;
+}
+
+/**
+ * fail_reaches() - whether a FAIL about a packet from @src may be sent there.
+ *
+ * Only a locator that a SCAFFOLD host can have sent from: others never asked us anything, and
+ * whoever wrote their address into a packet wants us to bother them.
+ */
+static __always_inline bool fail_reaches(const struct sf_net *net, const struct sf_addr *src,
+					 __u8 kind)
+{
+	if (!sf_addr_in_as(net, src) && src->h[0] != sf_be16(SF_LOCATOR_PREFIX))
+		return false;
+	/* Plain addresses probe; all else comes from sockets. */
+	return sf_locator_host(src) &&
+	       (kind == SF_KIND_PROBE || !sf_sock_is_unset(sf_locator_sock(src)));
+}
+
+/** fail_allowed() - whether the packet in hand may be answered now. Counts what the limit held. */
+static __always_inline bool fail_allowed(struct __sk_buff *skb, const struct sf_net *net)
+{
+	__u8 kind = fail_kind(skb);
+	__u32 budget = budget_of(kind);
+	struct sf_addr src;
+
+	if (load(skb, SRC_AT, &src, sizeof(src)) || !fail_reaches(net, &src, kind))
+		return false;
+	if (budget_take(budget))
+		return true;
+	count(skb, budget_reason(budget));
+	return false;
+}
 
 /** fail_finish() - headers and checksum of the FAIL in @b around a quotation of @n bytes. */
 static __always_inline void fail_finish(struct build *b, const struct sf_addr *src,

@@ -100,8 +100,8 @@ SUBPROG int reply_icmp6(struct __sk_buff *skb, __u32 dir, __u32 type, __u32 data
 	return reply_up(skb, w, dir, len);
 }
 
-/** reply_fail() - count @reason and answer the packet in hand with FAIL @fail, as far as the limit
- * allows. */
+/** reply_fail() - count @reason and answer the packet in hand with FAIL @fail, as far as its source
+ * and the limit allow. */
 SUBPROG int reply_fail(struct __sk_buff *skb, __u32 reason, __u32 fail)
 {
 	struct sf_sid self;
@@ -110,8 +110,8 @@ SUBPROG int reply_fail(struct __sk_buff *skb, __u32 reason, __u32 fail)
 	self = sf_addr_sid(&cfg->self);
 
 	count(skb, reason);
-	if (!may_answer())
-		return drop(skb, SF_RATE_LIMITED);
+	if (!fail_allowed(skb, &cfg->net))
+		return TC_ACT_SHOT;
 	if (fail_make(skb, &w->build, &self, NULL, fail) || macs_swap(skb))
 		return drop(skb, SF_INTERNAL);
 	count_traffic(skb, SF_TRAFFIC_FAIL_SENT);

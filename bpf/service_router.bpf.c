@@ -255,8 +255,8 @@ static __always_inline int answer(struct __sk_buff *skb, __u32 reason, __u32 wir
 	b = bpf_map_lookup_elem(&builds, &zero);
 	if (!cfg || !b)
 		return TC_ACT_SHOT;
-	if (!may_answer())
-		return drop(skb, SF_RATE_LIMITED);
+	if (!fail_allowed(skb, &cfg->net))
+		return TC_ACT_SHOT;
 	own = cfg->own;
 	id = cfg->id;
 	if (fail_make(skb, b, &id, &own, wire) || macs_swap(skb))

@@ -71,7 +71,7 @@ struct sf_judgement {
  *   counters   per-CPU array[SF_REASON_MAX] of struct sf_count, by reason
  *   traffic    per-CPU array[SF_TRAFFIC_MAX] of struct sf_count
  *   sequence   per-CPU array[1] of __u64: socketIDs given out; lives as long as config's key
- *   limits, pressure  the datapath's own
+ *   budgets, pressure  the datapath's own
  */
 struct sf_host_config {
 	struct sf_net net;

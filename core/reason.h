@@ -51,6 +51,9 @@
 	X(59, NOT_JOINED, "not-joined", "the host has no locator yet")                            \
 	X(60, ABANDONED_RST, "abandoned-rst",                                                     \
 	  "a listener went between SYN and SYN-ACK; SYN is retried")                              \
+	X(61, RATE_LIMITED_SYN, "rate-limited-syn", "likewise, to a SYN")                         \
+	X(62, RATE_LIMITED_DATA, "rate-limited-data", "likewise, to an unbound datagram")         \
+	X(63, RATE_LIMITED_PROBE, "rate-limited-probe", "likewise, to a probe")                   \
 	/* routers */                                                                             \
 	X(64, SPOOFED_LOCATOR, "spoofed-locator", "source locator is not of a host on this link") \
 	X(65, SPOOFED_SERVICE, "spoofed-service",                                                 \

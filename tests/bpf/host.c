@@ -158,7 +158,7 @@ static void host_empty(struct host *h)
 	map_clear(h->skel->maps.listeners);
 	map_zero(h->skel->maps.counters);
 	map_zero(h->skel->maps.traffic);
-	map_zero(h->skel->maps.limits);
+	map_zero(h->skel->maps.budgets);
 	map_zero(h->skel->maps.pressure);
 	bpf_map_update_elem(bpf_map__fd(h->skel->maps.config), &zero, &h->cfg, BPF_ANY);
 }

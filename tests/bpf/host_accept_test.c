@@ -111,6 +111,40 @@ static void listener_counts_flows_not_repeats(void **state)
 	assert_int_equal(l.flows, 1);
 }
 
+/* Sends @before to B until its answers are limited, counted under @reason. */
+static void flood(uint32_t reason)
+{
+	uint64_t sent = host_traffic(&b, SF_TRAFFIC_FAIL_SENT);
+
+	/* Two seconds' worth, so that a second that begins meanwhile does not matter. */
+	for (int i = 0; i < 3 * SF_FAIL_PER_SEC && !host_count(&b, reason); i++) {
+		p = before;
+		host_in(&b, &p);
+	}
+	assert_int_not_equal(host_count(&b, reason), 0);
+	assert_true(host_traffic(&b, SF_TRAFFIC_FAIL_SENT) >= sent + SF_FAIL_PER_SEC);
+}
+
+/* A segment for a socket that B does not have, and a datagram for a service that it does not. */
+static void junk_to_b(void)
+{
+	struct segment s = { .src = sf_locator(&a.cfg.net, a.cfg.host, 0x123456789abc),
+			     .dst = sf_locator(&b.cfg.net, b.cfg.host, 0x123456789abc),
+			     .flags = SF_TCP_ACK };
+
+	packet_tcp(&before, &s);
+}
+
+static void datagram_to_b(void)
+{
+	struct segment s = { .src = sf_locator(&a.cfg.net, a.cfg.host, 0x123456789abc),
+			     .dst = b.cfg.own,
+			     .dport = 53 };
+
+	packet_udp(&before, &s);
+	packet_push(&before, SF_KIND_DATA, 0, &service_sid, &user_sid);
+}
+
 static void fails_are_limited(void **state)
 {
 	struct talk t;
@@ -118,15 +152,60 @@ static void fails_are_limited(void **state)
 	talk_init(&t);
 	host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
 	syn_to_b(&t);
-	/* Two seconds' worth, so that a second that begins meanwhile does not matter. */
-	for (int i = 0; i < 3 * SF_FAIL_PER_SEC; i++) {
-		p = before;
-		host_in(&b, &p);
-		if (host_count(&b, SF_RATE_LIMITED))
-			break;
+	flood(SF_RATE_LIMITED_SYN);
+}
+
+static void flood_of_junk_leaves_syns_their_fails(void **state)
+{
+	struct talk t;
+
+	talk_init(&t);
+	host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
+	for (int i = 0; i < 3; i++) {
+		junk_to_b();
+		flood(SF_RATE_LIMITED);
+		datagram_to_b();
+		flood(SF_RATE_LIMITED_DATA);
+		syn_to_b(&t);
+		assert_int_equal(host_in(&b, &p), REDIRECTED);
+		is_fail(SF_NO_SUCH_SOCKET);
+		host_clear(NULL);
+		host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
 	}
-	assert_int_not_equal(host_count(&b, SF_RATE_LIMITED), 0);
-	assert_true(host_traffic(&b, SF_TRAFFIC_FAIL_SENT) >= SF_FAIL_PER_SEC);
+	assert_int_equal(host_count(&b, SF_RATE_LIMITED_SYN), 0);
+}
+
+/* Whoever is no SCAFFOLD host did not send this: a FAIL would hit a bystander. */
+static void fail_goes_to_locators_only(void **state)
+{
+	static const char *const bystanders[] = {
+		"2001:db8::1",	   "::1", "ff02::1", "fe80::1", "fd5e::1:2:3:4",
+		"fd5c:0:1::1:2:3", /* its AS alone is resolved */
+		"fd5c:0:1:1:1::5", /* a plain address sends no first packets */
+	};
+	struct parsed q;
+	struct talk t;
+
+	talk_init(&t);
+	host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
+	syn_to_b(&t);
+	for (size_t i = 0; i < sizeof(bystanders) / sizeof(bystanders[0]); i++) {
+		p = before;
+		packet_parse(&p, &q);
+		assert_int_equal(sf_addr_parse(bystanders[i], &q.src), 0);
+		memcpy(&q.ip->ip6_src, &q.src, 16);
+		assert_int_equal(host_in(&b, &p), DROPPED);
+	}
+	assert_int_equal(host_count(&b, SF_NOT_REGISTERED),
+			 sizeof(bystanders) / sizeof(bystanders[0]));
+	assert_int_equal(host_traffic(&b, SF_TRAFFIC_FAIL_SENT), 0);
+	/* A host of another AS is none. */
+	p = before;
+	packet_parse(&p, &q);
+	q.ip->ip6_src.s6_addr[5] = 9;
+	before = p;
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
+	is_fail(SF_NO_SUCH_SOCKET);
 }
 
 static void unknown_and_wrong_peers_look_alike(void **state)
@@ -369,6 +448,8 @@ int main(void)
 		T(syn_without_a_socket_draws_fail),
 		T(listener_counts_flows_not_repeats),
 		T(fails_are_limited),
+		T(flood_of_junk_leaves_syns_their_fails),
+		T(fail_goes_to_locators_only),
 		T(unknown_and_wrong_peers_look_alike),
 		T(own_flow_reaches_no_other_port),
 		T(syn_ack_must_acknowledge),

@@ -551,7 +551,7 @@ static void malformed_is_named(void **state)
 /* FAILs have a budget; beyond it packets are dropped and counted. */
 static void fails_are_limited(void **state)
 {
-	__u64 limited = counted(skel->maps.counters, SF_RATE_LIMITED);
+	__u64 limited = counted(skel->maps.counters, SF_RATE_LIMITED_SYN);
 	struct wish w = syn(&other_sid);
 	struct packet p;
 
@@ -562,7 +562,7 @@ static void fails_are_limited(void **state)
 			break;
 		assert_int_equal(verdict, TC_ACT_REDIRECT);
 	}
-	assert_true(counted(skel->maps.counters, SF_RATE_LIMITED) > limited);
+	assert_true(counted(skel->maps.counters, SF_RATE_LIMITED_SYN) > limited);
 }
 
 /* ---- what is not ours ---- */
