@@ -59,6 +59,8 @@ static const struct sf_conf_key keys[] = {
 	    .max = 100000000),
 	KEY(instances_host_max, SF_CONF_U32, "1000000", "registrations of one host", .min = 1,
 	    .max = 100000000),
+	KEY(names_max, SF_CONF_U32, "1000000", "names of services that are remembered", .min = 1,
+	    .max = 100000000),
 	KEY(log, SF_CONF_ENUM, "info", "least important messages shown", .choices = sf_log_names),
 	KEY(metrics_services, SF_CONF_U32, "1000", "services listed one by one in /metrics",
 	    .min = 0, .max = 1000000),

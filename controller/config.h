@@ -26,7 +26,7 @@ struct ctl_config {
 	uint32_t router_lease_ms;
 	uint32_t settle_ms;
 	uint32_t events_memory, events_store;
-	uint32_t instances_max, instances_host_max;
+	uint32_t instances_max, instances_host_max, names_max;
 	uint32_t metrics_services;
 	int log; /* enum sf_log_level */
 

@@ -68,6 +68,8 @@ void ctl_close(struct ctl *c)
 		ctl_event_add(c, &(struct ctl_event){ .kind = CTL_EVENT_STOPPED }, NULL);
 		while (ctl_events_store(c, 10000) > 0)
 			;
+		while (ctl_names_store(c, 10000) > 0)
+			;
 		ctl_routers_free(c);
 		ctl_rules_flush(c); /* frees endpoints without instances */
 	}

@@ -50,6 +50,7 @@ struct ctl_stats {
 	uint64_t alarms[SF_REASON_MAX];	 /* of routers, by reason */
 	uint64_t messages, bytes;	 /* from routers */
 	uint64_t bad_messages, unknown_messages;
+	uint64_t bad_names;	  /* that are none, or of another serviceID */
 	uint64_t flushes, frames; /* deltas told */
 	uint64_t syncs;
 };
@@ -70,6 +71,7 @@ struct ctl {
 	struct ctl_instance *instances;	 /* by endpoint and host */
 	struct ctl_policy *policies;	 /* by serviceID */
 	struct ctl_name *names;		 /* by serviceID */
+	struct ctl_name *names_unsaved;	 /* list: heard, not in the store yet */
 	struct ctl_endpoint *dirty;	 /* list: routers must be told */
 
 	struct sf_hashkey hashkey;

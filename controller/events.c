@@ -181,7 +181,7 @@ int ctl_events_store(struct ctl *c, uint32_t limit)
 	}
 	if (ev->stored == ev->next)
 		return 0;
-	ret = ctl_store_events_begin(ev->store);
+	ret = ctl_store_batch_begin(ev->store);
 	while (!ret && ev->stored < ev->next && (uint32_t)done < limit) {
 		const struct ctl_event *e = slot(ev, ev->stored);
 		json_t *o = ctl_event_json(c, e);

@@ -13,6 +13,7 @@
 #include "controller/config.h"
 #include "controller/ctl.h"
 #include "controller/events.h"
+#include "controller/policies.h"
 #include "controller/rest.h"
 #include "controller/routers.h"
 #include "util/channel.h"
@@ -220,9 +221,14 @@ static void on_soon(evutil_socket_t fd, short what, void *ctx)
 	struct program *p = ctx;
 	int ret = ctl_events_store(&p->c, STORE_BATCH);
 
+	if (ret >= 0) {
+		int names = ctl_names_store(&p->c, STORE_BATCH);
+
+		ret = names < 0 ? names : ret;
+	}
 	ctl_sessions_reap(&p->c);
 	if (ret < 0 && !p->store_failed)
-		sf_error("%s: events are not stored: %s (%s)", ctl_store_path(p->c.store),
+		sf_error("%s: events and names are not stored: %s (%s)", ctl_store_path(p->c.store),
 			 strerror(-ret), ctl_store_error(p->c.store));
 	p->store_failed = ret < 0;
 }

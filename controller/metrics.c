@@ -45,6 +45,8 @@ static void totals(struct sf_metrics *m, const struct ctl *c)
 		       s->bad_messages);
 	sf_metrics_one(m, "unknown_messages_total", "counter", "Of unknown type, ignored.",
 		       s->unknown_messages);
+	sf_metrics_one(m, "bad_names_total", "counter",
+		       "Names of services that are none, or not of the service.", s->bad_names);
 	sf_metrics_one(m, "deltas_total", "counter", "Turns in which rules changed.", s->flushes);
 	sf_metrics_one(m, "frames_total", "counter", "Messages with rules or routes made.",
 		       s->frames);

@@ -7,8 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
+#include "controller/events.h"
 #include "controller/services.h"
+#include "core/name.h"
+#include "util/crypto.h"
+
+#define EVICT_TRIES 16
 
 struct ctl_policy *ctl_policy_of(const struct ctl *c, const struct sf_sid *sid)
 {
@@ -26,25 +32,53 @@ const char *ctl_name_of(const struct ctl *c, const struct sf_sid *sid)
 	return n ? n->text : NULL;
 }
 
-static int name_add(struct ctl *c, const struct sf_sid *sid, const char *text)
+static void name_drop(struct ctl *c, struct ctl_name *n)
+{
+	if (n->unsaved)
+		DL_DELETE2(c->names_unsaved, n, unsaved_prev, unsaved_next);
+	HASH_DEL(c->names, n);
+	free(n);
+}
+
+/*
+ * Room for one more name. Hosts bring names, and could bring any number of them by and by: in a
+ * full table the oldest goes whose service nobody serves and that has no policy.
+ */
+static bool make_room(struct ctl *c)
+{
+	for (int i = 0; i < EVICT_TRIES && HASH_COUNT(c->names) >= c->config->names_max; i++) {
+		struct ctl_name *n = c->names;
+
+		if (ctl_service_find(c, &n->sid) || ctl_policy_of(c, &n->sid)) {
+			HASH_DEL(c->names, n);
+			HASH_ADD(hh, c->names, sid, sizeof(n->sid), n); /* now the youngest */
+			continue;
+		}
+		if (!n->unsaved && ctl_store_name_delete(c->store, &n->sid))
+			break;
+		name_drop(c, n);
+	}
+	return HASH_COUNT(c->names) < c->config->names_max;
+}
+
+static int name_add(struct ctl *c, const struct sf_sid *sid, const char *text,
+		    struct ctl_name **out)
 {
 	struct ctl_name *n;
 	struct ctl_name *old;
 	size_t len = strlen(text) + 1;
 
 	HASH_FIND(hh, c->names, sid, sizeof(*sid), old);
-	if (!old && HASH_COUNT(c->names) >= CTL_NAMES_MAX)
-		return -ENOSPC;
 	n = calloc(1, sizeof(*n) + len);
 	if (!n)
 		return -ENOMEM;
 	n->sid = *sid;
 	memcpy(n->text, text, len);
-	if (old) {
-		HASH_DEL(c->names, old);
-		free(old);
-	}
+	if (old)
+		name_drop(c, old);
 	HASH_ADD(hh, c->names, sid, sizeof(n->sid), n);
+	if (out)
+		*out = n;
 	return 0;
 }
 
@@ -55,15 +89,60 @@ int ctl_name_learn(struct ctl *c, const struct sf_sid *sid, const char *text)
 
 	if (old && strcmp(old, text) == 0)
 		return 0;
-	if (!old && HASH_COUNT(c->names) >= CTL_NAMES_MAX)
+	if (!old && !make_room(c))
 		return -ENOSPC;
 	ret = ctl_store_name_put(c->store, sid, text);
-	return ret ? ret : name_add(c, sid, text);
+	return ret ? ret : name_add(c, sid, text, NULL);
+}
+
+void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_sid *sid,
+		   const void *data, size_t len)
+{
+	struct ctl_event e = ctl_event_of_host(CTL_EVENT_NAME, host);
+	char text[SF_NAME_TEXT];
+	struct ctl_name *n;
+
+	if (sf_name_take(data, len, sf_sha256, &e.service, text) ||
+	    (sid && !sf_sid_eq(sid, &e.service))) {
+		c->stats.bad_names++;
+		return;
+	}
+	if (ctl_name_of(c, &e.service) || (!sid && !ctl_service_find(c, &e.service)))
+		return;
+	if (!make_room(c) || name_add(c, &e.service, text, &n))
+		return;
+	n->unsaved = true;
+	DL_APPEND2(c->names_unsaved, n, unsaved_prev, unsaved_next);
+	ctl_event_add(c, &e, "told by a host");
+}
+
+int ctl_names_store(struct ctl *c, uint32_t limit)
+{
+	struct ctl_name *n = c->names_unsaved;
+	int done = 0;
+	int ret, end;
+
+	if (!n)
+		return 0;
+	ret = ctl_store_batch_begin(c->store);
+	if (ret)
+		return ret;
+	for (; n && !ret && (uint32_t)done < limit; n = n->unsaved_next, done++)
+		ret = ctl_store_name_put(c->store, &n->sid, n->text);
+	end = ctl_store_batch_end(c->store);
+	if (ret || end)
+		return ret ? ret : end; /* all of them again */
+	for (int i = 0; i < done; i++) {
+		n = c->names_unsaved;
+		DL_DELETE2(c->names_unsaved, n, unsaved_prev, unsaved_next);
+		n->unsaved = false;
+	}
+	return done;
 }
 
 static int load_name(void *ctx, const struct sf_sid *sid, const char *text)
 {
-	return name_add(ctx, sid, text);
+	return name_add(ctx, sid, text, NULL);
 }
 
 static int load_policy(void *ctx, const struct sf_sid *sid, const char *text)
@@ -101,10 +180,8 @@ void ctl_policies_free(struct ctl *c)
 		HASH_DEL(c->policies, p);
 		ctl_policy_free(p);
 	}
-	HASH_ITER (hh, c->names, n, tmp_n) {
-		HASH_DEL(c->names, n);
-		free(n);
-	}
+	HASH_ITER (hh, c->names, n, tmp_n)
+		name_drop(c, n);
 }
 
 int ctl_policy_put(struct ctl *c, struct ctl_policy *p)

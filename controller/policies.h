@@ -6,11 +6,11 @@
 #include "controller/ctl.h"
 #include "controller/policy.h"
 
-#define CTL_NAMES_MAX 1000000
-
-/** struct ctl_name - what people call a serviceID. */
+/** struct ctl_name - what people call a serviceID. @unsaved: not in the store yet. */
 struct ctl_name {
 	struct sf_sid sid;
+	bool unsaved;
+	struct ctl_name *unsaved_prev, *unsaved_next;
 	UT_hash_handle hh;
 	char text[]; /* "web", "web@2a" */
 };
@@ -37,8 +37,22 @@ const char *ctl_name_of(const struct ctl *c, const struct sf_sid *sid);
 
 /**
  * ctl_name_learn() - remember the name of a service, for lists. A repeat writes nothing.
- * Return: 0, -ENOSPC above CTL_NAMES_MAX, or the store's error.
+ * Return: 0, -ENOSPC above names_max, or the store's error.
  */
 int ctl_name_learn(struct ctl *c, const struct sf_sid *sid, const char *text);
+
+/**
+ * ctl_name_hear() - a name that a host's router passed on (SERVICE-NAME).
+ * @data, @len: as they came; checked here
+ * @sid: the serviceID that it must name; NULL: any service that is known here
+ *
+ * Known at once; the store learns it in the next batch (ctl_names_store()), so that registrations
+ * never wait for a disk.
+ */
+void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_sid *sid,
+		   const void *data, size_t len);
+
+/** ctl_names_store() - move at most @limit heard names to the store. Return: number or -errno. */
+int ctl_names_store(struct ctl *c, uint32_t limit);
 
 #endif

@@ -13,6 +13,7 @@
 #include "controller/blocks.h"
 #include "controller/events.h"
 #include "controller/hosts.h"
+#include "controller/policies.h"
 #include "controller/routers.h"
 #include "controller/rules.h"
 #include "controller/services.h"
@@ -397,11 +398,22 @@ static void verdicts_put(struct verdicts *v, const struct sf_item_host *host,
 	sf_ctrl_put(&v->out, SF_ITEM_RESULT, &r, sizeof(r));
 }
 
+/* Its name follows a registration; it is learned first, so that the event can tell it. */
+static void hear_name_of(struct ctl_session *s, const struct sf_ctrl_in *in,
+			 const struct ctl_host *host, struct sf_ctrl_item it)
+{
+	const struct sf_item_registration *reg = it.value;
+
+	if (sf_ctrl_next(in, &it) && it.type == SF_ITEM_SERVICE_NAME)
+		ctl_name_hear(s->c, host, &reg->sid, it.value, it.len);
+}
+
 static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
 {
 	struct verdicts v = { .s = s, .seq = in->seq };
 	const struct sf_item_host *item = NULL;
 	struct ctl_host *host = NULL;
+	uint16_t before = 0;
 
 	sf_ctrl_foreach (in, it) {
 		uint8_t reason = SF_NO_SESSION;
@@ -411,13 +423,18 @@ static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
 			item = it.value;
 			host = host_of(s, item);
 		}
+		if (it.type == SF_ITEM_SERVICE_NAME && host && before != SF_ITEM_REGISTRATION)
+			ctl_name_hear(s->c, host, NULL, it.value, it.len);
+		before = it.type;
 		if (it.type != SF_ITEM_REGISTRATION)
 			continue;
 		if (!item)
 			return reject(s, in->seq, SF_BAD_MESSAGE,
 				      "HOST-REGISTERED: REGISTRATION before any HOST");
-		if (host)
+		if (host) {
+			hear_name_of(s, in, host, it);
 			reason = ctl_register(s->c, host, it.value);
+		}
 		if (reason)
 			verdicts_put(&v, item, it.value, reason);
 	}

@@ -44,6 +44,7 @@ enum stmt {
 	POLICY_PUT,
 	POLICY_DELETE,
 	NAME_PUT,
+	NAME_DELETE,
 	EVENT_PUT,
 	EVENTS_TRIM,
 	EVENTS_GET,
@@ -61,6 +62,7 @@ static const char *const stmt_text[STMTS] = {
 	[POLICY_PUT] = "INSERT OR REPLACE INTO policies(sid, json) VALUES(?1, ?2)",
 	[POLICY_DELETE] = "DELETE FROM policies WHERE sid = ?1",
 	[NAME_PUT] = "INSERT OR REPLACE INTO names(sid, name) VALUES(?1, ?2)",
+	[NAME_DELETE] = "DELETE FROM names WHERE sid = ?1",
 	[EVENT_PUT] = "INSERT OR REPLACE INTO events(id, time, json) VALUES(?1, ?2, ?3)",
 	/* By rank, not by id: ids have gaps. */
 	[EVENTS_TRIM] = "DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC"
@@ -588,6 +590,32 @@ int ctl_store_name_put(struct ctl_store *s, const struct sf_sid *sid, const char
 	return put_text(s, NAME_PUT, sid, name);
 }
 
+int ctl_store_name_delete(struct ctl_store *s, const struct sf_sid *sid)
+{
+	return delete_sid(s, NAME_DELETE, sid);
+}
+
+/* ---- batches ----------------------------------------------------------------------------- */
+
+int ctl_store_batch_begin(struct ctl_store *s)
+{
+	/* No fsync for these: they explain, nothing depends on them. */
+	int rc =
+		sqlite3_exec(s->db, "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	return ctl_sqlite_errno(rc);
+}
+
+int ctl_store_batch_end(struct ctl_store *s)
+{
+	int rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+
+	if (rc != SQLITE_OK)
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_exec(s->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+	return ctl_sqlite_errno(rc);
+}
+
 /* ---- events ------------------------------------------------------------------------------ */
 
 static int last_row(sqlite3_stmt *st, void *ctx)
@@ -600,15 +628,6 @@ int ctl_store_events_last(struct ctl_store *s, uint64_t *id)
 {
 	*id = 0;
 	return each_row(s, "SELECT max(id) FROM events", last_row, id);
-}
-
-int ctl_store_events_begin(struct ctl_store *s)
-{
-	/* No fsync for these: they explain, nothing depends on them. */
-	int rc =
-		sqlite3_exec(s->db, "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE", NULL, NULL, NULL);
-
-	return ctl_sqlite_errno(rc);
 }
 
 int ctl_store_event_put(struct ctl_store *s, uint64_t id, uint64_t time_ms, const char *json)
@@ -624,16 +643,12 @@ int ctl_store_event_put(struct ctl_store *s, uint64_t id, uint64_t time_ms, cons
 int ctl_store_events_end(struct ctl_store *s, uint32_t keep)
 {
 	sqlite3_stmt *st = use(s, EVENTS_TRIM);
-	int ret;
-	int rc;
+	int ret, end;
 
 	sqlite3_bind_int64(st, 1, keep);
 	ret = run(st);
-	rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
-	if (rc != SQLITE_OK)
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_exec(s->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
-	return ret ? ret : ctl_sqlite_errno(rc);
+	end = ctl_store_batch_end(s);
+	return ret ? ret : end;
 }
 
 int ctl_store_events_newest(struct ctl_store *s, uint64_t after, uint64_t before, uint32_t limit,

@@ -91,14 +91,23 @@ int ctl_store_policy_put(struct ctl_store *s, const struct sf_sid *sid, const ch
 int ctl_store_policy_delete(struct ctl_store *s, const struct sf_sid *sid);
 int ctl_store_names(struct ctl_store *s, ctl_store_text_fn each, void *ctx);
 int ctl_store_name_put(struct ctl_store *s, const struct sf_sid *sid, const char *name);
+int ctl_store_name_delete(struct ctl_store *s, const struct sf_sid *sid);
+
+/* ---- batches ---------------------------------------------------------------------------- */
+
+/**
+ * ctl_store_batch_begin() - names or events in one transaction, which a power failure may lose
+ * whole; ctl_store_batch_end() ends it.
+ */
+int ctl_store_batch_begin(struct ctl_store *s);
+int ctl_store_batch_end(struct ctl_store *s);
 
 /* ---- events ----------------------------------------------------------------------------- */
 
 /** ctl_store_events_last() - the highest id stored, 0 if none. */
 int ctl_store_events_last(struct ctl_store *s, uint64_t *id);
 
-/** ctl_store_events_begin() - begin a batch; ctl_store_events_end() commits it and trims. */
-int ctl_store_events_begin(struct ctl_store *s);
+/** ctl_store_event_put() - within a batch, which ctl_store_events_end() ends. */
 int ctl_store_event_put(struct ctl_store *s, uint64_t id, uint64_t time_ms, const char *json);
 /** @keep: only so many of the newest events stay */
 int ctl_store_events_end(struct ctl_store *s, uint32_t keep);

@@ -219,7 +219,7 @@ static void test_damaged(void **state)
 
 static void put_events(struct ctl_store *s, uint64_t from, uint64_t to, uint32_t keep)
 {
-	assert_int_equal(ctl_store_events_begin(s), 0);
+	assert_int_equal(ctl_store_batch_begin(s), 0);
 	for (uint64_t id = from; id <= to; id++)
 		assert_int_equal(ctl_store_event_put(s, id, 0, "{}"), 0);
 	assert_int_equal(ctl_store_events_end(s, keep), 0);

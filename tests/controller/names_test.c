@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Names of services that hosts bring along: heard, checked, shown, stored, bounded. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/events.h"
+#include "controller/policies.h"
+#include "controller/services.h"
+#include "core/name.h"
+#include "tests/controller/network.h"
+#include "util/crypto.h"
+
+static struct sf_sid sid_of(const char *text)
+{
+	struct sf_net net = sf_net_default(1);
+	struct sf_sid sid;
+	const char *why;
+
+	assert_int_equal(sf_sid_parse(&net, text, sf_sha256, &sid, &why), 0);
+	return sid;
+}
+
+static const char *name_of(const char *text)
+{
+	struct sf_sid sid = sid_of(text);
+
+	return ctl_name_of(&c, &sid);
+}
+
+static void put_reg(struct draft *d, const char *service)
+{
+	struct sf_item_registration item = { .sid = sid_of(service),
+					     .proto = 6,
+					     .port = sf_be16(80) };
+
+	sf_ctrl_put(&d->out, SF_ITEM_REGISTRATION, &item, sizeof(item));
+}
+
+static void put_name(struct draft *d, const char *name)
+{
+	sf_ctrl_put(&d->out, SF_ITEM_SERVICE_NAME, name, strlen(name));
+}
+
+/* HOST-REGISTERED of host 3 for @service (NULL: none) with SERVICE-NAME @name (NULL: none). */
+static void tell(const char *service, const char *name)
+{
+	struct draft d;
+
+	draft_begin(&d, SF_CTRL_HOST_REGISTERED);
+	draft_host(&d, H3, 3, 0);
+	if (service)
+		put_reg(&d, service);
+	if (name)
+		put_name(&d, name);
+	peer_send(&r1, &d);
+	ctl_flush(&c);
+}
+
+static int last_service_name(void *ctx, uint64_t id, json_t *e)
+{
+	const char *kind = json_string_value(json_object_get(e, "kind"));
+	const char *name = json_string_value(json_object_get(e, "service_name"));
+
+	if (!strcmp(kind, "registered"))
+		snprintf(ctx, 64, "%s", name ? name : "-");
+	return 0;
+}
+
+static void test_name_with_registration(void **state)
+{
+	char shown[64] = "";
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	tell("web", "web");
+	assert_string_equal(name_of("web"), "web");
+	/* The event of the registration itself tells it already. */
+	ctl_events_each(&c, 0, 1000, last_service_name, shown);
+	assert_string_equal(shown, "web");
+	assert_int_equal(events_of("name"), 1);
+	tell("web", "web");
+	assert_int_equal(events_of("name"), 1);
+	tell("db@2a", "db@2a");
+	assert_string_equal(name_of("db@2a"), "db@2a");
+	assert_int_equal(c.stats.bad_names, 0);
+}
+
+static void test_wrong_names(void **state)
+{
+	static const char *const bad[] = { "mail", "Web", "web.scaffold", "two words", "web\n" };
+	struct sf_sid web;
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		tell("web", bad[i]);
+		assert_int_equal(c.stats.bad_names, i + 1);
+	}
+	assert_null(name_of("web"));
+	assert_null(name_of("mail"));
+	assert_int_equal(HASH_COUNT(c.names), 0);
+	/* The registration counts nevertheless. */
+	web = sid_of("web");
+	assert_non_null(ctl_service_find(&c, &web));
+	assert_null(r1.closed);
+}
+
+static void test_name_alone(void **state)
+{
+	three_up();
+	join(&r1, H3, 3, "h3");
+	/* A host that uses a service knows what it is called; of what nobody serves none hears. */
+	tell(NULL, "web");
+	assert_null(name_of("web"));
+	tell("web", NULL);
+	tell(NULL, "web");
+	assert_string_equal(name_of("web"), "web");
+	tell(NULL, "Web");
+	assert_int_equal(c.stats.bad_names, 1);
+}
+
+static void test_name_of_unknown_host(void **state)
+{
+	three_up();
+	tell("web", "web");
+	assert_null(name_of("web"));
+}
+
+static void test_names_survive(void **state)
+{
+	three_up();
+	join(&r1, H3, 3, "h3");
+	tell("web", "web");
+	tell("mail", "mail");
+	assert_int_equal(ctl_names_store(&c, 1), 1);
+	assert_int_equal(ctl_names_store(&c, 100), 1);
+	assert_int_equal(ctl_names_store(&c, 100), 0);
+	fixture_restart(&c, &config);
+	assert_string_equal(name_of("web"), "web");
+	assert_string_equal(name_of("mail"), "mail");
+}
+
+static void test_full_table(void **state)
+{
+	struct sf_sid kept = sid_of("kept");
+	struct draft d;
+	char name[32];
+
+	config.names_max = 20;
+	three_up();
+	join(&r1, H3, 3, "h3");
+	tell("web", "web");
+	assert_int_equal(ctl_name_learn(&c, &kept, "kept"), 0);
+	assert_int_equal(ctl_policy_put(&c, ctl_policy_new(&kept)), 0);
+	/* A host that registers ever new services, as many as it likes. */
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		tell(name, name);
+		draft_begin(&d, SF_CTRL_HOST_UNREGISTERED);
+		draft_host(&d, H3, 3, 0);
+		put_reg(&d, name);
+		peer_send(&r1, &d);
+		ctl_flush(&c);
+		if (i % 3 == 0)
+			assert_true(ctl_names_store(&c, 100) > 0);
+	}
+	assert_int_equal(HASH_COUNT(c.names), 20);
+	assert_string_equal(name_of("web"), "web");
+	assert_string_equal(name_of("kept"), "kept");
+	assert_string_equal(name_of("n199"), "n199");
+	assert_null(name_of("n0"));
+	while (ctl_names_store(&c, 100) > 0)
+		;
+	fixture_restart(&c, &config);
+	assert_int_equal(HASH_COUNT(c.names), 20);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, network_setup, network_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_name_with_registration), T(test_wrong_names),   T(test_name_alone),
+		T(test_name_of_unknown_host),	T(test_names_survive), T(test_full_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
