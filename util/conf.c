@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIST_BREAKS   " \t,"
 #define CONF_NAME_MAX 49 /* inih cuts longer sections and keys silently */
 
 struct conf_loader {
@@ -57,7 +58,9 @@ static const char *expected(const struct sf_conf_key *key, char *buf, size_t len
 {
 	size_t used;
 
-	if (key->type == SF_CONF_ENUM) {
+	if (key->expects) {
+		snprintf(buf, len, "%s", key->expects);
+	} else if (key->type == SF_CONF_ENUM) {
 		used = (size_t)snprintf(buf, len, "one of");
 		for (const char *const *c = key->choices; *c && used < len; c++)
 			used += (size_t)snprintf(buf + used, len - used, "%s %s",
@@ -184,14 +187,12 @@ static void list_free(struct sf_conf_list *list)
 
 static int list_append(struct sf_conf_list *list, const char *text)
 {
-	static const char blanks[] = " \t,";
-
 	for (;;) {
 		char **items;
 		size_t n;
 
-		text += strspn(text, blanks);
-		n = strcspn(text, blanks);
+		text += strspn(text, LIST_BREAKS);
+		n = strcspn(text, LIST_BREAKS);
 		if (n == 0)
 			return 0;
 		items = realloc(list->items, (list->count + 1) * sizeof(*items));
@@ -236,11 +237,31 @@ static int set_choice(const struct sf_conf_key *key, void *object, const char *t
 	return -EINVAL;
 }
 
+/* Whether the key's own check takes @text, word by word in a list. */
+static bool value_fits(const struct sf_conf_key *key, const char *text)
+{
+	char word[256];
+
+	if (!key->check || key->type != SF_CONF_LIST)
+		return !key->check || key->check(text);
+	for (text += strspn(text, LIST_BREAKS); *text; text += strspn(text, LIST_BREAKS)) {
+		size_t len = strcspn(text, LIST_BREAKS);
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, text);
+		if (len >= sizeof(word) || !key->check(word))
+			return false;
+		text += len;
+	}
+	return true;
+}
+
 /* Parses @text into the key's field. A string replaces the one there; a list grows. */
 static int value_set(const struct sf_conf_key *key, void *object, const char *text)
 {
 	char *copy;
 
+	if (!value_fits(key, text))
+		return -EINVAL;
 	switch (key->type) {
 	case SF_CONF_STRING:
 		copy = strdup(text);

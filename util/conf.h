@@ -47,6 +47,10 @@ struct sf_conf_key {
 	const char *const *choices; /* SF_CONF_ENUM: NULL-terminated */
 	uint32_t min, max;	    /* SF_CONF_U16/U32/DURATION; no limits where @max is 0 */
 	bool required;		    /* the file must set it, in each section of that name */
+	/* What the type does not say: a value (of a list: each word) that @check refuses is an
+	 * error, with @expects as what was expected. NULL: the type says all. */
+	bool (*check)(const char *text);
+	const char *expects;
 };
 
 /* A section that may stand several times, each with a name: "[link eth0]". */

@@ -32,7 +32,7 @@ struct test_conf {
 	struct sockaddr_storage listen;
 	struct sf_ip6_prefix net;
 	int mode;
-	struct sf_conf_list words;
+	struct sf_conf_list words, fruit;
 	struct link_conf links[2];
 };
 
@@ -49,6 +49,11 @@ static const char *const modes[] = { "tc", "xdp", NULL };
 		.offset = offsetof(struct link_conf, field), __VA_ARGS__ \
 	}
 
+static bool is_fruit(const char *text)
+{
+	return !strcmp(text, "apple") || !strcmp(text, "pear");
+}
+
 static const struct sf_conf_key keys[] = {
 	KEY("host", "name", SF_CONF_STRING, name, .def = "nobody", .help = "Shown to people"),
 	KEY("host", "on", SF_CONF_BOOL, on, .def = "yes"),
@@ -60,6 +65,7 @@ static const struct sf_conf_key keys[] = {
 	KEY("net", "prefix", SF_CONF_PREFIX, net, .def = "fd5c::/16"),
 	KEY("net", "mode", SF_CONF_ENUM, mode, .def = "tc", .choices = modes),
 	KEY("net", "words", SF_CONF_LIST, words, .def = "one two"),
+	KEY("net", "fruit", SF_CONF_LIST, fruit, .check = is_fruit, .expects = "apples and pears"),
 	LINK("rate", SF_CONF_U32, rate, .def = "7"),
 	LINK("note", SF_CONF_STRING, note, .required = true),
 };
@@ -136,6 +142,7 @@ static void every_type(void **state)
 				   "mode = xdp\n"
 				   "words = a, b\n"
 				   "words = c\n"
+				   "fruit = pear, apple\n"
 				   "[link eth0]\n"
 				   "note = up\n"
 				   "rate = 100\n"
@@ -160,6 +167,7 @@ static void every_type(void **state)
 	assert_int_equal(c.words.count, 3);
 	assert_string_equal(c.words.items[0], "a");
 	assert_string_equal(c.words.items[2], "c");
+	assert_int_equal(c.fruit.count, 2);
 	assert_string_equal(c.links[0].name, "eth0");
 	assert_int_equal(c.links[0].rate, 100);
 	assert_string_equal(c.links[0].note, "up");
@@ -195,6 +203,8 @@ static void errors_name_the_place(void **state)
 		{ "[net]\nprefix = fd5c::1/16\n",
 		  ":2: prefix: got 'fd5c::1/16', expected an IPv6 prefix such as "
 		  "fd5c::/16, without bits behind its length" },
+		{ "[net]\nfruit = apple,plum\n",
+		  ":2: fruit: got 'apple,plum', expected apples and pears" },
 		{ "[host]\nname = a\nname = b\n", ":3: name: stands twice in [host]" },
 		{ "[host]\nname\n", ":2: expected 'key = value' or '[section]'" },
 		{ "[host\nname = x\n", ":1: section without its ']'" },
