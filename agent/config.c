@@ -2,8 +2,10 @@
 /* config.c - options and the file of scaffoldd. Options win over the file. */
 #include "agent/config.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
+#include "agent/trust.h"
 #include "util/log.h"
 #include "util/program.h"
 
@@ -14,12 +16,31 @@
 		__VA_ARGS__                                                                \
 	}
 
+/* Where a JOIN can go: JOIN is for routers on the link alone, which take it from its link-local
+ * addresses and answer there, whatever the address that it was sent to. */
+static bool is_router(const char *text)
+{
+	struct in6_addr a;
+
+	return inet_pton(AF_INET6, text, &a) == 1 && !IN6_IS_ADDR_MULTICAST(&a) &&
+	       !IN6_IS_ADDR_LOOPBACK(&a) && !IN6_IS_ADDR_V4MAPPED(&a) && !IN6_IS_ADDR_V4COMPAT(&a);
+}
+
 static const struct sf_conf_key keys[] = {
 	KEY("name", STRING, name, "", "name shown to operators (default: the kernel's host name)"),
 	KEY("uplink", STRING, uplink, "",
 	    "link to the access router (default: whichever is answered)"),
 	KEY("router", ADDRESS, router,
-	    "::", "the access router's link-local address (default: by multicast)"),
+	    "::", "an address of the access router on its link (default: by multicast)",
+	    .check = is_router,
+	    .expects = "an IPv6 address of a router on the link, link-local or global, or :: for "
+		       "any router"),
+	KEY("router_key", LIST, router_key, "",
+	    "public keys of the access routers that this host may join (default: any)",
+	    .check = trust_is_key, .expects = TRUST_KEY_EXPECTED),
+	KEY("prefixes", LIST, prefixes, "fd5c::/16, fd5e::/32",
+	    "where the network's locators and service addresses must lie", .check = trust_is_prefix,
+	    .expects = "IPv6 prefixes such as fd5c::/16, without bits behind their length"),
 	KEY("allow_uid", LIST, allow_uid, "0-999",
 	    "users that may register services: names, uids, ranges"),
 	KEY("allow_gid", LIST, allow_gid, "",

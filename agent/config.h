@@ -20,6 +20,7 @@ struct config {
 	char *name;		/* "": the kernel's host name */
 	char *uplink;		/* "": every link with carrier until a router answers */
 	struct in6_addr router; /* ::: by multicast */
+	struct sf_conf_list router_key, prefixes;
 	struct sf_conf_list allow_uid, allow_gid, allow_cgroup, deny_cgroup;
 	char *socket_group;
 	uint32_t heartbeat_ms; /* 0: as the router says */

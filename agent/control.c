@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/trust.h"
 #include "core/name.h"
 #include "util/cgroup.h"
 #include "util/clock.h"
@@ -153,15 +154,17 @@ static json_t *counts_json(const struct host *h)
 
 static json_t *router_json(const struct host *h)
 {
-	char via[INET6_ADDRSTRLEN], id[64];
+	char via[INET6_ADDRSTRLEN], id[64], key[TRUST_KEY_STRLEN];
 
 	if (h->join.state == JOIN_JOINING)
 		return json_null();
 	inet_ntop(AF_INET6, &h->join.router.sin6_addr, via, sizeof(via));
-	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:I}", "address", via, "id",
-			 sf_sid_print(&h->join.router_id, id), "heartbeat_ms",
-			 (int)h->join.heartbeat_ms, "move_grace_ms", (int)h->join.move_grace_ms,
-			 "lease_ms", (int)h->join.lease_ms, "silent_ms",
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:I}", "address", via, "id",
+			 sf_sid_print(&h->join.router_id, id), "key",
+			 trust_key_print(h->join.router_key, key), "pinned",
+			 h->config.router_key.count > 0, "heartbeat_ms", (int)h->join.heartbeat_ms,
+			 "move_grace_ms", (int)h->join.move_grace_ms, "lease_ms",
+			 (int)h->join.lease_ms, "silent_ms",
 			 (json_int_t)(sf_now_ms() - h->session.answered_ms));
 }
 

@@ -5,11 +5,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/if_addr.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/trust.h"
 #include "core/wire.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -59,17 +62,32 @@ static int build(struct host *h)
 	return j->len < 0 ? j->len : 0;
 }
 
+static int find_link_local(const struct sf_nl_addr *a, void *ctx)
+{
+	if (!IN6_IS_ADDR_LINKLOCAL(&a->addr) || (a->flags & IFA_F_TENTATIVE))
+		return 0;
+	*(struct in6_addr *)ctx = a->addr;
+	return 1;
+}
+
+/* A router takes a JOIN from link-local addresses alone. Where router= is a global address the
+ * kernel would choose another source, so it is told. */
 static void send_on(struct host *h, const struct sf_nl_link *link)
 {
 	struct sockaddr_in6 to = { .sin6_family = AF_INET6,
 				   .sin6_port = htons(SF_CTRL_PORT),
 				   .sin6_scope_id = link->ifindex };
-	int err;
+	struct in6_pktinfo by = { .ipi6_ifindex = (unsigned int)link->ifindex };
+	int err = 0;
 
 	to.sin6_addr = h->config.router;
 	if (sf_ip6_is_any(&to.sin6_addr))
 		inet_pton(AF_INET6, JOIN_GROUP, &to.sin6_addr);
-	err = session_say(&h->session, &to, h->join.buf, h->join.len);
+	else if (!IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr) &&
+		 sf_ifaddr_list(h->nl, link->ifindex, find_link_local, &by.ipi6_addr) != 1)
+		err = -EADDRNOTAVAIL;
+	if (!err)
+		err = session_say_by(&h->session, &to, &by, h->join.buf, h->join.len);
 	if (err) /* no link-local address yet, or the link is just going: the next try will tell */
 		sf_debug("link %s: JOIN: %s", link->name, strerror(-err));
 }
@@ -170,28 +188,35 @@ static void take_items(struct host *h, const struct sf_ctrl_in *in)
 	host_set_net(h, net);
 }
 
+/* Whether to believe it. @why: what is wrong with it. */
 static int check_joined(struct host *h, const struct sf_ctrl_in *in,
-			const struct sockaddr_in6 *from, const char **why)
+			const struct sockaddr_in6 *from, char *why, size_t len)
 {
 	const struct sf_sid *identity;
 	const struct sf_addr *locator;
 	const struct sf_net *net;
 	int err;
 
-	*why = "its signature";
+	snprintf(why, len, "its signature");
 	err = sf_joined_verify(in, h->join.buf, h->join.len);
 	if (err)
 		return err;
-	*why = "not from the link itself, though no router= is configured";
-	if (!IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) && sf_ip6_is_any(&h->config.router))
+	err = trust_key(&h->config, sf_ctrl_find(in, SF_ITEM_HOST_KEY, NULL), why, len);
+	if (err)
+		return err;
+	snprintf(why, len, "it does not come from a link-local address");
+	if (!IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr))
 		return -EBADMSG;
 	identity = sf_ctrl_find(in, SF_ITEM_IDENTITY, NULL);
 	locator = sf_ctrl_find(in, SF_ITEM_LOCATOR, NULL);
 	net = sf_ctrl_find(in, SF_ITEM_NET, NULL);
-	*why = "it names another identity than ours";
+	snprintf(why, len, "it names another identity than ours");
 	if (!sf_sid_eq(identity, &h->identity))
 		return -EBADMSG;
-	*why = "its locator is not one of its network";
+	err = trust_net(&h->config, net, why, len);
+	if (err)
+		return err;
+	snprintf(why, len, "its locator is not one of its network");
 	if (!sf_addr_in_as(net, locator) || !sf_locator_host(locator) ||
 	    !sf_sock_is_unset(sf_locator_sock(locator)))
 		return -EBADMSG;
@@ -244,30 +269,44 @@ void join_reapply(struct host *h)
 		sf_error("datapath: %s", err);
 }
 
+/* Anybody on the link can answer as often as he likes: said once a minute. */
+static void say_refused(struct host *h, const struct sockaddr_in6 *from, const char *why, int err)
+{
+	struct sf_event e = about_us(h, "router-refused");
+	char via[INET6_ADDRSTRLEN], name[IF_NAMESIZE] = "?";
+	uint64_t now = sf_now_ms();
+
+	if (h->join.refused_ms && now - h->join.refused_ms < SAY_MS)
+		return;
+	h->join.refused_ms = now;
+	inet_ntop(AF_INET6, &from->sin6_addr, via, sizeof(via));
+	if_indextoname(from->sin6_scope_id, name);
+	sf_warn("JOINED from router %s on %s refused: %s (%s)", via, name, why, strerror(-err));
+	sf_events_add(h->events, &e, "%s on %s: %s", via, name, why);
+}
+
 static void handle_joined(struct host *h, const struct sf_ctrl_in *in,
 			  const struct sockaddr_in6 *from)
 {
 	struct join *j = &h->join;
 	struct sf_addr before = j->locator;
-	const char *why = "";
-	char via[INET6_ADDRSTRLEN];
+	char why[256];
 	bool moved;
 	int err;
 
 	if (j->len <= 0 || in->seq != j->seq)
 		return; /* an answer to an earlier JOIN */
-	inet_ntop(AF_INET6, &from->sin6_addr, via, sizeof(via));
-	err = check_joined(h, in, from, &why);
+	err = check_joined(h, in, from, why, sizeof(why));
 	if (!err) {
-		why = "its session";
+		snprintf(why, sizeof(why), "its session");
 		err = start_session(h, in, from);
 	}
 	if (!err) {
-		why = "its link";
+		snprintf(why, sizeof(why), "its link");
 		err = uplink_choose(h, from->sin6_scope_id);
 	}
 	if (err) {
-		sf_warn("JOINED from router %s refused: %s (%s)", via, why, strerror(-err));
+		say_refused(h, from, why, err);
 		return;
 	}
 	event_del(j->timer);
@@ -332,8 +371,7 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in,
 void join_stranger(struct host *h, const struct sf_ctrl_in *in, const struct sockaddr_in6 *from)
 {
 	/* Nothing of this is proven, JOINED apart. So nobody off the link may say it. */
-	bool near = IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) ||
-		    IN6_ARE_ADDR_EQUAL(&from->sin6_addr, &h->config.router);
+	bool near = IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr);
 
 	if (in->type == SF_CTRL_JOINED)
 		handle_joined(h, in, from);
@@ -347,6 +385,12 @@ void join_stranger(struct host *h, const struct sf_ctrl_in *in, const struct soc
 
 int join_open(struct host *h, char *err, size_t errlen)
 {
+	if (trust_is_blind(&h->config))
+		sf_warn("neither uplink= nor router_key= is set: whichever router answers first, "
+			"on "
+			"any link, is believed, and can read, answer and redirect what this host "
+			"sends to services and locators; set router_key= to the router's public "
+			"key");
 	/* An answer that is not signed is known by this number alone. */
 	sf_random(&h->join.seq, sizeof(h->join.seq));
 	h->join.timer = evtimer_new(h->daemon.base, on_timer, h);

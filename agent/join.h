@@ -42,7 +42,8 @@ struct join {
 	uint8_t router_key[SF_SIGN_PUBLIC_LEN];
 	struct sf_sid router_id;
 	uint32_t heartbeat_ms, move_grace_ms, lease_ms;
-	uint64_t denied_ms; /* when a router last denied us, to say so once a minute */
+	uint64_t denied_ms;  /* when a router last denied us, to say so once a minute */
+	uint64_t refused_ms; /* when we last refused a router, likewise */
 };
 
 /** join_open() - prepare; join_hurry() begins. Return: 0 or -errno. */

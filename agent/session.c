@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,10 +78,21 @@ void session_retype(struct session_request *q, uint8_t type)
 	((struct sf_ctrl_hdr *)q->buf)->type = type;
 }
 
+/* To the router of the session. */
+static int say(struct session *s, const void *data, size_t len)
+{
+	const struct sockaddr_in6 *to = &s->router;
+
+	if (sendto(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to,
+		   sizeof(*to)) < 0)
+		return -errno;
+	return 0;
+}
+
 static int transmit(struct session_request *q)
 {
 	q->session->sent++;
-	return session_say(q->session, &q->session->router, q->buf, q->len);
+	return say(q->session, q->buf, q->len);
 }
 
 static void arm(struct session_request *q)
@@ -316,12 +328,27 @@ void session_end(struct session *s)
 	sf_session_close(&s->keys);
 }
 
-int session_say(struct session *s, const struct sockaddr_in6 *to, const void *data, size_t len)
+int session_say_by(struct session *s, const struct sockaddr_in6 *to, const struct in6_pktinfo *by,
+		   const void *data, size_t len)
 {
-	if (sendto(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)to,
-		   sizeof(*to)) < 0)
-		return -errno;
-	return 0;
+	union {
+		char room[CMSG_SPACE(sizeof(*by))];
+		struct cmsghdr align;
+	} control = { .room = { 0 } };
+	struct iovec iov = { (void *)data, len };
+	struct msghdr msg = { .msg_name = (void *)to,
+			      .msg_namelen = sizeof(*to),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = IPPROTO_IPV6;
+	c->cmsg_type = IPV6_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(*by));
+	memcpy(CMSG_DATA(c), by, sizeof(*by));
+	return sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* Wait until @until for the answer to @seq, with the event loop gone. */
@@ -362,7 +389,7 @@ int session_leave(struct session *s, unsigned int wait_ms)
 	if (len < 0)
 		return len;
 	for (unsigned int wait = SF_CTRL_RETRY_MS; sf_now_ms() < end; wait *= 2) {
-		session_say(s, &s->router, buf, len);
+		say(s, buf, len);
 		if (await(s, seq, sf_now_ms() + wait))
 			return 0;
 	}

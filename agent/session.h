@@ -106,8 +106,13 @@ void session_retype(struct session_request *q, uint8_t type);
 int session_send(struct session_request *q, session_answer_fn answered);
 void session_drop(struct session_request *q);
 
-/** session_say() - send a message outside of the session. Return: 0 or -errno. */
-int session_say(struct session *s, const struct sockaddr_in6 *to, const void *data, size_t len);
+/**
+ * session_say_by() - send a message outside of the session.
+ * @by: link and source address; ::: as the kernel chooses
+ * Return: 0 or -errno.
+ */
+int session_say_by(struct session *s, const struct sockaddr_in6 *to, const struct in6_pktinfo *by,
+		   const void *data, size_t len);
 
 /**
  * session_leave() - say LEAVE and wait for LEFT, at most @wait_ms; for the end of the program.

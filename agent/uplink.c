@@ -26,31 +26,33 @@ bool uplink_usable(const struct host *h)
 	return h->uplink.link.ifindex && link_usable(&h->uplink.link);
 }
 
+#define CANDIDATES_MAX 64
+
 struct each {
-	struct host *h;
-	void (*fn)(struct host *h, const struct sf_nl_link *link);
+	const char *wanted;
+	struct sf_nl_link links[CANDIDATES_MAX];
 	int count;
 };
 
 static int each_link(const struct sf_nl_link *link, void *ctx)
 {
 	struct each *e = ctx;
-	const char *wanted = e->h->config.uplink;
 
-	if (wanted[0] ? strcmp(link->name, wanted) != 0 : link->master != 0)
+	if (e->wanted[0] ? strcmp(link->name, e->wanted) != 0 : link->master != 0)
 		return 0; /* a bond's or bridge's port is not a link of its own */
-	if (!link_usable(link))
-		return 0;
-	e->fn(e->h, link);
-	e->count++;
+	if (link_usable(link) && e->count < CANDIDATES_MAX)
+		e->links[e->count++] = *link;
 	return 0;
 }
 
 int uplink_each(struct host *h, void (*fn)(struct host *h, const struct sf_nl_link *link))
 {
-	struct each e = { h, fn, 0 };
+	struct each e = { .wanted = h->config.uplink };
 	int err = sf_link_list(h->nl, each_link, &e);
 
+	/* The list first, so that @fn may use netlink, too. */
+	for (int i = 0; !err && i < e.count; i++)
+		fn(h, &e.links[i]);
 	return err < 0 ? err : e.count;
 }
 

@@ -64,6 +64,8 @@ static void defaults(void **state)
 	assert_int_equal(c.heartbeat_ms, 0);
 	assert_string_equal(c.uplink, "");
 	assert_true(sf_ip6_is_any(&c.router));
+	assert_int_equal(c.router_key.count, 0);
+	assert_int_equal(c.prefixes.count, 2);
 	assert_false(c.keep);
 	config_free(&c);
 }
@@ -107,6 +109,10 @@ static void errors_name_place_and_expectation(void **state)
 	bad("[host]\nname=x\nflows_max = many\n", NULL, NULL, place, "expected");
 	bad("[host]\nname=x\nflows_max = 12\n", NULL, NULL, place, "1024");
 	bad("[host]\nname=x\nrouter = nowhere\n", NULL, NULL, place, "expected");
+	bad("[host]\nname=x\nrouter = ff02::1\n", NULL, NULL, place, "a router on the link");
+	bad("[host]\nname=x\nrouter = ::1\n", NULL, NULL, place, "link-local or global");
+	bad("[host]\nname=x\nrouter_key = 12ab\n", NULL, NULL, place, "64 hexadecimal digits");
+	bad("[host]\nname=x\nprefixes = fd5c::/16 fd5e::1/32\n", NULL, NULL, place, "prefixes");
 	bad("[host]\nname=x\nlog = loud\n", NULL, NULL, place, "debug");
 	bad("", "--log", "loud", "--log loud", "expected error, warn, info or debug");
 	bad("", "--frobnicate", NULL, "--frobnicate", "--help");
