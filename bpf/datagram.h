@@ -69,17 +69,18 @@ static __always_inline __u16 datagram_nonce(const struct sf_host_config *cfg, co
 static __noinline int datagram_too_big(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				       struct work *w)
 {
-	__u32 n = skb->len - ETH_HLEN;
+	__u32 n = skb->len - ETH_HLEN, mtu = cfg->mtu - DATA_FRAGMENT_LEN;
 
 	count(skb, SF_TOO_BIG);
+	if (mtu < IPV6_MTU_MIN)
+		mtu = IPV6_MTU_MIN;
 	if (n > SF_QUOTE_MAX)
 		n = SF_QUOTE_MAX;
-	SF_BARRIER(n);
-	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX)
+	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX))
 		return TC_ACT_SHOT;
 	if (load(skb, IP_AT, &w->build.b[ICMP6_QUOTE_AT], n))
 		return TC_ACT_SHOT;
-	return reply_icmp6(skb, OUT, ICMP6_TOO_BIG, cfg->mtu - DATA_FRAGMENT_LEN, n);
+	return reply_icmp6(skb, OUT, ICMP6_TOO_BIG, mtu, n);
 }
 
 /** out_datagram_to() - where a datagram goes: w->pair, as locators. */

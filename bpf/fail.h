@@ -129,8 +129,7 @@ SUBPROG int fail_make(struct __sk_buff *skb, struct build *b, const struct sf_si
 		n = whole;
 	if (n > SF_QUOTE_MAX)
 		n = SF_QUOTE_MAX;
-	SF_BARRIER(n);
-	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX)
+	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX))
 		return -1;
 	if (load(skb, IP_AT, &b->b[QUOTE_AT], n))
 		return -1;

@@ -16,7 +16,9 @@
 
 #include "bpf/refused.h"
 
-#define ICMP6_QUOTE (L4_AT + 8) /* offset of the quoted packet in an error */
+#define ICMP6_QUOTE	(L4_AT + 8)		     /* offset of the quoted packet in an error */
+#define ICMP6_ERROR_MAX (IPV6_MTU_MIN - SF_IPV6_LEN) /* RFC 4443 section 2.4 (c) */
+#define ICMP6_CHUNK	256			     /* summed at once */
 
 /** icmp6_pairs() - the delta of writing @to over @from in an error's quotation. */
 static __always_inline __u32 icmp6_delta(const struct sf_addr *from, const struct sf_addr *to)
@@ -44,21 +46,49 @@ static __always_inline int icmp6_translate(struct __sk_buff *skb, struct work *w
 	return readdress(skb, outer, L4_AT + ICMP6_CSUM, icmp6_delta(was, outer), 0);
 }
 
-/** icmp6_shrink() - the MTU of a Packet Too Big, less the header that the socket does not see. */
+/**
+ * icmp6_shrink() - the MTU of a Packet Too Big, less the header that the socket does not see.
+ *
+ * But never below IPv6's minimum, which no socket would believe (RFC 8200 section 5).
+ */
 static __always_inline int icmp6_shrink(struct __sk_buff *skb, __u32 by)
 {
 	__be32 was, mtu;
+	__u32 left;
 	__u64 sum;
 
 	if (load(skb, L4_AT + 4, &was, sizeof(was)))
 		return -1;
-	if (sf_be32(was) <= by)
-		return -1;
-	mtu = sf_be32(sf_be32(was) - by);
+	left = sf_be32(was) - by;
+	mtu = sf_be32(left < IPV6_MTU_MIN ? IPV6_MTU_MIN : left);
 	sum = (__u64)mtu + (__u16)~sf_csum_fold(was);
 	if (bpf_l4_csum_replace(skb, L4_AT + ICMP6_CSUM, 0, sf_csum_fold(sum), 0))
 		return -1;
 	return (int)bpf_skb_store_bytes(skb, L4_AT + 4, &mtu, sizeof(mtu), 0);
+}
+
+/** icmp6_verify() - whether an ICMPv6 error's checksum is right: its quotation is acted upon here,
+ * before the kernel looks. Return: 0 or a reason. */
+static __noinline int icmp6_verify(struct __sk_buff *skb, struct work *w)
+{
+	struct build *b = &w->build;
+	__u32 len = w->plen, at, n;
+	__u64 sum;
+
+	if (len > ICMP6_ERROR_MAX)
+		return SF_BAD_PROTOCOL;
+	sum = sf_csum_addr(&w->src) + sf_csum_addr(&w->dst) + sf_be32(len) +
+	      sf_be32(SF_NEXTHDR_ICMPV6);
+	for (at = 0; at < ICMP6_ERROR_MAX && at < len; at += ICMP6_CHUNK) {
+		n = len - at;
+		if (n > ICMP6_CHUNK)
+			n = ICMP6_CHUNK;
+		if (OUTSIDE(n, 1, ICMP6_CHUNK) || load(skb, L4_AT + at, b, n))
+			return SF_TRUNCATED;
+		build_pad(b, n);
+		sum += build_sum(b, 0, n);
+	}
+	return sf_csum_fold(sum) == 0xffff ? 0 : SF_BAD_CHECKSUM;
 }
 
 /** in_icmp6_pass() - hand an error up, about the packet as its socket sent it: w->tuple. */
@@ -93,7 +123,11 @@ SUBPROG int in_icmp6(struct __sk_buff *skb)
 		return drop(skb, SF_TRUNCATED);
 	if (!i.type || i.type > ICMP6_PARAMETER)
 		return drop(skb, SF_BAD_PROTOCOL);
-	bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - 8);
+	bad = icmp6_verify(skb, w);
+	if (!bad && i.type == ICMP6_TOO_BIG && sf_be32(i.data) < IPV6_MTU_MIN)
+		bad = SF_BAD_MTU; /* RFC 8201 section 4 */
+	if (!bad)
+		bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - 8);
 	if (bad)
 		return drop(skb, bad);
 	if (!sf_addr_eq(&w->quote.src, &w->dst))
@@ -102,12 +136,12 @@ SUBPROG int in_icmp6(struct __sk_buff *skb)
 		bad = quote_datagram(cfg, w);
 		return bad ? drop(skb, bad) : in_icmp6_pass(skb, w, i.type);
 	}
-	f = quote_flow(w, &bad);
+	f = quote_flow(cfg, w, &bad);
 	if (!f)
 		return drop(skb, bad);
 	if (f->state == SF_FLOW_CONNECTING &&
 	    (i.type == ICMP6_UNREACHABLE || i.type == ICMP6_EXCEEDED))
-		return refused_stream(skb, w, SF_HOST_UNREACHABLE);
+		return refused_stream(skb, cfg, w, SF_HOST_UNREACHABLE);
 	w->tuple = f->tuple;
 	return in_icmp6_pass(skb, w, i.type);
 }
@@ -138,8 +172,7 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 	dst = sf_addr_sid_or_none(&cfg->net, &was[1]);
 	if (n > SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN)
 		n = SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN;
-	SF_BARRIER(n);
-	if (n < 8 || n > SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN)
+	if (OUTSIDE(n, 8, SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN))
 		return drop(skb, SF_TRUNCATED);
 	if (load(skb, ICMP6_QUOTE, ip, SF_IPV6_LEN) ||
 	    load(skb, ICMP6_QUOTE + SF_IPV6_LEN, &b->b[l4], n))

@@ -78,6 +78,8 @@ struct frag6 {
 	__be32 id;
 } SF_WIRE;
 
+#define IPV6_MTU_MIN 1280 /* RFC 8200 section 5 */
+
 #define ICMP6_UNREACHABLE 1
 #define ICMP6_TOO_BIG	  2
 #define ICMP6_EXCEEDED	  3
@@ -109,6 +111,22 @@ static __always_inline void *header(struct __sk_buff *skb, __u32 len)
 	data = DATA(skb);
 	return data + len <= DATA_END(skb) ? data : NULL;
 }
+
+/*
+ * OUTSIDE() - is @n, a __u32 variable, no length from @min to @max?
+ *
+ * If not, the verifier knows it then. Written plainly the compiler makes one comparison of both, of
+ * @n - @max - 1, and what is known of a difference the verifiers before Linux 6.11 do not carry
+ * over to @n ("R3 min value is outside of the allowed memory range").
+ */
+#define OUTSIDE(n, min, max)           \
+	({                             \
+		SF_BARRIER(n);         \
+		(n) > (max) || ({      \
+			SF_BARRIER(n); \
+			(n) < (min);   \
+		});                    \
+	})
 
 /** load() - copy @len bytes from @at. Return: 0 or a negative errno. */
 static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)

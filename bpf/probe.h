@@ -73,8 +73,7 @@ SUBPROG int in_probe(struct __sk_buff *skb)
 		return drop(skb, SF_WRONG_STATE);
 	if (w->hlen < SF_PROBE_LEN || w->plen != w->hlen || n > SF_BUILD_MAX)
 		return drop(skb, SF_BAD_HEADER);
-	SF_BARRIER(n);
-	if (n < SF_IPV6_LEN + SF_PROBE_LEN || n > SF_BUILD_MAX || load(skb, IP_AT, b, n))
+	if (OUTSIDE(n, SF_IPV6_LEN + SF_PROBE_LEN, SF_BUILD_MAX) || load(skb, IP_AT, b, n))
 		return drop(skb, SF_TRUNCATED);
 	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
 			 build_sum(b, SF_IPV6_LEN, n)) != 0xffff)

@@ -31,6 +31,7 @@ static __always_inline int quote_ports(struct work *w)
 	q->seg.seq = sf_be32(t->seq);
 	q->seg.ack = sf_be32(t->ack);
 	q->seg.flags = t->flags;
+	q->seg.empty = q->l4 + (t->doff >> 4) * 4 == q->n;
 	return 0;
 }
 
@@ -91,8 +92,7 @@ static __always_inline int quote_load(struct __sk_buff *skb, struct work *w, __u
 		n = skb->len - at;
 	if (n > SF_QUOTE_MAX)
 		n = SF_QUOTE_MAX;
-	SF_BARRIER(n);
-	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX)
+	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX))
 		return SF_TRUNCATED;
 	q->n = n;
 	q->at = at;
@@ -101,22 +101,31 @@ static __always_inline int quote_load(struct __sk_buff *skb, struct work *w, __u
 	return quote_parse(w);
 }
 
-/** refused_retry() - the quoted SYN goes out again, as the next attempt. */
+/**
+ * refused_retry() - the quoted SYN goes out again, as the next attempt.
+ *
+ * The contents come from whoever refused, so nothing leaves that is not a SYN without data as this
+ * flow's socket makes it (quote_flow() has seen to its header), with a checksum that is right
+ * between our locator and the service asked for.
+ */
 static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
 {
 	struct build *b = &w->build;
 	struct sf_hdr *h = (void *)&b->b[SF_IPV6_LEN];
 	__u32 n = w->quote.n;
 
-	SF_BARRIER(n);
-	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX || load(skb, w->quote.at, b, n))
+	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX) || load(skb, w->quote.at, b, n))
 		return drop(skb, SF_INTERNAL);
+	if (w->quote.hlen != SF_HDR_LEN || !w->quote.seg.empty || !sf_segment_opens(&w->quote.seg))
+		return drop(skb, SF_WRONG_ACK);
 	build_pad(b, n);
-	build_complete(b, 0, w->quote.l4, n, SF_NEXTHDR_TCP);
-	f->attempt++;
-	h->aux = sf_be16(f->attempt);
 	/* The sum of the destination stays: whoever resolved it saw to that. */
 	b->ip.dst = f->tuple.peer;
+	if (!build_complete(b, 0, w->quote.l4, n, SF_NEXTHDR_TCP))
+		return drop(skb, SF_BAD_CHECKSUM);
+	f->attempt++;
+	h->flags = 0;
+	h->aux = sf_be16(f->attempt);
 	b->ip.hops = 64;
 	count_traffic(skb, SF_TRAFFIC_RETRIED);
 	return reply_back(skb, w, n);
@@ -145,8 +154,7 @@ static __always_inline int refused_unreachable(struct __sk_buff *skb, struct wor
 	struct ip6 *ip = (void *)&b->b[ICMP6_QUOTE_AT];
 	__u32 n = w->quote.n;
 
-	SF_BARRIER(n);
-	if (n < SF_IPV6_LEN + 8 || n > SF_QUOTE_MAX || load(skb, w->quote.at, ip, n))
+	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX) || load(skb, w->quote.at, ip, n))
 		return drop(skb, SF_INTERNAL);
 	ip->src = w->tuple.local;
 	ip->dst = w->tuple.peer;
@@ -154,8 +162,19 @@ static __always_inline int refused_unreachable(struct __sk_buff *skb, struct wor
 	return reply_icmp6(skb, IN, ICMP6_UNREACHABLE, code, n);
 }
 
+/** quote_is_syn() - whether the quoted packet is the SYN of @f, as far as its header says. */
+static __always_inline bool quote_is_syn(const struct sf_host_config *cfg, const struct quote *q,
+					 const struct sf_flow *f)
+{
+	struct sf_sid own = sf_addr_sid_or_none(&cfg->net, &f->tuple.local);
+
+	return q->kind == SF_KIND_SYN && q->seg.seq == f->isn && sf_sid_eq(&q->hdr.src, &own) &&
+	       sf_sid_eq(&q->hdr.dst, &f->peer_sid);
+}
+
 /** quote_flow() - the flow that a quoted TCP segment belongs to. Return: NULL with *@reason set. */
-static __always_inline struct sf_flow *quote_flow(struct work *w, int *reason)
+static __always_inline struct sf_flow *quote_flow(const struct sf_host_config *cfg, struct work *w,
+						  int *reason)
 {
 	struct quote *q = &w->quote;
 	__u64 id = sf_locator_sock(&q->src);
@@ -171,18 +190,19 @@ static __always_inline struct sf_flow *quote_flow(struct work *w, int *reason)
 	    q->seg.dport != f->tuple.pport)
 		return NULL;
 	if (f->state == SF_FLOW_CONNECTING)
-		return q->kind == SF_KIND_SYN && q->seg.seq == f->isn ? f : NULL;
+		return quote_is_syn(cfg, q, f) ? f : NULL;
 	return sf_addr_eq(&q->dst, &f->peer) ? f : NULL;
 }
 
 /** refused_stream() - a TCP segment of ours was refused, by @reason. */
-static __noinline int refused_stream(struct __sk_buff *skb, struct work *w, __u32 reason)
+static __noinline int refused_stream(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				     struct work *w, __u32 reason)
 {
 	struct sf_verdict v;
 	struct sf_flow *f;
 	int bad;
 
-	f = quote_flow(w, &bad);
+	f = quote_flow(cfg, w, &bad);
 	if (!f)
 		return drop(skb, bad);
 	if (f->state == SF_FLOW_CONNECTING) {
@@ -257,8 +277,7 @@ SUBPROG int in_fail(struct __sk_buff *skb)
 	n = SF_IPV6_LEN + w->plen;
 	if (w->hlen != SF_FAIL_LEN || n > SF_BUILD_MAX)
 		return drop(skb, SF_BAD_HEADER);
-	SF_BARRIER(n);
-	if (n < QUOTE_AT || n > SF_BUILD_MAX || load(skb, IP_AT, &w->build, n))
+	if (OUTSIDE(n, QUOTE_AT, SF_BUILD_MAX) || load(skb, IP_AT, &w->build, n))
 		return drop(skb, SF_TRUNCATED);
 	build_pad(&w->build, n);
 	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
@@ -273,7 +292,7 @@ SUBPROG int in_fail(struct __sk_buff *skb)
 	if (!sf_addr_eq(&w->quote.src, &w->dst))
 		return drop(skb, SF_WRONG_ACK);
 	if (w->quote.proto == SF_NEXTHDR_TCP)
-		return refused_stream(skb, w, reason);
+		return refused_stream(skb, cfg, w, reason);
 	return refused_datagram(skb, cfg, w, reason);
 }
 

@@ -35,6 +35,7 @@
 	X(39, TOO_BIG, "too-big", "does not fit the link with its SCAFFOLD header")               \
 	X(40, GSO_DATAGRAM, "gso-datagram", "an unbound datagram that the kernel would segment")  \
 	X(41, NO_HEADER, "no-header", "a service address without a SCAFFOLD header")              \
+	X(42, BAD_MTU, "bad-mtu", "a Packet Too Big that names less than IPv6's minimum")         \
 	/* flow state */                                                                          \
 	X(48, UNKNOWN_SOCKET, "unknown-socket", "no flow has this socketID")                      \
 	X(49, WRONG_PEER, "wrong-peer",                                                           \
@@ -51,9 +52,9 @@
 	X(59, NOT_JOINED, "not-joined", "the host has no locator yet")                            \
 	X(60, ABANDONED_RST, "abandoned-rst",                                                     \
 	  "a listener went between SYN and SYN-ACK; SYN is retried")                              \
-	X(61, RATE_LIMITED_SYN, "rate-limited-syn", "likewise, to a SYN")                         \
-	X(62, RATE_LIMITED_DATA, "rate-limited-data", "likewise, to an unbound datagram")         \
-	X(63, RATE_LIMITED_PROBE, "rate-limited-probe", "likewise, to a probe")                   \
+	X(61, RATE_LIMITED_SYN, "rate-limited-syn", "more FAILs of SYNs than the limit")          \
+	X(62, RATE_LIMITED_DATA, "rate-limited-data", "more FAILs of datagrams than the limit")   \
+	X(63, RATE_LIMITED_PROBE, "rate-limited-probe", "more FAILs of probes than the limit")    \
 	/* routers */                                                                             \
 	X(64, SPOOFED_LOCATOR, "spoofed-locator", "source locator is not of a host on this link") \
 	X(65, SPOOFED_SERVICE, "spoofed-service",                                                 \

@@ -145,6 +145,15 @@ static void map_zero(struct bpf_map *map)
 	free(zeros);
 }
 
+void host_mtu(struct host *h, uint32_t mtu)
+{
+	struct sf_host_config cfg = h->cfg;
+	uint32_t zero = 0;
+
+	cfg.mtu = mtu;
+	bpf_map_update_elem(bpf_map__fd(h->skel->maps.config), &zero, &cfg, BPF_ANY);
+}
+
 static void host_empty(struct host *h)
 {
 	uint32_t zero = 0;

@@ -40,6 +40,9 @@ int host_group_teardown(void **state);
  */
 int host_clear(void **state);
 
+/** host_mtu() - another MTU of the uplink, until the next host_clear(). */
+void host_mtu(struct host *h, uint32_t mtu);
+
 /** host_privileged() - 0, or 77 after saying why the tests are skipped. */
 int host_privileged(void);
 

@@ -263,6 +263,12 @@ static void too_big_is_told_to_the_sender(void **state)
 	assert_memory_equal(&r.dst, &a.cfg.self, 16);
 	assert_memory_equal(r.payload + 24, &service, 16);
 	assert_int_equal(host_count(&a, SF_TOO_BIG), 1);
+	/* But nobody is told less than any link of IPv6 carries. */
+	host_mtu(&a, 1300);
+	packet_udp(&p, &s);
+	assert_int_equal(host_out(&a, &p), REDIRECTED);
+	packet_parse(&p, &r);
+	assert_int_equal(ntohl(r.icmp->icmp6_mtu), 1280);
 }
 
 static void gso_datagram_is_dropped(void **state)

@@ -185,6 +185,54 @@ static void forged_fails_are_ignored(void **state)
 	assert_int_equal(flow_of(&a, &t.client).attempt, 0);
 }
 
+/* A FAIL with a right checksum of its own, right locators, ports and numbers, whose quotation is
+ * not the SYN that was sent: nothing of it may go out in our name. */
+static void altered_syn_is_not_turned_round(void **state)
+{
+	struct sf_addr stranger = sf_locator(&a.cfg.net, 0x10066, 0);
+	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
+	struct packet *about = &syn;
+	struct segment s;
+	struct parsed q;
+	struct talk t;
+
+	talk_init(&t);
+	talk_syn(&t, &fail);
+
+#define ALTER(what, reason)                                                \
+	do {                                                               \
+		uint64_t n = host_count(&a, reason);                       \
+		syn = fail;                                                \
+		packet_parse(&syn, &q);                                    \
+		what;                                                      \
+		packet_fail(&p, &stranger, &id, SF_NO_SUCH_SOCKET, about); \
+		assert_int_equal(host_in(&a, &p), DROPPED);                \
+		assert_int_equal(host_count(&a, reason), n + 1);           \
+		assert_int_equal(flow_of(&a, &t.client).attempt, 0);       \
+	} while (0)
+
+	/* Another service, another sender. */
+	ALTER(q.hdr->dst.b[11] ^= 1, SF_WRONG_ACK);
+	ALTER(q.hdr->src.b[11] ^= 1, SF_WRONG_ACK);
+	/* Fields that do not go with the checksum. */
+	ALTER(q.tcp->window ^= 1, SF_BAD_CHECKSUM);
+	ALTER(q.tcp->urg_ptr ^= 1, SF_BAD_CHECKSUM);
+	/* Not what opens a connection; with data; both with a checksum that is right. */
+	s = talk_from_a(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
+	s.src = t.client;
+	ALTER((packet_tcp(&syn, &s), packet_push(&syn, SF_KIND_SYN, 0, &service_sid, &user_sid)),
+	      SF_WRONG_ACK);
+	s.flags = SF_TCP_SYN;
+	s.payload = 20;
+	ALTER((packet_tcp(&syn, &s), packet_push(&syn, SF_KIND_SYN, 0, &service_sid, &user_sid)),
+	      SF_WRONG_ACK);
+	/* The real one is. */
+	syn = fail;
+	packet_fail(&p, &stranger, &id, SF_NO_SUCH_SOCKET, about);
+	assert_int_equal(host_in(&a, &p), REDIRECTED);
+	assert_int_equal(flow_of(&a, &t.client).attempt, 1);
+}
+
 static void truncated_fails_are_counted(void **state)
 {
 	struct sf_addr router = sf_locator(&a.cfg.net, 0x10000, 0);
@@ -359,6 +407,7 @@ int main(void)
 		T(attempts_end_in_a_refusal),
 		T(no_such_service_refuses_at_once),
 		T(forged_fails_are_ignored),
+		T(altered_syn_is_not_turned_round),
 		T(truncated_fails_are_counted),
 		T(established_flow_is_reset_by_its_peer_alone),
 		T(half_open_server_hears_of_its_rival),

@@ -90,10 +90,74 @@ static void path_mtu_of_a_datagram(void **state)
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	is_about(&t, 2, 1400 - 40);
 	/* Of another socket than it is addressed to. */
-	error_about(&a.cfg.own, 2, 0, 1400);
-	p.b[ETH + 34] = 7;
+	q.src.b[15] ^= 1;
+	error_about(&q.src, 2, 0, 1400);
 	assert_int_equal(host_in(&a, &p), DROPPED);
 	assert_int_equal(host_count(&a, SF_WRONG_ACK), 1);
+}
+
+/* RFC 8201 section 4: one that names less than 1280 is thrown away. RFC 8200 section 5: what is
+ * less with our header taken off is no less to the socket. */
+static void path_mtu_below_the_minimum_is_not_believed(void **state)
+{
+	struct segment s = {
+		.src = a.cfg.self, .dst = service, .sport = 5000, .dport = 53, .payload = 1000
+	};
+	struct parsed q;
+	struct talk t;
+
+	talk_init(&t);
+	packet_udp(&sent, &s);
+	assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+	packet_resolve(&sent, &b.cfg.own);
+	packet_parse(&sent, &q);
+	error_about(&q.src, 2, 0, 1279);
+	assert_int_equal(host_in(&a, &p), DROPPED);
+	error_about(&q.src, 2, 0, 0);
+	assert_int_equal(host_in(&a, &p), DROPPED);
+	assert_int_equal(host_count(&a, SF_BAD_MTU), 2);
+	for (uint32_t mtu = 1280; mtu <= 1330; mtu += 10) {
+		error_about(&q.src, 2, 0, mtu);
+		assert_int_equal(host_in(&a, &p), VERDICT_UP);
+		is_about(&t, 2, mtu < 1320 ? 1280 : mtu - 40);
+	}
+}
+
+/* What is acted upon before the kernel has seen it is verified by us. */
+static void damaged_error_does_nothing(void **state)
+{
+	struct sf_flow f;
+	struct talk t;
+
+	talk_init(&t);
+	talk_syn(&t, &sent);
+	packet_resolve(&sent, &b.cfg.own);
+	for (uint32_t at = ETH + 42; at < ETH + 40 + 8 + sent.len - ETH; at += 5) {
+		error_about(&t.client, 1, 3, 0);
+		p.b[at] ^= 0x10;
+		assert_int_equal(host_in(&a, &p), DROPPED);
+	}
+	assert_int_equal(host_count(&a, SF_BAD_CHECKSUM), host_drops(&a));
+	assert_true(host_flow(&a, sf_locator_sock(&t.client), false, &f));
+	assert_int_equal(f.attempt, 0);
+	/* As long as they come, and odd. */
+	for (uint32_t n = 240; n <= 1232; n += 31) {
+		struct segment s;
+
+		host_clear(NULL);
+		talk_init(&t);
+		talk_open(&t);
+		s = talk_from_a(&t, SF_TCP_ACK, 1300);
+		packet_tcp(&sent, &s);
+		assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+		sent.len = ETH + n;
+		error_about(&t.client, 1, 0, 0);
+		assert_int_equal(host_in(&a, &p), VERDICT_UP);
+		error_about(&t.client, 1, 0, 0);
+		p.b[p.len - 1] ^= 1;
+		assert_int_equal(host_in(&a, &p), DROPPED);
+		assert_int_equal(host_count(&a, SF_BAD_CHECKSUM), 1);
+	}
 }
 
 static void unreachable_while_connecting_is_retried(void **state)
@@ -248,6 +312,8 @@ int main(void)
 		T(path_mtu_reaches_the_socket),
 		T(path_mtu_of_a_syn_leaves_room_for_its_header),
 		T(path_mtu_of_a_datagram),
+		T(path_mtu_below_the_minimum_is_not_believed),
+		T(damaged_error_does_nothing),
 		T(unreachable_while_connecting_is_retried),
 		T(errors_about_nothing_of_ours_are_counted),
 		T(closed_udp_port_becomes_a_fail),
