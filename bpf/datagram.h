@@ -202,32 +202,34 @@ static __always_inline void in_datagram_remember(struct work *w, __u32 flags)
 /**
  * in_datagram_to() - may the datagram be delivered, and between whom: w->pair.
  *
- * Return: 0, or a reason. To an unset socketID there must be a listener; a set one must be the hash
- * of the very address and port that a local socket sent from.
+ * Return: 0, or a reason. There must be a live listener. But under its host's own identity, or
+ * none, a socket may ask without serving: then the socketID must be the hash of the very address
+ * and port that it sent from.
  */
 static __always_inline int in_datagram_to(struct __sk_buff *skb, const struct sf_host_config *cfg,
 					  struct work *w)
 {
 	__u64 id = sf_locator_sock(&w->dst);
+	bool unset = sf_sock_is_unset(id);
 	struct sf_listener *l;
 
 	if (sf_sid_is_zero(&w->hdr.dst))
 		w->service = cfg->own;
 	w->pair[0] = sf_sid_shown(&cfg->net, &w->hdr.src, &w->src);
 	w->pair[1] = w->service;
-	if (!sf_sock_is_unset(id)) {
-		if (id !=
-		    sf_socket_id_datagram(&cfg->key, &w->service, w->seg.dport, SF_NEXTHDR_UDP))
-			return SF_WRONG_STATE;
-	} else {
-		l = listener_find(cfg, w, SF_NEXTHDR_UDP, w->seg.dport);
-		if (!l)
-			return SF_NOT_REGISTERED;
+	if (!unset &&
+	    id != sf_socket_id_datagram(&cfg->key, &w->service, w->seg.dport, SF_NEXTHDR_UDP))
+		return SF_WRONG_STATE;
+	l = listener_find(cfg, w, SF_NEXTHDR_UDP, w->seg.dport);
+	if (l) {
 		__sync_fetch_and_add(&l->packets, 1);
 		__sync_fetch_and_add(&l->bytes, skb->len);
+	} else if (unset ||
+		   !(sf_addr_eq(&w->service, &cfg->self) || sf_addr_eq(&w->service, &cfg->own))) {
+		return SF_NOT_REGISTERED;
 	}
 	if (!(w->hdr.flags & SF_FLAG_UNBOUND))
-		in_datagram_remember(w, sf_sock_is_unset(id) ? 0 : SF_PEER_ANSWER);
+		in_datagram_remember(w, unset ? 0 : SF_PEER_ANSWER);
 	return 0;
 }
 

@@ -204,7 +204,7 @@ SUBPROG int in_syn(struct __sk_buff *skb)
  * in_unknown() - a segment whose socketID no flow has.
  *
  * A handshake ACK proves by its destination that we answered its SYN: an evicted half-open flow is
- * rebuilt. The kernel's SYN cookie does the same one floor up.
+ * rebuilt, as long as somebody still listens. The kernel's SYN cookie does the same one floor up.
  */
 SUBPROG int in_unknown(struct __sk_buff *skb)
 {
@@ -219,6 +219,8 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 			       SF_NEXTHDR_TCP)) {
 		if ((w->seg.flags & (SF_TCP_SYN | SF_TCP_RST | SF_TCP_ACK)) != SF_TCP_ACK)
 			return drop(skb, SF_HALF_OPEN_LOST);
+		if (!listener_find(cfg, w, SF_NEXTHDR_TCP, w->seg.dport))
+			return drop(skb, SF_NOT_REGISTERED);
 		in_tuple(cfg, w, id);
 		__builtin_memset(&w->flow, 0, sizeof(w->flow));
 		sf_flow_accept(&w->flow, &w->tuple, &own, &w->src, &w->hdr.src, w->seg.seq - 1,

@@ -31,7 +31,6 @@ static __always_inline int quote_ports(struct work *w)
 	q->seg.seq = sf_be32(t->seq);
 	q->seg.ack = sf_be32(t->ack);
 	q->seg.flags = t->flags;
-	q->seg.empty = q->l4 + (t->doff >> 4) * 4 == q->n;
 	return 0;
 }
 
@@ -112,11 +111,13 @@ static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, 
 {
 	struct build *b = &w->build;
 	struct sf_hdr *h = (void *)&b->b[SF_IPV6_LEN];
+	struct tcp *t = (void *)(h + 1);
 	__u32 n = w->quote.n;
 
 	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX) || load(skb, w->quote.at, b, n))
 		return drop(skb, SF_INTERNAL);
-	if (w->quote.hlen != SF_HDR_LEN || !w->quote.seg.empty || !sf_segment_opens(&w->quote.seg))
+	if (w->quote.hlen != SF_HDR_LEN || !sf_segment_opens(&w->quote.seg) ||
+	    SF_IPV6_LEN + SF_HDR_LEN + (t->doff >> 4) * 4 != n)
 		return drop(skb, SF_WRONG_ACK);
 	build_pad(b, n);
 	/* The sum of the destination stays: whoever resolved it saw to that. */
@@ -139,7 +140,7 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 
 	w->tuple = f->tuple;
 	f->fail = reason;
-	sf_flow_track(f, SF_TCP_RST, false);
+	sf_flow_reset(f);
 	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
 	if (connecting)
 		return reply_reset(skb, IN, 0, f->isn + 1, SF_TCP_ACK);

@@ -98,13 +98,47 @@ static void request_and_answer(void **state)
 	assert_true(r.csum_ok);
 	assert_memory_equal(&r.src, &service, 16);
 	assert_memory_equal(&r.dst, &a.cfg.self, 16);
-	/* The next request goes to who answered; its socketID stays, no listener needed. */
+	/* The next request goes to who answered; the asker needs no listener. */
 	out_of_a(&s, &r);
 	assert_memory_equal(&r.dst, &to, 16);
 	assert_memory_equal(&r.src, &from, 16);
 	assert_int_not_equal(r.hdr->aux, nonce);
 	into_b(&r);
 	assert_int_equal(host_drops(&a) + host_drops(&b), 0);
+}
+
+/* A place that once answered is known by its socketID; whether it still serves is asked each time.
+ */
+static void known_socket_must_still_be_registered(void **state)
+{
+	static const uint8_t gone[] = { 0, SF_LISTENER_PENDING, SF_LISTENER_DENIED };
+	struct segment s = request(100), back = answer(200);
+	struct sf_addr to = at_b();
+	struct parsed r;
+
+	for (size_t i = 0; i < sizeof(gone); i++) {
+		host_listener(&b, &service, IPPROTO_UDP, DNS, SF_LISTENER_LIVE);
+		out_of_a(&s, &r);
+		packet_resolve(&p, &to);
+		into_b(&r);
+		packet_udp(&p, &back);
+		assert_int_equal(host_out(&b, &p), VERDICT_UP);
+		assert_int_equal(host_in(&a, &p), VERDICT_UP);
+		out_of_a(&s, &r);
+		assert_false(sf_sock_is_unset(sf_locator_sock(&r.dst)));
+		whole = p;
+		into_b(&r);
+		host_listener(&b, &service, IPPROTO_UDP, DNS, gone[i]);
+		p = whole;
+		assert_int_equal(host_in(&b, &p), REDIRECTED);
+		packet_parse(&p, &r);
+		assert_int_equal(sf_hdr_kind(r.hdr), SF_KIND_FAIL);
+		/* Which the asker's host takes as what it is: ask another. */
+		assert_int_equal(host_in(&a, &p), DROPPED);
+		out_of_a(&s, &r);
+		assert_memory_equal(&r.dst, &service, 16);
+	}
+	assert_int_equal(host_count(&b, SF_NOT_REGISTERED), sizeof(gone));
 }
 
 static void silent_answerer_is_left_after_a_while(void **state)
@@ -396,6 +430,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(request_and_answer),
+		T(known_socket_must_still_be_registered),
 		T(silent_answerer_is_left_after_a_while),
 		T(anonymous_datagram_is_answered),
 		T(datagram_without_listener_is_refused),

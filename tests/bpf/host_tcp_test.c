@@ -314,6 +314,15 @@ static void half_open_lost_is_rebuilt_by_the_ack(void **state)
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 1);
 	assert_int_equal(host_flows(&b, NULL, NULL), 0);
+	/* Nor does one for what nobody serves any more, or not now. */
+	host_listener(&b, &service, IPPROTO_TCP, PORT, SF_LISTENER_DENIED);
+	p = copy;
+	assert_int_equal(host_in(&b, &p), DROPPED);
+	host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
+	p = copy;
+	assert_int_equal(host_in(&b, &p), DROPPED);
+	assert_int_equal(host_count(&b, SF_NOT_REGISTERED), 2);
+	assert_int_equal(host_flows(&b, NULL, NULL), 0);
 }
 
 static void half_open_lost_is_not_failed(void **state)
