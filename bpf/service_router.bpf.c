@@ -83,6 +83,14 @@ struct {
 	__type(value, __u8);
 } sources SEC(".maps");
 
+/* Drops by link, beside the counters by reason: whose neighbour it is that misbehaves. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct sf_link_drop);
+	__type(value, struct sf_count);
+} drops SEC(".maps");
+
 /* Where a FAIL is built: it does not fit the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -267,6 +275,23 @@ static __always_inline int answer(struct __sk_buff *skb, __u32 reason, __u32 wir
 
 /* ---- tc ---- */
 
+/** drop_of_link() - drop(), counted under the packet's link, too. */
+static __noinline int drop_of_link(struct __sk_buff *skb, __u32 reason)
+{
+	struct sf_link_drop key = { .ifindex = skb->ifindex, .reason = reason };
+	struct sf_count none = { 0 }, *c = bpf_map_lookup_elem(&drops, &key);
+
+	if (!c) {
+		bpf_map_update_elem(&drops, &key, &none, BPF_NOEXIST);
+		c = bpf_map_lookup_elem(&drops, &key);
+	}
+	if (c) {
+		__sync_fetch_and_add(&c->packets, 1);
+		__sync_fetch_and_add(&c->bytes, skb->len);
+	}
+	return drop(skb, reason);
+}
+
 /**
  * source_check() - the access filter (docs/protocol.md section 4).
  * Return: 0 or the reason for which the packet is dropped.
@@ -357,7 +382,7 @@ static __always_inline int ingress(struct __sk_buff *skb, bool access)
 		}
 		reason = source_check(cfg, skb->ifindex, ip, (void *)(long)skb->data_end);
 		if (reason)
-			return drop(skb, reason);
+			return drop_of_link(skb, reason);
 	}
 	if (!meant_for_us(cfg, &ip->dst) || !(cfg->roles & SF_ROLE_SERVICE))
 		return TC_ACT_UNSPEC;

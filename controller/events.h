@@ -30,6 +30,7 @@
 	X(UNREGISTERED, "unregistered")                                                     \
 	X(DENIED, "denied")                                                                 \
 	X(ALARM, "alarm") /* reported by a router, or found here */                         \
+	X(FAILURES, "failures") /* what a router dropped and refused, counted */            \
 	X(POLICY, "policy")                                                                 \
 	X(NAME, "name")                                                                     \
 	X(BLOCK, "block") /* hostAddr blocks leased; locator: the first */                  \

@@ -18,6 +18,7 @@
 #include "controller/rules.h"
 #include "controller/services.h"
 #include "util/clock.h"
+#include "util/failures.h"
 
 #define TEXT_MAX 200 /* of a router's text that is kept */
 
@@ -500,6 +501,30 @@ static int on_alarm(struct ctl_session *s, const struct sf_ctrl_in *in)
 	return 0;
 }
 
+static int on_failures(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	struct ctl_event e = ctl_event_of_router(CTL_EVENT_FAILURES, s->router);
+	char where[32] = "", text[SF_FAILURE_STRLEN];
+	uint16_t len = 0;
+	const char *link = sf_ctrl_find(in, SF_ITEM_NAME, &len);
+
+	if (link)
+		snprintf(where, sizeof(where), " on link %.*s", len < 15 ? len : 15, link);
+	sf_ctrl_foreach (in, it) {
+		const struct sf_item_failure *item = it.value;
+		struct sf_failure f;
+
+		if (it.type != SF_ITEM_FAILURE)
+			continue;
+		f = (struct sf_failure){ .reason = item->reason,
+					 .count = sf_be64(item->count),
+					 .interval_ms = sf_be32(item->interval_ms) };
+		e.reason = item->reason;
+		ctl_event_add(s->c, &e, "%s", sf_failure_text(&f, where, text));
+	}
+	return 0;
+}
+
 static void take_version(struct ctl_router *r, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_version *v = sf_ctrl_find(in, SF_ITEM_VERSION, NULL);
@@ -541,6 +566,7 @@ static const struct handler {
 	{ SF_CTRL_HOST_UNREGISTERED, true, on_unregistered },
 	{ SF_CTRL_LOAD, true, on_load },
 	{ SF_CTRL_ALARM, true, on_alarm },
+	{ SF_CTRL_FAILURES, true, on_failures },
 	{ SF_CTRL_UP_SYNCED, true, on_up_synced },
 	{ SF_CTRL_PING, true, on_ping },
 	{ SF_CTRL_PONG, true, on_pong },

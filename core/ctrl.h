@@ -64,6 +64,7 @@ SF_STATIC_ASSERT(sizeof(struct sf_ctrl_hdr) == 16, "control header");
 	X(39, UP_SYNCED, "UP-SYNCED") /* end of the router's whole state after HELLO */         \
 	X(40, PING, "PING")                                                                     \
 	X(41, PONG, "PONG")                                                                     \
+	X(42, FAILURES, "FAILURES") /* NAME of a link, if about one; FAILUREs */                \
 	/* controller -> router */                                                              \
 	X(64, WELCOME, "WELCOME")                                                               \
 	X(65, SYNC_BEGIN, "SYNC-BEGIN") /* what follows until SYNC-END replaces everything */   \
@@ -115,7 +116,8 @@ struct sf_item {
 	X(24, NAME, 0)		/* of a host, router or program, for people */               \
 	X(25, DIGEST, 8)	/* of a host's set of registrations, in HEARTBEAT */         \
 	X(26, TIME, 8)		/* sender's wall clock, milliseconds since 1970 */           \
-	X(27, SERVICE_NAME, 1)	/* canonical name; its digest is the serviceID it names */
+	X(27, SERVICE_NAME, 1)	/* canonical name; its digest is the serviceID it names */   \
+	X(28, FAILURE, 16)	/* struct sf_item_failure */
 
 enum sf_item_type {
 #define X(n, sym, min) SF_ITEM_##sym = n,
@@ -219,6 +221,15 @@ struct sf_item_host {
 	__be64 boot;
 } SF_WIRE;
 
+/** struct sf_item_failure - packets or messages refused under @reason, counted over a time. */
+struct sf_item_failure {
+	__u8 reason; /* enum sf_reason */
+	__u8 pad[3];
+	__be32 interval_ms;
+	__be64 count;
+} SF_WIRE;
+
+SF_STATIC_ASSERT(sizeof(struct sf_item_failure) == 16, "failure");
 SF_STATIC_ASSERT(sizeof(struct sf_item_registration) == 20, "registration");
 SF_STATIC_ASSERT(sizeof(struct sf_item_result) == 20, "result");
 SF_STATIC_ASSERT(sizeof(struct sf_item_load) == 48, "load");

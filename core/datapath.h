@@ -159,6 +159,7 @@ const char *sf_traffic_name(unsigned int kind);
  *   present  hash  __u32 hostAddr -> struct sf_presence
  *   sources  hash  struct sf_source_key -> __u8: serviceIDs that a host may send from
  *   counters, traffic: as above
+ *   drops    LRU   struct sf_link_drop -> struct sf_count: not pinned; anew with each daemon
  */
 struct sf_router_config {
 	struct sf_net net;
@@ -185,6 +186,12 @@ struct sf_presence {
 struct sf_source_key {
 	__u32 host;
 	struct sf_sid sid;
+};
+
+/** struct sf_link_drop - what came in from a link and was dropped for a reason that is about it. */
+struct sf_link_drop {
+	__u32 ifindex;
+	__u32 reason; /* enum sf_reason */
 };
 
 SF_STATIC_ASSERT(sizeof(struct sf_host_config) == 88, "host config");

@@ -18,6 +18,7 @@
 #include "util/channel.h"
 #include "util/clock.h"
 #include "util/errtext.h"
+#include "util/failures.h"
 #include "util/log.h"
 
 /* ---- sending ---- */
@@ -134,6 +135,23 @@ void controller_link_alarm(struct router *r, const struct host *h, uint8_t reaso
 		return;
 	sf_ctrl_put(&r->uplink->out, SF_ITEM_REASON, &item, sizeof(item));
 	sf_ctrl_put(&r->uplink->out, SF_ITEM_TEXT, text, strlen(text));
+	controller_link_flush(r);
+}
+
+void controller_link_failure(struct router *r, const struct sf_failure *f, const char *link)
+{
+	struct sf_item_failure item = { .reason = f->reason,
+					.interval_ms = sf_be32((uint32_t)f->interval_ms),
+					.count = sf_be64(f->count) };
+	struct controller_link *c = r->uplink;
+
+	if (!is_open(r) || !c->welcomed)
+		return;
+	controller_link_flush(r);
+	begin(r, SF_CTRL_FAILURES);
+	if (link)
+		sf_ctrl_put(&c->out, SF_ITEM_NAME, link, strlen(link));
+	sf_ctrl_put(&c->out, SF_ITEM_FAILURE, &item, sizeof(item));
 	controller_link_flush(r);
 }
 

@@ -24,6 +24,7 @@
 #include "core/ctrl.h"
 
 struct host;
+struct sf_failure;
 struct router;
 
 /** controller_link_open() - connect, for ever. Return: 0 or -errno with @err. */
@@ -47,6 +48,9 @@ void controller_link_unregistered(struct router *r, const struct host *h,
 void controller_link_load(struct router *r, const struct host *h, const struct sf_item_load *load);
 void controller_link_alarm(struct router *r, const struct host *h, uint8_t reason,
 			   const char *text);
+
+/** controller_link_failure() - counters moved; @link: where, or NULL. */
+void controller_link_failure(struct router *r, const struct sf_failure *f, const char *link);
 
 /** controller_link_flush() - send what was gathered. */
 void controller_link_flush(struct router *r);

@@ -365,6 +365,12 @@ void datapath_traffic(struct datapath *dp, uint32_t what, struct sf_count *out)
 	sum_of(dp->skel->maps.traffic, what, out);
 }
 
+int datapath_drops_each(struct datapath *dp, sf_bpf_map_each each, void *ctx)
+{
+	return sf_bpf_map_walk(fd_of(dp->skel->maps.drops), sizeof(struct sf_link_drop),
+			       sizeof(struct sf_count), each, ctx);
+}
+
 uint64_t datapath_memory(struct datapath *dp)
 {
 	uint64_t total = 0, bytes;

@@ -71,6 +71,9 @@ int datapath_present_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
 void datapath_counter(struct datapath *dp, uint32_t reason, struct sf_count *out);
 void datapath_traffic(struct datapath *dp, uint32_t what, struct sf_count *out);
 
+/** datapath_drops_each() - keys are struct sf_link_drop, values struct sf_count. */
+int datapath_drops_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
+
 /** datapath_memory() - kernel memory of all maps, bytes. */
 uint64_t datapath_memory(struct datapath *dp);
 

@@ -5,8 +5,28 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <stdlib.h>
+
 #include "router/hosts.h"
+#include "util/failures.h"
 #include "util/log.h"
+
+/* The log has times of its own; all else of an event is there as REST has it (docs/api.md). */
+static void log_event(enum sf_log_level level, const struct sf_event *e)
+{
+	json_t *o;
+	char *text;
+
+	if (!sf_log_enabled(level))
+		return;
+	o = sf_event_json(e);
+	json_object_del(o, "id");
+	json_object_del(o, "time");
+	text = json_dumps(o, JSON_COMPACT);
+	sf_log(level, "event %s", text ? text : e->kind);
+	free(text);
+	json_decref(o);
+}
 
 void events_add(struct sf_events *ev, const char *kind, const struct host *host,
 		const struct sf_service_key *service, uint8_t reason, const char *fmt, ...)
@@ -29,8 +49,24 @@ void events_add(struct sf_events *ev, const char *kind, const struct host *host,
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	e.text = text;
 	/* Registrations come in thousands. */
-	sf_log(service && !reason ? SF_LOG_DEBUG : SF_LOG_INFO, "%s: %s%s%s", kind,
-	       host ? host->name : "", host ? ": " : "", text);
+	log_event(service && !reason ? SF_LOG_DEBUG : SF_LOG_INFO, &e);
+	sf_events_add(ev, &e, "%s", text);
+}
+
+void events_add_failure(struct sf_events *ev, const struct sf_failure *f, const char *link)
+{
+	struct sf_event e = { .kind = SF_FAILURES_EVENT,
+			      .reason = f->reason,
+			      .link = link,
+			      .count = f->count,
+			      .interval_ms = f->interval_ms };
+	char where[32] = "", text[SF_FAILURE_STRLEN];
+
+	if (link)
+		snprintf(where, sizeof(where), " on link %s", link);
+	e.text = sf_failure_text(f, where, text);
+	log_event(SF_LOG_WARN, &e);
 	sf_events_add(ev, &e, "%s", text);
 }

@@ -11,6 +11,7 @@
 #define EVENTS_KEPT 2048
 
 struct host;
+struct sf_failure;
 
 /**
  * events_add() - keep an event, send it to followers, and log it.
@@ -23,5 +24,8 @@ struct host;
 void events_add(struct sf_events *ev, const char *kind, const struct host *host,
 		const struct sf_service_key *service, uint8_t reason, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
+
+/** events_add_failure() - the event of counters that moved; @link: where, or NULL. */
+void events_add_failure(struct sf_events *ev, const struct sf_failure *f, const char *link);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "router/datapath.h"
-#include "router/events.h"
+#include "router/failures.h"
 #include "router/hosts.h"
 #include "router/router.h"
 #include "router/routes.h"
@@ -137,6 +137,7 @@ static struct link *link_new(struct router *r, const struct sf_nl_link *nl)
 		free(l);
 		return NULL;
 	}
+	failures_watch(l);
 	HASH_ADD_INT(r->links->by_index, ifindex, l);
 	return l;
 }

@@ -13,6 +13,7 @@
 
 #include "router/config.h"
 #include "util/bpf.h"
+#include "util/failures.h"
 #include "util/netlink.h"
 
 #define CARRIER_CONFIRM_MS 100
@@ -25,8 +26,10 @@ struct link {
 	enum link_access access;
 	bool filter; /* which program is attached */
 	bool wants_xdp, xdp;
-	enum sf_bpf_how how;   /* HOW_NONE: nothing could be attached */
-	struct event *confirm; /* pending: carrier is lost */
+	enum sf_bpf_how how;	       /* HOW_NONE: nothing could be attached */
+	struct event *confirm;	       /* pending: carrier is lost */
+	uint64_t drops[SF_REASON_MAX]; /* what came from here and was dropped, as last polled */
+	struct sf_failures failures;
 	struct router *router;
 	UT_hash_handle hh;
 };

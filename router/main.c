@@ -19,6 +19,7 @@
 #include "router/controller_link.h"
 #include "router/datapath.h"
 #include "router/events.h"
+#include "router/failures.h"
 #include "router/heartbeat.h"
 #include "router/hosts.h"
 #include "router/join.h"
@@ -107,7 +108,9 @@ static int set_up(struct router *r, char *err, size_t errlen)
 		return ret;
 	hosts_adopt(r);
 	routes_sweep_hosts(r);
-	ret = controller_link_open(r, err, errlen);
+	ret = failures_open(r, err, errlen);
+	if (!ret)
+		ret = controller_link_open(r, err, errlen);
 	if (!ret)
 		ret = control_open(r, err, errlen);
 	return ret;
@@ -117,6 +120,7 @@ static void tear_down(struct router *r)
 {
 	control_close(r);
 	controller_link_close(r);
+	failures_close(r);
 	join_forget(r);
 	heartbeat_close(r);
 	links_close(r);

@@ -19,6 +19,7 @@
  *   controller_link.c  the controller
  *   control.c          REST
  *   events.c           the recent past
+ *   failures.c         what is dropped and refused, told as events
  *
  * Everything that a packet needs is in the kernel, pinned: the daemon may be killed and started
  * again at any time. It then adopts what is there.
@@ -42,6 +43,7 @@ struct blocks;
 struct control;
 struct controller_link;
 struct datapath;
+struct failures;
 struct hosts;
 struct links;
 struct probes;
@@ -91,6 +93,7 @@ struct router {
 	struct controller_link *uplink; /* NULL: none configured */
 	struct control *control;
 	struct sf_events *events;
+	struct failures *failures;
 	struct router_stats stats;
 	uint64_t started_ms, started_wall_ms;
 };

@@ -63,7 +63,7 @@ unsigned int sf_failures_poll(struct sf_failures *f, uint64_t now_ms, sf_failure
 
 char *sf_failure_text(const struct sf_failure *failure, const char *where, char *buf)
 {
-	uint64_t seconds = (failure->interval_ms + 999) / 1000;
+	uint64_t seconds = (failure->interval_ms + 500) / 1000;
 
 	snprintf(buf, SF_FAILURE_STRLEN, "%" PRIu64 " in %" PRIu64 " s%s: %s", failure->count,
 		 seconds ? seconds : 1, where, sf_reason_text(failure->reason));

@@ -190,6 +190,7 @@ static void test_lag(void **state)
 static void test_alarm_and_ping(void **state)
 {
 	struct sf_item_reason why = { .reason = SF_NO_SUCH_SOCKET };
+	struct sf_item_failure counted = { SF_SPOOFED_LOCATOR, { 0 }, sf_be32(10000), sf_be64(3) };
 	struct sf_item_version v = { sf_be32(1), sf_be32(42) };
 	struct draft d;
 
@@ -200,6 +201,14 @@ static void test_alarm_and_ping(void **state)
 	peer_send(&r1, &d);
 	assert_int_equal(events_of("alarm"), 1);
 	assert_int_equal(c.stats.alarms[SF_NO_SUCH_SOCKET], 1);
+	draft_begin(&d, SF_CTRL_FAILURES);
+	sf_ctrl_put(&d.out, SF_ITEM_NAME, "lan0", 4);
+	sf_ctrl_put(&d.out, SF_ITEM_FAILURE, &counted, sizeof(counted));
+	counted.reason = SF_BAD_MAC;
+	sf_ctrl_put(&d.out, SF_ITEM_FAILURE, &counted, sizeof(counted));
+	peer_send(&r1, &d);
+	assert_int_equal(events_of("failures"), 2);
+	assert_int_equal(events_of("alarm"), 1);
 	draft_begin(&d, SF_CTRL_PING);
 	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
 	peer_send(&r1, &d);

@@ -272,6 +272,27 @@ static void place_and_events(void **state)
 		SF_LINK_DOWN);
 }
 
+/* What the router drops is the controller's news, too. */
+static void failures(void **state)
+{
+	const struct sf_item_failure *f;
+	struct sf_addr other;
+	uint16_t len;
+
+	synced();
+	guest_join(a);
+	other = sf_locator(&net, 0x00770001, 0x123456789abcull);
+	guest_frame(a, NULL, &other, &a->locator);
+	expect(SF_CTRL_FAILURES);
+	f = sf_ctrl_find(&in, SF_ITEM_FAILURE, NULL);
+	assert_non_null(f);
+	assert_int_equal(f->reason, SF_SPOOFED_LOCATOR);
+	assert_int_equal(sf_be64(f->count), 1);
+	assert_true(sf_be32(f->interval_ms) > 0 && sf_be32(f->interval_ms) < 60000);
+	assert_memory_equal(sf_ctrl_find(&in, SF_ITEM_NAME, &len), "h0", 2);
+	assert_int_equal(len, 2);
+}
+
 /* The controller's list, our own knowledge, and which counts when. */
 static void who_serves(void **state)
 {
@@ -496,7 +517,7 @@ static void renumbered(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(place_and_events), T(who_serves), T(sync_at_once),	T(routes),
+		T(place_and_events), T(failures),   T(who_serves),	T(sync_at_once), T(routes),
 		T(verdicts),	     T(lower_term), T(controller_gone), T(renumbered),
 	};
 	int ret;

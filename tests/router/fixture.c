@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <netpacket/packet.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -83,7 +84,9 @@ static int open_sockets(void *ctx)
 
 	g->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	g->raw = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, SF_NEXTHDR_DSTOPTS);
-	if (g->fd < 0 || g->raw < 0 || bind(g->fd, (struct sockaddr *)&any, sizeof(any)))
+	g->frames = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (g->fd < 0 || g->raw < 0 || g->frames < 0 ||
+	    bind(g->fd, (struct sockaddr *)&any, sizeof(any)))
 		return -errno;
 	return 0;
 }
@@ -102,6 +105,9 @@ static int guest_open(struct guest *g, int n)
 	ret = sf_nl_open_in(world.ns, &nl);
 	if (!ret)
 		ret = sf_link_add_veth(nl, name, "up0", g->ns);
+	if (!ret)
+		ret = sf_link_get(nl, name, &link);
+	memcpy(g->router_mac, link.mac, sizeof(g->router_mac));
 	sf_nl_close(nl);
 	if (ret || link_up(world.ns, name) || link_up(g->ns, "up0"))
 		return -EIO;
@@ -110,6 +116,7 @@ static int guest_open(struct guest *g, int n)
 		ret = sf_link_get(nl, "up0", &link);
 	sf_nl_close(nl);
 	g->ifindex = link.ifindex;
+	memcpy(g->mac, link.mac, sizeof(g->mac));
 	return ret ? ret : sf_netns_run(g->ns, open_sockets, g);
 }
 
@@ -242,6 +249,24 @@ json_int_t rest_number(const char *path, const char *keys)
 	value = json_integer_value(at);
 	json_decref(whole);
 	return value;
+}
+
+json_int_t rest_failures(const char *reason, const char *link)
+{
+	json_t *whole = rest("/v1/events"), *e;
+	json_int_t sum = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(whole, "events"), i, e) {
+		const char *r = json_string_value(json_object_get(e, "reason"));
+		const char *l = json_string_value(json_object_get(e, "link"));
+
+		if (!strcmp(json_string_value(json_object_get(e, "kind")), "failures") && r &&
+		    !strcmp(r, reason) && !strcmp(l ?: "", link ?: ""))
+			sum += json_integer_value(json_object_get(e, "count"));
+	}
+	json_decref(whole);
+	return sum;
 }
 
 bool rest_event(const char *kind, const char *reason)
@@ -478,6 +503,28 @@ void guest_heartbeat(struct guest *g, uint64_t digest)
 	assert_true(len > 0);
 	guest_say(g, &g->router, buf, (size_t)len);
 	guest_expect(g, SF_CTRL_ALIVE);
+}
+
+void guest_frame(struct guest *g, const uint8_t *mac, const struct sf_addr *src,
+		 const struct sf_addr *dst)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = g->ifindex };
+	uint8_t f[14 + SF_IPV6_LEN + 20] = { 0 };
+
+	memcpy(f, g->router_mac, 6);
+	memcpy(f + 6, mac ?: g->mac, 6);
+	f[12] = 0x86;
+	f[13] = 0xdd;
+	f[14] = 0x60;
+	f[19] = 20;
+	f[20] = SF_NEXTHDR_TCP;
+	f[21] = 64;
+	memcpy(f + 22, src, 16);
+	memcpy(f + 38, dst, 16);
+	f[66] = 0x50;
+	f[67] = 0x10;
+	assert_int_equal(sendto(g->frames, f, sizeof(f), 0, (struct sockaddr *)&to, sizeof(to)),
+			 sizeof(f));
 }
 
 /* Answer one PROBE that came without its IPv6 header. */

@@ -26,7 +26,9 @@
 
 struct guest {
 	int ns, fd, raw; /* namespace; control socket; raw socket of next header 60 */
+	int frames;	 /* socket that sends whole frames */
 	int ifindex;
+	uint8_t mac[6], router_mac[6];
 	struct sf_sign_key *key;
 	uint8_t pub[SF_SIGN_PUBLIC_LEN];
 	struct sf_sid identity;
@@ -70,6 +72,8 @@ void router_fresh(void);
 json_t *rest(const char *path);
 /** rest_number() - an integer at @path, by object keys separated by dots; 0 where it is absent. */
 json_int_t rest_number(const char *path, const char *keys);
+/** rest_failures() - the sum of the events of kind failures with @reason, on @link (NULL: none). */
+json_int_t rest_failures(const char *reason, const char *link);
 /** rest_event() - whether an event of @kind with @reason (NULL: any) is in the log. */
 bool rest_event(const char *kind, const char *reason);
 /** rest_service() - instances of a service, or NULL if it is unknown; the caller's. */
@@ -116,6 +120,13 @@ uint8_t guest_register(struct guest *g, uint8_t type, const struct sf_sid *sid, 
 		       uint16_t port);
 /** guest_heartbeat() - with @digest; the answer is left in g->in. */
 void guest_heartbeat(struct guest *g, uint64_t digest);
+
+/**
+ * guest_frame() - a packet of a bound flow, without SCAFFOLD header, to the router's link address.
+ * @mac: Ethernet source, NULL: its own
+ */
+void guest_frame(struct guest *g, const uint8_t *mac, const struct sf_addr *src,
+		 const struct sf_addr *dst);
 
 /** guest_answer_probes() - answer PROBEs until one came or @ms passed. Return: whether. */
 bool guest_answer_probes(struct guest *g, int ms);

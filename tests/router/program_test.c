@@ -387,6 +387,32 @@ static void leave(void **state)
 	assert_int_equal(guest_reason(a), SF_NO_SESSION);
 }
 
+/* ---- what is dropped and refused is told ---- */
+
+static void failures(void **state)
+{
+	struct sf_addr elsewhere, other;
+
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	other = sf_locator(&b->net, sf_locator_host(&b->locator), 0x123456789abcull);
+	elsewhere = sf_locator(&b->net, 0x77770001, 0x123456789abcull);
+	for (int i = 0; i < 7; i++)
+		guest_frame(a, NULL, &other, &elsewhere);
+	wait_for(rest_failures("spoofed-locator", "h0") == 7);
+	assert_int_equal(rest_failures("spoofed-locator", "h1"), 0);
+	assert_int_equal(rest_failures("spoofed-locator", NULL), 0);
+	/* a control message that is refused is counted as the router's */
+	say_register(a, SF_CTRL_REGISTER, a->session.sent + 1, true);
+	wait_for(rest_failures("bad-mac", NULL) == 1);
+	/* a denied registration has told its story already */
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &b->identity, 0, 0), SF_DENIED_KEYED);
+	say_register(a, SF_CTRL_REGISTER, SF_SESSION_UNSOLICITED + 5, false);
+	wait_for(rest_failures("replayed", NULL) == 1);
+	assert_int_equal(rest_failures("denied-keyed", NULL), 0);
+}
+
 /* ---- one key twice ---- */
 
 static void become(struct guest *g, const struct guest *original)
@@ -660,6 +686,7 @@ int main(int argc, char **argv)
 		T(silent_but_alive),
 		T(carrier),
 		T(leave),
+		T(failures),
 		T(reboot_elsewhere),
 		T(reboot_in_place),
 		T(clone),
