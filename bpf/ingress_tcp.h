@@ -200,6 +200,10 @@ SUBPROG int in_syn(struct __sk_buff *skb)
 	return in_deliver(skb, w, f);
 }
 
+/* What in_unknown() answers when the segment is to be answered with FAIL: its caller does that. A
+ * call from in_unknown() itself would find too little stack left (packet_replace()). */
+#define IN_UNKNOWN_FAIL (-100)
+
 /**
  * in_unknown() - a segment whose socketID no flow has.
  *
@@ -231,7 +235,7 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 		return drop(skb, SF_UNKNOWN_SOCKET);
 	if (half_open_may_be_lost())
 		return drop(skb, SF_HALF_OPEN_LOST);
-	return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
+	return IN_UNKNOWN_FAIL;
 }
 
 /** in_tcp() - a segment for a socketID, with or without header. */
@@ -240,14 +244,19 @@ SUBPROG int in_tcp(struct __sk_buff *skb)
 	struct sf_verdict v;
 	struct sf_flow *f;
 	__u64 id;
+	int ret;
 	WITH_WORK(IN);
 
 	id = sf_locator_sock(&w->dst);
 	f = bpf_map_lookup_elem(&flows, &id);
 	if (!f)
 		f = bpf_map_lookup_elem(&halfopen, &id);
-	if (!f)
-		return in_unknown(skb);
+	if (!f) {
+		ret = in_unknown(skb);
+		if (ret != IN_UNKNOWN_FAIL)
+			return ret;
+		return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
+	}
 	v = sf_sal_in(f, w->kind, &w->src, &w->seg);
 	switch (v.act) {
 	case SF_ACT_DROP:

@@ -128,6 +128,22 @@ static __always_inline void *header(struct __sk_buff *skb, __u32 len)
 		});                    \
 	})
 
+/*
+ * OUTSIDE() - is @n, a __u32 variable, no length from @min to @max?
+ *
+ * If not, the verifier knows it then. Written plainly the compiler makes one comparison of both, of
+ * @n - @max - 1, and what is known of a difference the verifiers before Linux 6.11 do not carry
+ * over to @n ("R3 min value is outside of the allowed memory range").
+ */
+#define OUTSIDE(n, min, max)           \
+	({                             \
+		SF_BARRIER(n);         \
+		(n) > (max) || ({      \
+			SF_BARRIER(n); \
+			(n) < (min);   \
+		});                    \
+	})
+
 /** load() - copy @len bytes from @at. Return: 0 or a negative errno. */
 static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
 {
