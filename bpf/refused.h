@@ -140,7 +140,7 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 
 	w->tuple = f->tuple;
 	f->fail = reason;
-	sf_flow_reset(f);
+	sf_flow_track(f, SF_TCP_RST, false);
 	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
 	if (connecting)
 		return reply_reset(skb, IN, 0, f->isn + 1, SF_TCP_ACK);
