@@ -265,20 +265,20 @@ static json_t *service_json(struct host *h, const struct registration *r)
 	char service[64], address[SF_ADDR_STRLEN];
 
 	hooks_get(h, &key, &l);
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s?, s:s?, s:b, s:i, s:I, s:i, s:s, "
-			 "s:I, s:I, s:I, s:I, s:o}",
-			 "service", sf_sid_print(&sid, service), "address",
-			 sf_addr_print(&r->key.addr, address), "proto", sf_proto_name(r->key.proto),
-			 "port", ntohs(r->key.port), "state", listener_state_name(r->state),
-			 "at_router", registration_at_name(r->at), "origin",
-			 registration_origin_name(r->origin), "reason",
-			 r->reason ? sf_reason_name(r->reason) : NULL, "reason_text",
-			 r->reason ? sf_reason_text(r->reason) : NULL, "wildcard",
-			 (r->flags & SF_LISTENER_WILDCARD) != 0, "sockets", (int)l.sockets, "uid",
-			 (json_int_t)r->uid, "pid", (int)r->pid, "program", r->comm, "flows",
-			 (json_int_t)l.flows, "open", (json_int_t)(load ? load->open : 0),
-			 "packets", (json_int_t)(load ? load->packets : 0), "bytes",
-			 (json_int_t)(load ? load->bytes : 0), "since", sf_json_time(r->since_ms));
+	return json_pack(
+		"{s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:s?, s:s?, s:b, s:i, s:I, s:i, "
+		"s:s, s:I, s:I, s:I, s:I, s:o}",
+		"service", sf_sid_print(&sid, service), "name", names_of(h, &sid), "address",
+		sf_addr_print(&r->key.addr, address), "proto", sf_proto_name(r->key.proto), "port",
+		ntohs(r->key.port), "state", listener_state_name(r->state), "at_router",
+		registration_at_name(r->at), "origin", registration_origin_name(r->origin),
+		"reason", r->reason ? sf_reason_name(r->reason) : NULL, "reason_text",
+		r->reason ? sf_reason_text(r->reason) : NULL, "wildcard",
+		(r->flags & SF_LISTENER_WILDCARD) != 0, "sockets", (int)l.sockets, "uid",
+		(json_int_t)r->uid, "pid", (int)r->pid, "program", r->comm, "flows",
+		(json_int_t)l.flows, "open", (json_int_t)(load ? load->open : 0), "packets",
+		(json_int_t)(load ? load->packets : 0), "bytes",
+		(json_int_t)(load ? load->bytes : 0), "since", sf_json_time(r->since_ms));
 }
 
 static int get_services(struct sf_http_req *req, json_t **reply, void *ctx)
@@ -329,6 +329,7 @@ static int post_service(struct sf_http_req *req, json_t **reply, void *ctx)
 	if (r && r->origin != ORIGIN_MANUAL)
 		return sf_http_fail(reply, 409, "already registered by a socket of its own",
 				    "service", NULL);
+	names_learn(h, json_string_value(json_object_get(body, "service")));
 	live = !key.port || sockets_on_wildcard(h, key.proto, key.port, &who);
 	if (!live)
 		who.uid = peer->uid;
@@ -365,14 +366,14 @@ static int delete_service(struct sf_http_req *req, json_t **reply, void *ctx)
 
 /* ---- runs ------------------------------------------------------------------------------- */
 
-static json_t *run_json(const struct run *r)
+static json_t *run_json(const struct host *h, const struct run *r)
 {
 	struct sf_sid sid = sf_addr_sid(&r->service);
 	char service[64], path[512];
 
-	return json_pack("{s:i, s:s, s:s, s:s?, s:I}", "id", (int)r->id, "service",
-			 sf_sid_print(&sid, service), "group", r->group, "path",
-			 sf_cgroup_path(r->group, path, sizeof(path)) ? NULL : path, "uid",
+	return json_pack("{s:i, s:s, s:s?, s:s, s:s?, s:I}", "id", (int)r->id, "service",
+			 sf_sid_print(&sid, service), "name", names_of(h, &sid), "group", r->group,
+			 "path", sf_cgroup_path(r->group, path, sizeof(path)) ? NULL : path, "uid",
 			 (json_int_t)r->uid);
 }
 
@@ -382,7 +383,7 @@ static int get_runs(struct sf_http_req *req, json_t **reply, void *ctx)
 	json_t *list = json_array();
 
 	for (const struct run *r = h->runs.list; r; r = r->next)
-		json_array_append_new(list, run_json(r));
+		json_array_append_new(list, run_json(h, r));
 	*reply = json_pack("{s:o}", "runs", list);
 	return 200;
 }
@@ -408,8 +409,39 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 		return status;
 	if (runs_add(h, &service, peer->uid, move ? peer->pid : 0, &run, err, sizeof(err)))
 		return sf_http_fail(reply, 500, err, NULL, NULL);
-	*reply = run_json(run);
+	names_learn(h, json_string_value(json_object_get(body, "service")));
+	*reply = run_json(h, run);
 	return 201;
+}
+
+/* ---- names ------------------------------------------------------------------------------ */
+
+static int get_names(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	*reply = json_pack("{s:o}", "names", sf_nametable_json(&((struct host *)ctx)->names.table));
+	return 200;
+}
+
+/* The scaffold command tells each name that it is given. */
+static int post_name(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct host *h = ctx;
+	const char *text = json_string_value(json_object_get(sf_http_body(req), "name"));
+	char called[SF_NAME_TEXT], sid_text[64];
+	struct sf_name name;
+	struct sf_sid sid;
+	const char *why = "missing";
+
+	if (!may_run(h, req))
+		return forbidden(h, reply);
+	if (!text || strchr(text, ':') || sf_name_parse(text, &name, &why))
+		return sf_http_fail(reply, 400, why, "name", "a name such as web or web@2a");
+	if (sf_name_sid(&name, sf_sha256, &sid))
+		return sf_http_fail(reply, 500, "the name's digest could not be made", NULL, NULL);
+	names_learn(h, text);
+	*reply = json_pack("{s:s, s:s}", "name", sf_name_print(&name, called), "id",
+			   sf_sid_print(&sid, sid_text));
+	return 200;
 }
 
 /* ---- counters, events, metrics ---------------------------------------------------------- */
@@ -451,6 +483,8 @@ static const struct sf_http_route routes[] = {
 	{ "GET", "/v1/runs", get_runs, "control groups of scaffold run" },
 	{ "POST", "/v1/runs", post_run,
 	  "a control group for a service: {service, move: the asking process into it}" },
+	{ "GET", "/v1/names", get_names, "names of services that were used here" },
+	{ "POST", "/v1/names", post_name, "remember one: {name}" },
 	{ "GET", "/v1/counters", get_counters, "drops by reason, traffic by kind" },
 	{ "GET", "/v1/events", get_events, "recent events (?since=ID, ?limit=, ?follow=1)" },
 	{ "GET", "/metrics", get_metrics, "Prometheus" },

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/proc.h"
+#include "agent/sole.h"
 #include "core/name.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -113,15 +114,16 @@ static void tell(void *ctx, const char *kind, const struct registration *r)
 			      .port = r->key.port };
 	char service[64], who[64] = "";
 
+	e.service_name = names_of(h, &e.service);
 	sf_sid_print(&e.service, service);
 	if (r->comm[0])
 		snprintf(who, sizeof(who), "%s, pid %u, uid %u", r->comm, r->pid, r->uid);
 	else if (r->origin == ORIGIN_SOCKET)
 		snprintf(who, sizeof(who), "uid %u", r->uid);
 	sf_log(!strcmp(kind, "denied") && may_log_denial(h) ? SF_LOG_WARN : SF_LOG_DEBUG,
-	       "service %s %s port %u: %s%s%s%s%s%s", service, sf_proto_name(r->key.proto),
-	       ntohs(r->key.port), kind, *who ? " (" : "", who, *who ? ")" : "",
-	       r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");
+	       "service %s %s port %u: %s%s%s%s%s%s", e.service_name ? e.service_name : service,
+	       sf_proto_name(r->key.proto), ntohs(r->key.port), kind, *who ? " (" : "", who,
+	       *who ? ")" : "", r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");
 	sf_events_add(h->events, &e, "%s%s%s", who, *who && r->reason ? ": " : "",
 		      r->reason ? sf_reason_text(r->reason) : "");
 }
@@ -184,6 +186,36 @@ static void on_registered(void *ctx, const struct sf_ctrl_in *request,
 	refuse_all(h, request, r && r->reason ? r->reason : SF_INTERNAL);
 }
 
+/* How many of the entries that wait, with their names, fit into @room; at least one does. */
+static size_t batch_size(const struct host *h, size_t room)
+{
+	size_t n = 0, used = 0;
+
+	for (const struct registration *r = h->registry.dirty_first; r; r = r->next) {
+		struct sf_sid sid = registration_sid(&r->key);
+
+		used += REGISTRATION_LEN + names_room(h, &sid);
+		if (used > room || n == BATCH_MAX)
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* Names of what was registered before they were used, or is registered elsewhere. A request under
+ * way could be overtaken, and the router know the service by then no more than before. */
+static void tell_names(struct host *h)
+{
+	while (h->names.untold && registry_settled(&h->registry)) {
+		struct session_request *q = session_request(&h->session, SF_CTRL_REGISTER);
+
+		if (!q)
+			break;
+		names_put_untold(h, &q->out);
+		session_send(q, on_registered);
+	}
+}
+
 static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
@@ -192,8 +224,8 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	h->registry.told = false; /* whatever changes from now on calls us again */
 	while (session_has_room(&h->session)) {
 		struct session_request *q;
-		size_t room, n;
 		uint8_t type;
+		size_t n;
 
 		/* A request's sequence number is taken first, so look before whether there is any.
 		 */
@@ -202,17 +234,20 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 		q = session_request(&h->session, SF_CTRL_REGISTER);
 		if (!q)
 			break;
-		room = sf_ctrl_room(&q->out) / REGISTRATION_LEN;
-		n = registry_take(&h->registry, &type, items, room < BATCH_MAX ? room : BATCH_MAX);
+		n = registry_take(&h->registry, &type, items, batch_size(h, sf_ctrl_room(&q->out)));
 		if (!n) {
 			session_drop(q);
 			break;
 		}
 		session_retype(q, type);
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			sf_ctrl_put(&q->out, SF_ITEM_REGISTRATION, &items[i], sizeof(items[i]));
+			if (type == SF_CTRL_REGISTER)
+				names_put(h, &q->out, &items[i].sid);
+		}
 		session_send(q, on_registered);
 	}
+	tell_names(h);
 	/* Without a session all is sent on JOINED; without room, on the next answer. */
 }
 
@@ -220,7 +255,7 @@ static void on_room(void *ctx)
 {
 	struct host *h = ctx;
 
-	if (h->registry.dirty_first)
+	if (h->registry.dirty_first || h->names.untold)
 		event_active(h->flush, EV_TIMEOUT, 0);
 }
 
@@ -380,6 +415,7 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 		return -ENOMEM;
 	}
 	registry_open(&h->registry, &registry_ops);
+	names_open(h);
 	ret = session_open(&h->session, h->daemon.base, &session_ops, err, errlen);
 	if (!ret)
 		ret = datapath_prepare(h, err, errlen);
@@ -469,6 +505,8 @@ int host_open(struct host *h, char *err, size_t errlen)
 	}
 	ret = open_identity(h, err, errlen);
 	if (!ret)
+		ret = sole_open(h, err, errlen);
+	if (!ret)
 		ret = open_parts(h, err, errlen);
 	if (!ret)
 		ret = drop_privileges(err, errlen);
@@ -539,6 +577,7 @@ void host_close(struct host *h)
 	setup_close(h);
 	session_close(&h->session);
 	registry_close(&h->registry);
+	names_close(h);
 	if (h->flush)
 		event_free(h->flush);
 	sf_events_free(h->events);
@@ -546,6 +585,7 @@ void host_close(struct host *h)
 	sf_nl_close(h->nl);
 	sf_sign_key_free(h->key);
 	policy_free(&h->policy);
+	sole_close(h);
 	sf_daemon_close(&h->daemon);
 	config_free(&h->config);
 }

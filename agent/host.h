@@ -12,6 +12,7 @@
  *	setup      addresses, routes, rules, sysctls      runs      control groups of `scaffold run`
  *	registry   services that are registered           control   REST for the CLI
  *	policy     who may register                       events    the recent past
+ *	names      what services are called
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.
@@ -29,6 +30,7 @@
 #include "agent/heartbeat.h"
 #include "agent/hooks.h"
 #include "agent/join.h"
+#include "agent/names.h"
 #include "agent/policy.h"
 #include "agent/registry.h"
 #include "agent/runs.h"
@@ -60,6 +62,7 @@ struct host {
 	struct sf_addr self; /* own host service address */
 	uint64_t started_ms;
 	struct sf_nl *nl;
+	int sole_fd; /* lock of the network namespace; 0: none */
 	struct policy policy;
 	struct sf_bpf_feature features[SF_BPF_FEATURES];
 	size_t n_features;
@@ -72,6 +75,7 @@ struct host {
 	struct session session;
 	struct join join;
 	struct registry registry;
+	struct names names;
 	struct sockets sockets;
 	struct runs runs;
 	struct flows flows;

@@ -27,15 +27,17 @@ struct sf_datapath_counts control_counts(struct host *h)
 	};
 }
 
-static void service_sample(struct sf_metrics *m, const char *name,
+static void service_sample(const struct host *h, struct sf_metrics *m, const char *name,
 			   const struct registration_key *key, uint64_t value)
 {
 	struct sf_sid sid = registration_sid(key);
+	const char *called = names_of(h, &sid);
 	char service[64], port[8];
 
 	snprintf(port, sizeof(port), "%u", ntohs(key->port));
-	sf_metrics_sample(m, name, value, "service", sf_sid_print(&sid, service), "proto",
-			  sf_proto_name(key->proto), "port", port, NULL);
+	sf_metrics_sample(m, name, value, "service", sf_sid_print(&sid, service), "name",
+			  called ? called : "", "proto", sf_proto_name(key->proto), "port", port,
+			  NULL);
 }
 
 static void put_services(struct host *h, struct sf_metrics *m)
@@ -50,7 +52,7 @@ static void put_services(struct host *h, struct sf_metrics *m)
 		struct sf_listener l;
 
 		if (!hooks_get(h, &key, &l))
-			service_sample(m, "service_flows_total", &r->key, l.flows);
+			service_sample(h, m, "service_flows_total", &r->key, l.flows);
 	}
 	sf_metrics_head(m, "service_bytes_total", "counter",
 			"Bytes of flows of a service of this host.");
@@ -58,7 +60,7 @@ static void put_services(struct host *h, struct sf_metrics *m)
 		const struct flow_load *l = flows_load_of(h, &r->key);
 
 		if (l)
-			service_sample(m, "service_bytes_total", &r->key, l->bytes);
+			service_sample(h, m, "service_bytes_total", &r->key, l->bytes);
 	}
 }
 

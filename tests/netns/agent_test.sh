@@ -66,4 +66,32 @@ says "one that is none is refused, with file and line" "bad.conf:$(wc -l <"$TMP/
 configured h1
 daemon_ready h1
 
+# ---- a second agent of one host
+cp "$DIR/h2/scaffoldd.conf" "$TMP/h2.conf"
+second() { on h2 timeout 5 "$AGENT" --config "$TMP/h2.conf" --run "$TMP/other" --state "$TMP/other" --bpffs "$BPFFS" "$@"; }
+AGENT=$(readlink -f "/proc/${DAEMON[h2]}/exe")
+BPFFS=/sys/fs/bpf/$LAB-other
+attached() { on h2 sh -c "command -v bpftool >/dev/null && bpftool -j net show" | jq '[.. | .prog_id? // empty] | length'; }
+before=$(attached)
+says "a second agent with other directories is refused, by the lock and its holder" "pid ${DAEMON[h2]} holds the abstract Unix socket @scaffoldd" second
+fails "and does not start" second
+equal "no program more is attached" "$before" "$(attached)"
+check "the first one is unharmed" is_ready h2
+daemon_kill h2
+says "and the second is told where" "take it over with --bpffs" second
+fails "and does not start" second
+[ -e "$BPFFS" ] && bad "it left $BPFFS" || ok "it left nothing"
+daemon_start h2
+daemon_ready h2 && ok "with its own directories it starts"
+# Anybody may bind the name of the lock: that is no agent.
+daemon_kill h2
+on h2 setpriv --reuid 1000 --regid 1000 --clear-groups /usr/bin/python3 -c 'import socket, time
+s = socket.socket(socket.AF_UNIX); s.bind("\0scaffoldd"); s.listen(); print("up", flush=True); time.sleep(600)' >"$TMP/squat" 2>&1 & squatter=$!; pids+=($squatter)
+wait_for "somebody who binds its name" grep -q up "$TMP/squat"
+: >"$(daemon_log h2)"
+daemon_start h2
+daemon_ready h2 && ok "a user who binds the lock's name does not keep the agent away"
+tells "but is told of" "held by no agent" h2
+end $squatter
+
 finish
