@@ -8,6 +8,11 @@
  * from the fragment's identification, and a target TLV tells protocol and port, which a router
  * cannot see in the later ones. What the first one decided is remembered for those that follow, at
  * either end.
+ *
+ * Segmentation (UDP_SEGMENT). What one send() made of many datagrams reaches us as one packet. It
+ * gets one header, which the kernel repeats in front of each when it segments behind us; so they
+ * are all resolved alike. The like of virtual machines' UFO, fragments in one packet, cannot be
+ * had so: it is dropped (gso-datagram).
  */
 #ifndef SF_BPF_DATAGRAM_H
 #define SF_BPF_DATAGRAM_H
@@ -62,6 +67,14 @@ static __always_inline __u16 datagram_nonce(const struct sf_host_config *cfg, co
 	if (fragmented)
 		return (__u16)(w->frag_key.id ^ w->frag_key.id >> 16);
 	return (__u16)sequence_next(cfg);
+}
+
+/** datagram_size() - bytes of the largest packet that leaves, without our header. */
+static __always_inline __u32 datagram_size(struct __sk_buff *skb)
+{
+	if (skb->gso_size)
+		return SF_IPV6_LEN + sizeof(struct udp) + skb->gso_size;
+	return skb->len - ETH_HLEN;
 }
 
 /** datagram_too_big() - Packet Too Big to the sending socket. It leaves room for the longer header
@@ -140,13 +153,11 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 	src = sf_addr_sid_or_none(&cfg->net, &w->src);
 	if (!cfg->host)
 		return drop(skb, SF_NOT_JOINED);
-	if (skb->gso_size)
-		return drop(skb, SF_GSO_DATAGRAM);
 	/* An answer to an anonymous source is checked against its plain address, so no other
 	 * address without a name can be a source. */
 	if (sf_sid_is_zero(&src) && !sf_addr_eq(&w->src, &cfg->own))
 		return drop(skb, SF_NO_FLOW);
-	if (skb->len - ETH_HLEN + len > cfg->mtu)
+	if (datagram_size(skb) + len > cfg->mtu)
 		return datagram_too_big(skb, cfg, w);
 	w->l4 = L4_AT;
 	bad = datagram_fragment(skb, w, &first, OUT);
@@ -170,7 +181,7 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 	w->target.port = w->seg.dport;
 	if (fragmented ? header_push(skb, &w->hdr, DATA_FRAGMENT_LEN)
 		       : header_push(skb, &w->hdr, SF_HDR_LEN))
-		return drop(skb, SF_INTERNAL);
+		return drop(skb, skb->gso_size ? SF_GSO_DATAGRAM : SF_INTERNAL);
 	if (readdress(skb, w->pair, first ? w->l4 + len + UDP_CSUM : 0,
 		      sf_csum_delta(&w->src, &w->dst, &w->pair[0], &w->pair[1]),
 		      BPF_F_MARK_MANGLED_0))

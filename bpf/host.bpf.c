@@ -36,7 +36,7 @@ SUBPROG int out_other(struct __sk_buff *skb)
 	} ports;
 	WITH_WORK(OUT);
 
-	if (load(skb, IP_AT, &ip, sizeof(ip)))
+	if (tagged(skb) || load(skb, IP_AT, &ip, sizeof(ip)))
 		return TC_ACT_UNSPEC;
 	w->src = ip.src;
 	w->dst = ip.dst;
@@ -178,7 +178,7 @@ SUBPROG int in_other(struct __sk_buff *skb)
 	struct ip6 ip;
 	WITH_WORK(IN);
 
-	if (load(skb, IP_AT, &ip, sizeof(ip)))
+	if (tagged(skb) || load(skb, IP_AT, &ip, sizeof(ip)))
 		return TC_ACT_UNSPEC;
 	w->src = ip.src;
 	w->dst = ip.dst;

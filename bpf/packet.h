@@ -81,13 +81,16 @@ static __always_inline int ip_lengthen(struct __sk_buff *skb, int by, __u8 nexth
 	return (int)bpf_skb_store_bytes(skb, IP_AT + 4, &v, sizeof(v), BPF_F_RECOMPUTE_CSUM);
 }
 
+/* Datagrams that are to be segmented behind us keep their size: it is the program's. */
+#define ADJUST (BPF_F_ADJ_ROOM_NO_CSUM_RESET | BPF_F_ADJ_ROOM_FIXED_GSO)
+
 /**
  * header_push() - put a SCAFFOLD header behind the IPv6 header.
  * @hdr, @len: complete, its next header included; 32 or 40 bytes
  */
 static __always_inline int header_push(struct __sk_buff *skb, const void *hdr, __u32 len)
 {
-	if (bpf_skb_adjust_room(skb, (__s32)len, BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_NO_CSUM_RESET))
+	if (bpf_skb_adjust_room(skb, (__s32)len, BPF_ADJ_ROOM_NET, ADJUST))
 		return -1;
 	if (bpf_skb_store_bytes(skb, L4_AT, hdr, len, BPF_F_RECOMPUTE_CSUM))
 		return -1;
@@ -97,7 +100,7 @@ static __always_inline int header_push(struct __sk_buff *skb, const void *hdr, _
 /** header_pop() - take @len bytes behind the IPv6 header away. */
 static __always_inline int header_pop(struct __sk_buff *skb, __u32 len, __u8 nexthdr)
 {
-	if (bpf_skb_adjust_room(skb, -(__s32)len, BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_NO_CSUM_RESET))
+	if (bpf_skb_adjust_room(skb, -(__s32)len, BPF_ADJ_ROOM_NET, ADJUST))
 		return -1;
 	return ip_lengthen(skb, -(int)len, nexthdr);
 }

@@ -144,6 +144,13 @@ static __always_inline void *header(struct __sk_buff *skb, __u32 len)
 		});                    \
 	})
 
+/** tagged() - whether the packet is of a VLAN that is stacked upon this device: it comes again, on
+ * the VLAN's own device. Tag 0 has a priority alone. */
+static __always_inline bool tagged(struct __sk_buff *skb)
+{
+	return skb->vlan_present && (skb->vlan_tci & 0x0fff);
+}
+
 /** load() - copy @len bytes from @at. Return: 0 or a negative errno. */
 static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
 {

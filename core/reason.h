@@ -33,7 +33,7 @@
 	X(37, BAD_PROTOCOL, "bad-protocol", "transport protocol that SCAFFOLD does not carry")    \
 	X(38, FRAGMENT, "fragment", "a fragment whose first one is unknown")                      \
 	X(39, TOO_BIG, "too-big", "does not fit the link with its SCAFFOLD header")               \
-	X(40, GSO_DATAGRAM, "gso-datagram", "an unbound datagram that the kernel would segment")  \
+	X(40, GSO_DATAGRAM, "gso-datagram", "a datagram that the kernel would fragment later")    \
 	X(41, NO_HEADER, "no-header", "a service address without a SCAFFOLD header")              \
 	X(42, BAD_MTU, "bad-mtu", "a Packet Too Big that names less than IPv6's minimum")         \
 	/* flow state */                                                                          \

@@ -13,6 +13,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -449,6 +451,112 @@ static void datagram_that_nobody_serves_is_refused(void **state)
 	close(client);
 }
 
+/* Puts @p onto the router's link to B, with a VLAN's tag where @vid is not negative. */
+struct frame {
+	const struct packet *p;
+	int vid;
+};
+
+static int frame_send(void *ctx)
+{
+	const struct frame *f = ctx;
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL),
+				  .sll_ifindex = (int)if_nametoindex("l1") };
+	uint32_t tag = f->vid < 0 ? 0 : 4;
+	uint8_t b[ETH + 4 + 512];
+	int fd, err = 0;
+
+	memcpy(b, f->p->b, 12);
+	b[12] = ETH_P_8021Q >> 8;
+	b[13] = ETH_P_8021Q & 0xff;
+	b[14] = 0;
+	b[15] = (uint8_t)f->vid;
+	memcpy(b + 12 + tag, f->p->b + 12, f->p->len - 12);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (sendto(fd, b, f->p->len + tag, 0, (void *)&at, sizeof(at)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static void put_on_the_wire(const struct packet *p, int vid)
+{
+	struct frame f = { .p = p, .vid = vid };
+
+	assert_int_equal(sf_netns_run(ns[R], frame_send, &f), 0);
+}
+
+/* What belongs to a VLAN that is stacked upon the uplink is not ours; a mere priority tag is. */
+static void tagged_packets_are_left_alone(void **state)
+{
+	uint64_t before = host_count(&hosts[B], SF_NOT_REGISTERED);
+	struct sf_sid id = sf_addr_sid(&hosts[A].cfg.self);
+	struct segment s = { .src = sf_locator(&hosts[A].cfg.net, hosts[A].cfg.host, 1ull << 40),
+			     .dst = hosts[B].cfg.own,
+			     .dport = 999,
+			     .flags = SF_TCP_SYN };
+	static struct packet p;
+
+	packet_tcp(&p, &s);
+	packet_push(&p, SF_KIND_SYN, 0, &service_sid, &id);
+	put_on_the_wire(&p, 5);
+	put_on_the_wire(&p, -1);
+	put_on_the_wire(&p, 0);
+	for (int i = 0; i < 100 && host_count(&hosts[B], SF_NOT_REGISTERED) < before + 2; i++)
+		usleep(10000);
+	assert_int_equal(host_count(&hosts[B], SF_NOT_REGISTERED), before + 2);
+}
+
+/* One send() of many datagrams, which the kernel segments behind our egress program: each must have
+ * the header. */
+static void segmented_datagrams(void)
+{
+	static const int sizes[] = { 1200, 1412, 100 };
+	int server = socket_at(B, SOCK_DGRAM, 55, true), client;
+	uint8_t out[60000], in[2000];
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		slot_put(i, B);
+	register_at(B, IPPROTO_UDP, 55, SF_LISTENER_LIVE);
+	client = socket_at(A, SOCK_DGRAM, 55, false);
+	assert_true(server >= 0 && client >= 0);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		int size = sizes[i], all = size * 30 + size / 2;
+
+		for (int j = 0; j < all; j++)
+			out[j] = pattern((uint32_t)j + (uint32_t)i);
+		assert_int_equal(setsockopt(client, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
+		assert_int_equal(send(client, out, (size_t)all, 0), all);
+		for (int at = 0; at < all; at += size) {
+			int n = all - at < size ? all - at : size;
+
+			assert_int_equal(recv(server, in, sizeof(in), 0), n);
+			assert_memory_equal(in, out + at, n);
+		}
+	}
+	report();
+	assert_int_equal(host_count(&hosts[A], SF_GSO_DATAGRAM), 0);
+	close(client);
+	close(server);
+	register_at(B, IPPROTO_UDP, 55, 0);
+}
+
+static void datagrams_segmented_by_the_receiver(void **state)
+{
+	segmented_datagrams();
+}
+
+/* A device that cannot (for packets of that size). */
+static void datagrams_segmented_by_the_kernel(void **state)
+{
+	assert_int_equal(sh("ip -n %s link set uplink gso_max_size 2000", names[A]), 0);
+	segmented_datagrams();
+	assert_int_equal(sh("ip -n %s link set uplink gso_max_size 65536", names[A]), 0);
+}
+
 /* The path narrows behind the router: TCP must learn it through translated Packet Too Big. */
 static void path_mtu_is_discovered(void **state)
 {
@@ -481,6 +589,9 @@ int main(void)
 		cmocka_unit_test(lost_server_resets_its_client),
 		cmocka_unit_test(datagrams),
 		cmocka_unit_test(datagram_that_nobody_serves_is_refused),
+		cmocka_unit_test(tagged_packets_are_left_alone),
+		cmocka_unit_test(datagrams_segmented_by_the_receiver),
+		cmocka_unit_test(datagrams_segmented_by_the_kernel),
 		cmocka_unit_test(path_mtu_is_discovered),
 	};
 
