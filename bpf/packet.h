@@ -192,10 +192,6 @@ static __always_inline bool build_complete(struct build *b, __u32 base, __u32 l4
 	SF_BARRIER(at);
 	if (at > sizeof(b->b) - 8)
 		return false;
-	/* Once more, for the verifier: what a comparison says of a value Linux 6.1 does not carry
-	 * over to where the compiler put it on the stack before. The offset is even. */
-	at &= sizeof(b->b) - 2;
-	SF_BARRIER(at);
 	/* Once more, for the verifier: what it saw of a comparison Linux 6.1 forgets of a value
 	 * that the compiler has put on the stack before. The offset is even. */
 	at &= sizeof(b->b) - 2;

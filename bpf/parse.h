@@ -11,6 +11,7 @@
 #define SF_BPF_PARSE_H
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
@@ -111,22 +112,6 @@ static __always_inline void *header(struct __sk_buff *skb, __u32 len)
 	data = DATA(skb);
 	return data + len <= DATA_END(skb) ? data : NULL;
 }
-
-/*
- * OUTSIDE() - is @n, a __u32 variable, no length from @min to @max?
- *
- * If not, the verifier knows it then. Written plainly the compiler makes one comparison of both, of
- * @n - @max - 1, and what is known of a difference the verifiers before Linux 6.11 do not carry
- * over to @n ("R3 min value is outside of the allowed memory range").
- */
-#define OUTSIDE(n, min, max)           \
-	({                             \
-		SF_BARRIER(n);         \
-		(n) > (max) || ({      \
-			SF_BARRIER(n); \
-			(n) < (min);   \
-		});                    \
-	})
 
 /*
  * OUTSIDE() - is @n, a __u32 variable, no length from @min to @max?
