@@ -13,6 +13,7 @@
  *   access_ingress  tc ingress of links where hosts may join: filter, then resolution
  *   absent_egress   tc egress of the dummy device to which the block's /64 points: packets to
  *                   hosts that are not there; those that may draw one get a soft FAIL
+ *   sf_control_filter  of the socket that hosts talk to: how much each may say (police.h)
  *   router_xdp      resolution alone, for drivers with native XDP; whatever it cannot resolve it
  *                   leaves to the tc program of the same link, which counts and answers
  *
@@ -28,6 +29,7 @@
 #include "bpf/fail.h"
 #include "bpf/packet.h"
 #include "bpf/parse.h"
+#include "bpf/police.h"
 #include "core/ctrl.h"
 #include "core/datapath.h"
 #include "core/resolve.h"
@@ -477,6 +479,17 @@ int router_xdp(struct xdp_md *ctx)
 		c->bytes += end - data;
 	}
 	return XDP_PASS;
+}
+
+/* ---- the control socket ---- */
+
+SEC("socket")
+int sf_control_filter(struct __sk_buff *skb)
+{
+	if (police(skb))
+		return -1; /* all of it */
+	drop_of_link(skb, SF_POLICED);
+	return 0;
 }
 
 char _license[] SEC("license") = "GPL";

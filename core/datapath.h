@@ -159,7 +159,12 @@ const char *sf_traffic_name(unsigned int kind);
  *   present  hash  __u32 hostAddr -> struct sf_presence
  *   sources  hash  struct sf_source_key -> __u8: serviceIDs that a host may send from
  *   counters, traffic: as above
- *   drops    LRU   struct sf_link_drop -> struct sf_count: not pinned; anew with each daemon
+ * and, not pinned, anew with each daemon:
+ *   drops          LRU   struct sf_link_drop -> struct sf_count
+ *   police_config  array[1] struct sf_police_config
+ *   strangers      LRU   __u32 ifindex -> __u64: bucket of messages without a session
+ *   talks          hash  __be64 session -> struct sf_talk: sessions that are alive
+ *   joiners        LRU   struct sf_joiner_key -> struct sf_link_address
  */
 struct sf_router_config {
 	struct sf_net net;
@@ -186,6 +191,38 @@ struct sf_presence {
 struct sf_source_key {
 	__u32 host;
 	struct sf_sid sid;
+};
+
+/** struct sf_police_limit - a token bucket: nanoseconds from token to token, and as which it holds.
+ */
+struct sf_police_limit {
+	__u64 gap_ns;
+	__u64 burst_ns;
+};
+
+/** struct sf_police_config - what the daemon hears of each link's strangers, and of each session.
+ */
+struct sf_police_config {
+	struct sf_police_limit link;
+	struct sf_police_limit session;
+};
+
+struct sf_link_address {
+	__u8 mac[6];
+	__u8 pad[2];
+};
+
+/** struct sf_talk - a session's bucket, and the link address from which it last spoke. */
+struct sf_talk {
+	__u64 full; /* when the bucket is full, in nanoseconds of CLOCK_MONOTONIC */
+	struct sf_link_address from;
+};
+
+/** struct sf_joiner_key - a JOIN, by what its sender chose at random. */
+struct sf_joiner_key {
+	__u32 ifindex;
+	__be32 seq;
+	struct sf_addr addr;
 };
 
 /** struct sf_link_drop - what came in from a link and was dropped for a reason that is about it. */

@@ -61,6 +61,9 @@
 	  "source serviceID is not registered by this host")                                      \
 	X(66, NO_INSTANCE, "no-instance", "every instance of the service is drained or disabled") \
 	X(67, ABSENT_HOST, "absent-host", "the hostAddr is not assigned to a present host")       \
+	X(68, SPOOFED_MAC, "spoofed-mac",                                                         \
+	  "source locator is of another machine on this link")                                    \
+	X(69, POLICED, "policed", "more control messages than a link or a session may send")      \
 	X(70, INTERNAL, "internal", "a kernel helper failed")                                     \
 	/* control */                                                                             \
 	X(96, DENIED_POLICY, "denied-policy",                                                     \
@@ -79,7 +82,8 @@
 	X(108, LOWER_TERM, "lower-term", "a controller of an earlier term")                       \
 	X(109, ADDRESS_CLASH, "address-clash", "two hosts claim one address")                     \
 	X(110, SILENT, "silent", "missed its heartbeats and its datapath does not answer")        \
-	X(111, LINK_DOWN, "link-down", "the link to the host lost its carrier")
+	X(111, LINK_DOWN, "link-down", "the link to the host lost its carrier")                   \
+	X(112, LINK_FULL, "link-full", "as many hosts are on this link as may be")
 
 enum sf_reason {
 #define X(n, sym, name, text) SF_##sym = n,

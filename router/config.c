@@ -21,6 +21,10 @@
 		__VA_ARGS__                                                                \
 	}
 
+#define TEXT_(x)       #x
+#define TEXT(x)	       TEXT_(x)
+#define HOSTS_MAX_TEXT TEXT(HOSTS_MAX)
+
 static const char *const access_names[] = { "auto", "yes", "no", NULL };
 
 static const struct sf_conf_key keys[] = {
@@ -52,6 +56,11 @@ static const struct sf_conf_key keys[] = {
 	    .max = 16777216),
 	KEY("slots_max", U32, slots_max, "1048576",
 	    "16-byte slots for services with two or more instances", .min = 4096, .max = 67108864),
+	KEY("join_rate", U32, join_rate, "200",
+	    "JOINs, and messages without a session, heard from each link in a second", .min = 1,
+	    .max = 100000),
+	KEY("message_rate", U32, message_rate, "2000", "messages heard of each session in a second",
+	    .min = 10, .max = 1000000),
 	KEY("socket_group", STRING, socket_group, "", "group that may use RUN/router.sock"),
 	KEY("log", ENUM, log, "info", "least important messages shown", .choices = sf_log_names),
 	{ .section = "link",
@@ -68,6 +77,14 @@ static const struct sf_conf_key keys[] = {
 	  .offset = offsetof(struct config_link, xdp),
 	  .def = "no",
 	  .help = "resolve in the driver, where it has native XDP (not on veth)" },
+	{ .section = "link",
+	  .key = "hosts_max",
+	  .type = SF_CONF_U32,
+	  .offset = offsetof(struct config_link, hosts_max),
+	  .def = HOSTS_MAX_TEXT,
+	  .min = 1,
+	  .max = 65535,
+	  .help = "hosts that may be joined on the link at once" },
 };
 
 static void *link_object(void *out, const char *name, char *err, size_t errlen)
@@ -122,7 +139,7 @@ static const struct sf_program program = {
 		"routes, rules and programs stay in the kernel, and the next scaffold-router takes "
 		"over.\n"
 		"To take a router out of service, end it and run `scaffold-router --flush`.\n"
-		"SIGHUP reads the configuration again (links, timers, log).\n",
+		"SIGHUP reads the configuration again (links, timers, rates, log).\n",
 };
 
 static int set_text(char **field, const char *value)
@@ -250,6 +267,8 @@ int config_reload(struct config *c, char *err, size_t errlen)
 	c->heartbeat_ms = fresh->heartbeat_ms;
 	c->move_grace_ms = fresh->move_grace_ms;
 	c->lease_ms = fresh->lease_ms;
+	c->join_rate = fresh->join_rate;
+	c->message_rate = fresh->message_rate;
 out:
 	config_free(fresh);
 	free(fresh);
@@ -265,7 +284,8 @@ void config_free(struct config *c)
 
 const struct config_link *config_link(const struct config *c, const char *ifname)
 {
-	static const struct config_link any = { .access = LINK_ACCESS_AUTO };
+	static const struct config_link any = { .access = LINK_ACCESS_AUTO,
+						.hosts_max = HOSTS_MAX };
 
 	if (!c->n_links)
 		return &any;

@@ -12,6 +12,7 @@
 #include "util/conf.h"
 
 #define CONFIG_LINKS_MAX 256
+#define HOSTS_MAX	 1024 /* on a link, unless the file says otherwise */
 
 /* What a link is to us. */
 enum link_access {
@@ -25,6 +26,7 @@ struct config_link {
 	char *pattern;
 	int access; /* enum link_access */
 	bool xdp;
+	uint32_t hosts_max;
 };
 
 struct config {
@@ -44,6 +46,7 @@ struct config {
 	bool plain;
 	uint32_t heartbeat_ms, move_grace_ms, lease_ms;
 	uint32_t services_max, slots_max;
+	uint32_t join_rate, message_rate;
 	char *socket_group;
 
 	/* and what follows from it */
@@ -65,7 +68,7 @@ int config_load(struct config *c, int argc, char **argv, char *err, size_t errle
 
 /**
  * config_reload() - read the file again; only what may change while running is taken: links,
- * timers, log level. Return: 0 or -errno with @err, and @c unchanged then.
+ * timers, rates, log level. Return: 0 or -errno with @err, and @c unchanged then.
  */
 int config_reload(struct config *c, char *err, size_t errlen);
 

@@ -51,13 +51,12 @@ static json_t *links_json(struct router *r)
 	json_t *list = json_array();
 
 	for (struct link *l = links_first(r); l; l = l->hh.next) {
-		uint32_t only;
 		json_t *j =
 			json_pack("{s:s, s:i, s:b, s:s, s:s, s:b}", "name", l->nl.name, "ifindex",
 				  l->ifindex, "carrier", l->nl.carrier, "access", access[l->access],
 				  "attached", sf_bpf_how_name(l->how), "xdp", l->xdp);
 
-		json_object_set_new(j, "hosts", sf_json_number(hosts_on(r, l->ifindex, &only)));
+		json_object_set_new(j, "hosts", sf_json_number(hosts_on(r, l->ifindex, NULL)));
 		json_array_append_new(list, j);
 	}
 	return list;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bpf/service_router.skel.h"
@@ -22,6 +23,8 @@
 #define XDP_PIN	   "link_%d_xdp"
 #define ABSENT_PIN "absent_out"
 #define BATCH	   1024
+
+#define SESSION_BURST 256 /* messages of one session at once: four windows of sequence numbers */
 
 struct datapath {
 	struct service_router_bpf *skel;
@@ -363,6 +366,42 @@ void datapath_counter(struct datapath *dp, uint32_t reason, struct sf_count *out
 void datapath_traffic(struct datapath *dp, uint32_t what, struct sf_count *out)
 {
 	sum_of(dp->skel->maps.traffic, what, out);
+}
+
+/* A bucket holds what comes in a second at most; the socket's queue has room for several. */
+static struct sf_police_limit limit_of(uint32_t rate, uint32_t burst)
+{
+	uint64_t gap = 1000000000ull / rate;
+
+	return (struct sf_police_limit){ .gap_ns = gap, .burst_ns = gap * (burst - 1) };
+}
+
+int datapath_police(struct datapath *dp, uint32_t link_rate, uint32_t session_rate)
+{
+	struct sf_police_config c = {
+		.link = limit_of(link_rate, link_rate),
+		.session = limit_of(session_rate,
+				    session_rate < SESSION_BURST ? session_rate : SESSION_BURST),
+	};
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(fd_of(dp->skel->maps.police_config), &zero, &c, BPF_ANY) ? -errno
+											    : 0;
+}
+
+int datapath_police_attach(struct datapath *dp, int fd)
+{
+	int prog = bpf_program__fd(dp->skel->progs.sf_control_filter);
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
+}
+
+int datapath_talk(struct datapath *dp, uint64_t session, bool alive)
+{
+	struct sf_talk talk = { 0 };
+	__be64 key = sf_be64(session);
+
+	return set_or_delete(dp->skel->maps.talks, &key, alive ? &talk : NULL);
 }
 
 int datapath_drops_each(struct datapath *dp, sf_bpf_map_each each, void *ctx)

@@ -71,6 +71,18 @@ int datapath_present_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
 void datapath_counter(struct datapath *dp, uint32_t reason, struct sf_count *out);
 void datapath_traffic(struct datapath *dp, uint32_t what, struct sf_count *out);
 
+/**
+ * datapath_police() - how many messages a second the daemon hears of the strangers of each link,
+ * and of each session (bpf/police.h). In effect at once. Return: 0 or -errno.
+ */
+int datapath_police(struct datapath *dp, uint32_t link_rate, uint32_t session_rate);
+
+/** datapath_police_attach() - put the filter on the control socket. Return: 0 or -errno. */
+int datapath_police_attach(struct datapath *dp, int fd);
+
+/** datapath_talk() - a session begins or ends. Return: 0 or -errno. */
+int datapath_talk(struct datapath *dp, uint64_t session, bool alive);
+
 /** datapath_drops_each() - keys are struct sf_link_drop, values struct sf_count. */
 int datapath_drops_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
 

@@ -28,7 +28,8 @@ struct polled {
 
 bool failures_of_link(unsigned int reason)
 {
-	return reason == SF_SPOOFED_LOCATOR || reason == SF_SPOOFED_SERVICE;
+	return reason == SF_SPOOFED_LOCATOR || reason == SF_SPOOFED_SERVICE ||
+	       reason == SF_SPOOFED_MAC || reason == SF_POLICED;
 }
 
 /* Registrations that are denied have events of their own, which name them. */

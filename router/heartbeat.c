@@ -17,6 +17,7 @@
 #include "router/router.h"
 #include "router/rules.h"
 #include "router/session.h"
+#include "router/store.h"
 #include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
@@ -26,6 +27,7 @@ struct probe {
 	struct router *router;
 	uint32_t host;
 	uint16_t ident;
+	bool orphan; /* the host is no more; its address may be another's */
 	int tries;
 	struct event *timer;
 	heartbeat_fn told;
@@ -43,15 +45,19 @@ struct probes {
 
 /* ---- probes ---- */
 
+static struct host *probe_host(const struct probe *p)
+{
+	return p->orphan ? NULL : host_find(p->router, p->host);
+}
+
 static void probe_end(struct probe *p, bool alive)
 {
 	struct router *r = p->router;
-	struct host *h = host_find(r, p->host);
+	struct host *h = probe_host(p);
 
 	DL_DELETE(r->probes->list, p);
 	event_free(p->timer);
-	if (h)
-		p->told(r, h, alive, p->ctx);
+	p->told(r, h, alive && h, p->ctx);
 	free(p);
 }
 
@@ -61,7 +67,7 @@ static void probe_send(struct probe *p)
 					.len = sizeof(target) - 2,
 					.ident = sf_be16(p->ident) };
 	struct router *r = p->router;
-	struct host *h = host_find(r, p->host);
+	struct host *h = probe_host(p);
 	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
 	uint8_t packet[SF_IPV6_LEN + SF_PROBE_LEN] __attribute__((aligned(8)));
 	int len;
@@ -119,23 +125,41 @@ static struct probe *probe_of(struct router *r, uint32_t host)
 	struct probe *p;
 
 	DL_FOREACH(r->probes->list, p)
-	if (p->host == host)
+	if (p->host == host && !p->orphan)
 		return p;
 	return NULL;
 }
 
-void heartbeat_forget(struct router *r, struct host *h)
+/* Later, not from within a function that takes a host away: who asked may let it join again. */
+static void probe_give_up(struct probe *p)
 {
 	struct timeval now = { 0, 0 };
+
+	p->tries = PROBE_TRIES;
+	evtimer_add(p->timer, &now);
+}
+
+void heartbeat_forget(struct router *r, struct host *h)
+{
 	struct probe *p;
 
 	if (!r->probes)
 		return;
-	/* Later, not from within host_leave(): who asked may let the host join again. */
 	DL_FOREACH(r->probes->list, p)
-	if (p->host == h->addr) {
-		p->tries = PROBE_TRIES;
-		evtimer_add(p->timer, &now);
+	if (p->host == h->addr && !p->orphan)
+		probe_give_up(p);
+}
+
+void heartbeat_orphan(struct router *r, const struct host *h)
+{
+	struct probe *p;
+
+	if (!r->probes)
+		return;
+	DL_FOREACH(r->probes->list, p)
+	if (p->host == h->addr && !p->orphan) {
+		p->orphan = true;
+		probe_give_up(p);
 	}
 }
 
@@ -154,7 +178,7 @@ static void on_packet(struct router *r, const uint8_t *packet, size_t len)
 		return;
 	DL_FOREACH_SAFE(r->probes->list, p, tmp)
 	{
-		struct host *h = host_find(r, p->host);
+		struct host *h = probe_host(p);
 
 		if (h && sf_locator_same_host(&h->locator, &got.src)) {
 			probe_end(p, true);
@@ -192,9 +216,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 static void on_silent_told(struct router *r, struct host *h, bool alive, void *ctx)
 {
-	uint64_t silence = sf_now_ms() - h->seen_ms;
+	uint64_t silence = h ? sf_now_ms() - h->seen_ms : 0;
 
-	if (h->state == HOST_ABSENT ||
+	if (!h || h->state == HOST_ABSENT ||
 	    silence < (uint64_t)SF_HEARTBEAT_MISSES * r->place.heartbeat_ms)
 		return; /* it left, or spoke meanwhile */
 	if (!alive) {
@@ -233,12 +257,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		    probe_of(r, h->addr))
 			continue;
 		if (!h->proven) { /* nobody, or not who it said */
-			host_leave(r, h, SF_SILENT);
+			host_dismiss(r, h, SF_SILENT);
 			continue;
 		}
 		heartbeat_ask(r, h, on_silent_told, NULL);
 	}
 	controller_link_tick(r);
+	if (store_sync_due(r->store, now))
+		sf_error("router.db: %s", store_error(r->store));
 }
 
 void heartbeat_retime(struct router *r)

@@ -26,11 +26,14 @@ void heartbeat_retime(struct router *r);
 typedef void (*heartbeat_fn)(struct router *r, struct host *h, bool alive, void *ctx);
 
 /**
- * heartbeat_ask() - probe a host; @told is called once, later. If the host leaves or is probed for
- * another reason meanwhile, @told still is; if its entry is freed, it is not.
+ * heartbeat_ask() - probe a host; @told is called once, later, whatever becomes of the host
+ * meanwhile: with NULL in its place if its entry was freed.
  * Return: 0 or -ENOMEM.
  */
 int heartbeat_ask(struct router *r, struct host *h, heartbeat_fn told, void *ctx);
+
+/** heartbeat_orphan() - the host's entry is being freed: likewise, without it. */
+void heartbeat_orphan(struct router *r, const struct host *h);
 
 /** heartbeat_forget() - the host leaves: who asked is told, soon, that it is dead. */
 void heartbeat_forget(struct router *r, struct host *h);

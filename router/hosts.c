@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "core/name.h"
 #include "router/blocks.h"
@@ -53,6 +54,60 @@ struct host *host_of_key(const struct router *r, const uint8_t key[SF_SIGN_PUBLI
 	return h;
 }
 
+/* ---- who is on which link ---- */
+
+static struct here *here_find(const struct router *r, int ifindex)
+{
+	struct here *on;
+
+	HASH_FIND_INT(r->hosts->by_link, &ifindex, on);
+	return on;
+}
+
+uint32_t hosts_on(const struct router *r, int ifindex, struct host **first)
+{
+	struct here *on = here_find(r, ifindex);
+
+	if (first)
+		*first = on ? on->first : NULL;
+	return on ? on->n : 0;
+}
+
+static void here_leave(struct router *r, struct host *h)
+{
+	struct here *on = h->on;
+
+	if (!on)
+		return;
+	DL_DELETE2(on->first, h, on_prev, on_next);
+	h->on = NULL;
+	if (--on->n)
+		return;
+	HASH_DEL(r->hosts->by_link, on);
+	free(on);
+}
+
+/* Return: 0 or -ENOMEM; it is where it was then. */
+static int here_enter(struct router *r, struct host *h, int ifindex)
+{
+	struct here *on = here_find(r, ifindex);
+
+	if (h->on && h->on == on)
+		return 0;
+	if (!on) {
+		on = calloc(1, sizeof(*on));
+		if (!on)
+			return -ENOMEM;
+		on->ifindex = ifindex;
+		HASH_ADD_INT(r->hosts->by_link, ifindex, on);
+	}
+	here_leave(r, h);
+	DL_APPEND2(on->first, h, on_prev, on_next);
+	h->on = on;
+	on->n++;
+	return 0;
+}
+
 /* ---- entries ---- */
 
 static struct host *host_enter(struct router *r, uint32_t addr,
@@ -84,6 +139,7 @@ void host_free(struct router *r, struct host *h)
 {
 	struct host *first = host_of_key(r, h->key), *next = h->twin;
 
+	heartbeat_orphan(r, h);
 	if (first == h) {
 		HASH_DELETE(hh_key, r->hosts->by_key, h);
 		if (next)
@@ -94,6 +150,7 @@ void host_free(struct router *r, struct host *h)
 		first->twin = next;
 	}
 	HASH_DEL(r->hosts->by_addr, h);
+	here_leave(r, h);
 	host_end_session(r, h);
 	free(h->joined);
 	free(h);
@@ -107,6 +164,7 @@ static int load_host(const struct store_host *kept, void *ctx)
 
 	if (!h)
 		return -ENOMEM;
+	h->kept = true;
 	h->boot = kept->boot;
 	h->time = kept->time;
 	h->released_ms = kept->released_ms;
@@ -122,7 +180,7 @@ static int load_host(const struct store_host *kept, void *ctx)
 	h->peer.sin6_scope_id = (uint32_t)link.ifindex;
 	h->seen_ms = h->joined_ms = sf_now_ms();
 	r->hosts->here++;
-	return 0;
+	return here_enter(r, h, link.ifindex);
 }
 
 int hosts_load(struct router *r, char *err, size_t errlen)
@@ -132,6 +190,8 @@ int hosts_load(struct router *r, char *err, size_t errlen)
 	r->hosts = calloc(1, sizeof(*r->hosts));
 	if (!r->hosts)
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
+	store_get(r->store, STORE_GIVEN, &r->hosts->given, sizeof(r->hosts->given));
+	r->hosts->next = r->hosts->given;
 	ret = store_hosts_each(r->store, load_host, r);
 	if (ret)
 		return sf_errtext(err, errlen, ret, "router.db: hosts: %s", strerror(-ret));
@@ -170,7 +230,7 @@ void hosts_forget(struct router *r)
 			host_leave(r, h, SF_NO_SESSION);
 		host_free(r, h);
 	}
-	r->hosts->next = 0;
+	r->hosts->next = r->hosts->again = r->hosts->given = 0;
 	if (store_hosts_clear(r->store))
 		sf_error("router.db: %s", store_error(r->store));
 }
@@ -188,7 +248,7 @@ struct host *host_new(struct router *r, const uint8_t key[SF_SIGN_PUBLIC_LEN], u
 	return h;
 }
 
-int host_store(struct router *r, const struct host *h)
+int host_store(struct router *r, struct host *h)
 {
 	struct store_host kept = { .addr = h->addr,
 				   .boot = h->boot,
@@ -206,6 +266,8 @@ int host_store(struct router *r, const struct host *h)
 	ret = store_host_put(r->store, &kept);
 	if (ret)
 		sf_error("host %s: router.db: %s", h->name, store_error(r->store));
+	else
+		h->kept = true;
 	return ret;
 }
 
@@ -214,12 +276,16 @@ int host_store(struct router *r, const struct host *h)
 void host_enter_session(struct router *r, struct host *h)
 {
 	HASH_ADD(hh_session, r->hosts->by_session, session.id, sizeof(h->session.id), h);
+	/* Without a budget of its own it shares its link's: a table that is full costs no more. */
+	datapath_talk(r->datapath, h->session.id, true);
 }
 
 void host_end_session(struct router *r, struct host *h)
 {
-	if (h->session.id)
+	if (h->session.id) {
 		HASH_DELETE(hh_session, r->hosts->by_session, h);
+		datapath_talk(r->datapath, h->session.id, false);
+	}
 	sf_session_close(&h->session);
 }
 
@@ -264,28 +330,16 @@ void host_source_del(struct router *r, struct host *h, const struct sf_sid *sid)
 
 /* ---- coming and going ---- */
 
-uint32_t hosts_on(const struct router *r, int ifindex, uint32_t *only)
-{
-	uint32_t n = 0;
-
-	*only = 0;
-	for (struct host *h = r->hosts->by_addr; h; h = h->hh.next)
-		if (h->state != HOST_ABSENT && h->ifindex == ifindex) {
-			*only = h->addr;
-			n++;
-		}
-	return n;
-}
-
 void hosts_relink(struct router *r, int ifindex)
 {
 	enum link_access access = link_access(r, ifindex);
 	struct sf_link link = { 0 };
-	uint32_t only, n = hosts_on(r, ifindex, &only);
+	struct host *first;
+	uint32_t n = hosts_on(r, ifindex, &first);
 	bool filter = n || access == LINK_ACCESS_YES;
 	int ret;
 
-	link.host = n == 1 ? only : 0;
+	link.host = n == 1 ? first->addr : 0;
 	ret = datapath_link(r->datapath, (uint32_t)ifindex, filter ? &link : NULL);
 	if (ret)
 		sf_error("link %s: access filter: %s", link_name(r, ifindex), strerror(-ret));
@@ -309,12 +363,17 @@ int host_arrive(struct router *r, struct host *h, int ifindex, const struct sock
 	/* The filter before the route: nothing that the host answers may be dropped. */
 	ret = set_present(r, h, ifindex);
 	if (!ret)
+		ret = here_enter(r, h, ifindex);
+	if (!ret)
 		ret = routes_host_add(r, &h->locator, ifindex, &peer->sin6_addr);
 	if (ret) {
-		if (was_here)
+		if (was_here) {
 			set_present(r, h, before);
-		else
+			here_enter(r, h, before);
+		} else {
 			datapath_present(r->datapath, h->addr, NULL);
+			here_leave(r, h);
+		}
 		return ret;
 	}
 	h->ifindex = ifindex;
@@ -358,6 +417,19 @@ void hosts_reroute(struct router *r, int ifindex)
 			routes_host_add(r, &h->locator, ifindex, &h->peer.sin6_addr);
 }
 
+/* Entries of "present" whose hosts nobody knows: those that a daemon before us had let in, and that
+ * had not proven anything when it died. */
+static int sweep_present(const void *key, const void *value, void *ctx)
+{
+	struct router *r = ctx;
+	const uint32_t *addr = key;
+	struct host *h = host_find(r, *addr);
+
+	if (!h || h->state == HOST_ABSENT)
+		datapath_present(r->datapath, *addr, NULL);
+	return 0;
+}
+
 void hosts_adopt(struct router *r)
 {
 	struct host *h, *tmp;
@@ -376,6 +448,7 @@ void hosts_adopt(struct router *r)
 		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
 		session_refresh(r, h, "the router was restarted");
 	}
+	datapath_present_each(r->datapath, sweep_present, r);
 	rules_flush(r);
 }
 
@@ -384,7 +457,8 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	int ifindex = h->ifindex;
 	bool was_proven = h->proven;
 
-	events_add(r->events, "host-left", h, NULL, reason, "%s", sf_reason_text(reason));
+	if (was_proven) /* else nobody heard of it */
+		events_add(r->events, "host-left", h, NULL, reason, "%s", sf_reason_text(reason));
 	h->state = HOST_ABSENT; /* lists that name it do not count any more */
 	rules_unregister_all(r, h, false);
 	if (!h->settled)
@@ -395,6 +469,7 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	heartbeat_forget(r, h);
 	host_end_session(r, h);
 	r->hosts->here--;
+	here_leave(r, h);
 	hosts_relink(r, ifindex);
 	h->ifindex = 0;
 	h->released_ms = sf_wall_ms();
@@ -407,4 +482,11 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 		return; /* nobody heard of it; the store has its address, and no link */
 	host_store(r, h);
 	controller_link_left(r, h, reason);
+}
+
+void host_dismiss(struct router *r, struct host *h, uint8_t reason)
+{
+	host_leave(r, h, reason);
+	if (!h->kept)
+		host_free(r, h);
 }

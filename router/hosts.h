@@ -44,6 +44,7 @@ enum host_state { HOST_ABSENT, HOST_RESTORED, HOST_JOINED };
  * @digest: of its explicit registrations that are not stale; @stale_digest of the stale ones
  * @mismatches: heartbeats in a row with another digest than ours
  * @proven: it has used its session's key since it came: until then nobody else hears of it
+ * @kept: the store has it
  * @settled: since our start or its last JOIN its registrations are known to be complete
  * @silent: missed its heartbeats, but its datapath answers
  */
@@ -69,20 +70,34 @@ struct host {
 	uint32_t n_regs, denied;   /* registrations; those that the controller denies */
 	uint64_t digest, stale_digest;
 	uint8_t mismatches;
-	bool proven, settled, silent, leased_out;
+	bool proven, kept, settled, silent, leased_out;
 	uint64_t refreshed_ms;
 	bool dying; /* its link has no carrier */
 
 	struct host *twin;
+	struct here *on; /* the link's others; NULL while ABSENT */
+	struct host *on_prev, *on_next;
 	UT_hash_handle hh;	   /* by addr */
 	UT_hash_handle hh_key;	   /* by key: the first of the twins */
 	UT_hash_handle hh_session; /* by session.id */
 };
 
+/** struct here - the hosts on a link, in the order in which they came. */
+struct here {
+	int ifindex;
+	uint32_t n;
+	struct host *first;
+	UT_hash_handle hh;
+};
+
 struct hosts {
+	struct here *by_link;
 	struct host *by_addr, *by_key, *by_session;
 	uint32_t here; /* not ABSENT */
-	uint32_t next; /* lower 16 bits that were never given, to look first */
+	/* Of the places of our blocks, in order (blocks.c): */
+	uint32_t next;	/* where to look for a free one */
+	uint32_t again; /* likewise, when they have all been given once */
+	uint32_t given; /* the store says that none from here on was ever given */
 };
 
 /** hosts_load() - from the store. Those that were here are RESTORED. Return: 0 or -errno. */
@@ -134,8 +149,14 @@ int host_prove(struct router *r, struct host *h);
  */
 void host_leave(struct router *r, struct host *h, uint8_t reason);
 
+/**
+ * host_dismiss() - host_leave(); who never proved anything is forgotten, so that addresses do not
+ * run out on account of those who only ask for them.
+ */
+void host_dismiss(struct router *r, struct host *h, uint8_t reason);
+
 /** host_store() - keep it. Return: 0 or -errno. */
-int host_store(struct router *r, const struct host *h);
+int host_store(struct router *r, struct host *h);
 
 /** hosts_relink() - bring a link's filter in line with who is there. */
 void hosts_relink(struct router *r, int ifindex);
@@ -143,8 +164,8 @@ void hosts_relink(struct router *r, int ifindex);
 /** hosts_reroute() - put the routes of a link's hosts in place again. */
 void hosts_reroute(struct router *r, int ifindex);
 
-/** hosts_on() - how many are on a link; *@only: hostAddr if it is one. */
-uint32_t hosts_on(const struct router *r, int ifindex, uint32_t *only);
+/** hosts_on() - how many are on a link; *@first (or NULL): who came first. */
+uint32_t hosts_on(const struct router *r, int ifindex, struct host **first);
 
 /** host_state_name() - "absent", "restored", "joined". */
 const char *host_state_name(enum host_state state);

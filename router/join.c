@@ -229,8 +229,8 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	h->boot = j->boot;
 	h->time = j->time;
 	ret = host_arrive(r, h, q->ifindex, &q->from);
-	if (!ret)
-		ret = host_store(r, h); /* on disk before the host hears of it */
+	if (!ret && h->kept) /* its TIME, before the host hears that it counts */
+		ret = host_store(r, h);
 	if (ret) {
 		sf_session_close(&session);
 		if (h->state != HOST_ABSENT)
@@ -260,17 +260,54 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	return true;
 }
 
+/* Refused for what others take up. One event a second tells of it, all are counted. */
+static void deny_full(struct router *r, const struct request *q, uint8_t reason)
+{
+	static uint64_t told_ms;
+	uint64_t now = sf_now_ms();
+
+	if (!told_ms || now - told_ms >= 1000)
+		events_add(r->events, "denied", NULL, NULL, reason, "JOIN on link %s: %s",
+			   link_name(r, q->ifindex), sf_reason_text(reason));
+	told_ms = told_ms && now - told_ms < 1000 ? told_ms : now;
+	session_deny(r, q, reason, NULL, 0);
+}
+
+/*
+ * Whether there is room on the link. Who has only asked for an address gives way, the oldest first:
+ * its owner, if it has one, uses it within a round trip.
+ * @h: whose JOIN it is; NULL: a new host's
+ */
+static bool admit(struct router *r, const struct request *q, const struct host *h)
+{
+	const struct link *l = link_by_index(r, q->ifindex);
+	struct host *other;
+
+	if (h && h->state != HOST_ABSENT && h->ifindex == q->ifindex)
+		return true;
+	if (hosts_on(r, q->ifindex, &other) < (l ? l->hosts_max : 0))
+		return true;
+	for (; other; other = other->on_next)
+		if (!other->proven) {
+			host_dismiss(r, other, SF_LINK_FULL);
+			return true;
+		}
+	deny_full(r, q, SF_LINK_FULL);
+	return false;
+}
+
 /* A new address: for a new key, or for a clone of @twin. */
 static void join_new(struct router *r, struct request *q, const struct join *j,
 		     const struct host *twin)
 {
 	uint8_t reason;
-	struct host *h = host_new(r, j->key, &reason);
+	struct host *h;
 
+	if (!admit(r, q, NULL))
+		return;
+	h = host_new(r, j->key, &reason);
 	if (!h) {
-		events_add(r->events, "denied", NULL, NULL, reason, "JOIN: %s",
-			   sf_reason_text(reason));
-		session_deny(r, q, reason, NULL, 0);
+		deny_full(r, q, reason);
 		return;
 	}
 	if (complete(r, q, j, h) && twin) {
@@ -282,7 +319,7 @@ static void join_new(struct router *r, struct request *q, const struct join *j,
 
 /* ---- reboot or clone ---- */
 
-static void waiting_drop(struct waiting *w)
+static void waiting_unlink(struct waiting *w)
 {
 	struct waiting **at = &waiting_list;
 
@@ -290,6 +327,11 @@ static void waiting_drop(struct waiting *w)
 		at = &(*at)->next;
 	*at = w->next;
 	waiting_count--;
+}
+
+static void waiting_drop(struct waiting *w)
+{
+	waiting_unlink(w);
 	free(w);
 }
 
@@ -298,6 +340,8 @@ void join_forget(struct router *r)
 	while (waiting_list)
 		waiting_drop(waiting_list);
 }
+
+static void decide(struct router *r, struct request *q, const struct join *j);
 
 static void on_probed(struct router *r, struct host *twin, bool alive, void *ctx)
 {
@@ -311,12 +355,17 @@ static void on_probed(struct router *r, struct host *twin, bool alive, void *ctx
 	/* It was checked when it came; the world may have changed since, but not the bytes. */
 	if (!sf_ctrl_open(q.data, q.len, &q.in, &why) && !take_apart(&q, &j) &&
 	    link_access(r, q.ifindex) != LINK_ACCESS_NO) {
-		if (alive)
+		waiting_unlink(w); /* it may have to wait again */
+		if (!twin)
+			decide(r, &q, &j);
+		else if (alive)
 			join_new(r, &q, &j, twin);
-		else
+		else if (admit(r, &q, twin))
 			complete(r, &q, &j, twin);
+	} else {
+		waiting_unlink(w);
 	}
-	waiting_drop(w);
+	free(w);
 }
 
 static void join_wait(struct router *r, const struct request *q, const struct join *j,
@@ -370,6 +419,20 @@ static struct host *choose(struct router *r, const struct request *q, const stru
 	return NULL;
 }
 
+static void decide(struct router *r, struct request *q, const struct join *j)
+{
+	struct host *rival, *h = choose(r, q, j, &rival);
+
+	if (h && !admit(r, q, h))
+		return;
+	if (h)
+		complete(r, q, j, h);
+	else if (rival)
+		join_wait(r, q, j, rival);
+	else
+		join_new(r, q, j, NULL);
+}
+
 /* TIME must be newer than anything that this key said before. */
 static uint64_t newest_time(struct router *r, const struct join *j)
 {
@@ -395,7 +458,6 @@ static bool is_repeat(struct router *r, const struct request *q, const struct jo
 
 void join_handle(struct router *r, struct request *q)
 {
-	struct host *h, *rival;
 	struct join j;
 	uint64_t newest;
 	int ret;
@@ -424,11 +486,5 @@ void join_handle(struct router *r, struct request *q)
 			     newest);
 		return;
 	}
-	h = choose(r, q, &j, &rival);
-	if (h)
-		complete(r, q, &j, h);
-	else if (rival)
-		join_wait(r, q, &j, rival);
-	else
-		join_new(r, q, &j, NULL);
+	decide(r, q, &j);
 }

@@ -57,7 +57,7 @@ static void hosts_leave(struct router *r, int ifindex)
 
 	HASH_ITER (hh, r->hosts->by_addr, h, tmp)
 		if (h->state != HOST_ABSENT && h->ifindex == ifindex)
-			host_leave(r, h, SF_LINK_DOWN);
+			host_dismiss(r, h, SF_LINK_DOWN);
 }
 
 static void on_confirm(evutil_socket_t fd, short what, void *arg)
@@ -171,6 +171,7 @@ static void take_up(struct router *r, const struct sf_nl_link *nl)
 			return;
 		}
 	}
+	l->hosts_max = conf->hosts_max;
 	came_up = nl->carrier && !l->nl.carrier;
 	l->nl = *nl;
 	attach(r, l, conf);

@@ -26,6 +26,7 @@ struct link {
 	enum link_access access;
 	bool filter; /* which program is attached */
 	bool wants_xdp, xdp;
+	uint32_t hosts_max;
 	enum sf_bpf_how how;	       /* HOW_NONE: nothing could be attached */
 	struct event *confirm;	       /* pending: carrier is lost */
 	uint64_t drops[SF_REASON_MAX]; /* what came from here and was dropped, as last polled */

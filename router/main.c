@@ -52,6 +52,7 @@ static void on_reload(void *ctx)
 	if (!r->uplink)
 		place_timers(r, r->config.heartbeat_ms, r->config.move_grace_ms,
 			     r->config.lease_ms);
+	datapath_police(r->datapath, r->config.join_rate, r->config.message_rate);
 	links_reload(r);
 	sf_info("configuration read again");
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "core/wire.h"
-#include "router/events.h"
+#include "router/datapath.h"
 #include "router/hosts.h"
 #include "router/join.h"
 #include "router/links.h"
@@ -281,7 +281,7 @@ int session_open(struct router *r, char *err, size_t errlen)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(SF_CTRL_PORT) };
 	struct session_server *s = calloc(1, sizeof(*s));
-	int on = 1, off = 0, hops = 1, bytes = SOCKET_BYTES;
+	int on = 1, off = 0, hops = 1, bytes = SOCKET_BYTES, ret;
 
 	if (!s)
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
@@ -297,6 +297,11 @@ int session_open(struct router *r, char *err, size_t errlen)
 	if (bind(s->fd, (struct sockaddr *)&any, sizeof(any)))
 		return sf_errtext(err, errlen, -errno, "control socket: UDP port %d: %s",
 				  SF_CTRL_PORT, strerror(errno));
+	ret = datapath_police(r->datapath, r->config.join_rate, r->config.message_rate);
+	if (!ret)
+		ret = datapath_police_attach(r->datapath, s->fd);
+	if (ret)
+		return sf_errtext(err, errlen, ret, "control socket: filter: %s", strerror(-ret));
 	s->readable = event_new(r->base, s->fd, EV_READ | EV_PERSIST, on_readable, r);
 	if (!s->readable || event_add(s->readable, NULL))
 		return sf_errtext(err, errlen, -ENOMEM, "control socket: out of memory");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* store.c - two small tables in SQLite, written through. */
+/* store.c - two small tables in SQLite; see store.h for what is written when. */
 #include "router/store.h"
 
 #include <errno.h>
@@ -16,11 +16,13 @@
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *put, *get, *host_put, *host_del;
+	bool dirty; /* something is in the kernel alone, as far as we know */
+	uint64_t synced_ms;
 };
 
 static const char schema[] =
 	"PRAGMA journal_mode = WAL;"
-	"PRAGMA synchronous = FULL;"
+	"PRAGMA synchronous = NORMAL;" /* of the write-ahead log: not at each commit */
 	"BEGIN IMMEDIATE;"
 	"CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) "
 	"WITHOUT ROWID;"
@@ -110,11 +112,35 @@ static int finish(sqlite3_stmt *st)
 	return ret;
 }
 
+static int run(struct store *s, const char *sql)
+{
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+}
+
+/* A commit in full synchrony takes all earlier ones along: they are in the same log. */
+static int begin_certain(struct store *s)
+{
+	return run(s, "PRAGMA synchronous = FULL");
+}
+
+static int end_certain(struct store *s, int ret)
+{
+	int back = run(s, "PRAGMA synchronous = NORMAL");
+
+	if (!ret)
+		s->dirty = false;
+	return ret ? ret : back;
+}
+
 int store_put(struct store *s, const char *name, const void *data, size_t len)
 {
+	int ret = begin_certain(s);
+
+	if (ret)
+		return ret;
 	sqlite3_bind_text(s->put, 1, name, -1, SQLITE_STATIC);
 	sqlite3_bind_blob(s->put, 2, data, (int)len, SQLITE_STATIC);
-	return finish(s->put);
+	return end_certain(s, finish(s->put));
 }
 
 int store_get(struct store *s, const char *name, void *data, size_t len)
@@ -147,18 +173,39 @@ int store_host_put(struct store *s, const struct store_host *h)
 	sqlite3_bind_text(st, 7, h->ifname, -1, SQLITE_STATIC);
 	sqlite3_bind_blob(st, 8, &h->lladdr, sizeof(h->lladdr), SQLITE_STATIC);
 	sqlite3_bind_int(st, 9, h->port);
+	s->dirty = true;
 	return finish(st);
 }
 
 int store_host_del(struct store *s, uint32_t addr)
 {
 	sqlite3_bind_int64(s->host_del, 1, addr);
+	s->dirty = true;
 	return finish(s->host_del);
 }
 
 int store_hosts_clear(struct store *s)
 {
-	return sqlite3_exec(s->db, "DELETE FROM hosts", NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+	int ret = begin_certain(s);
+
+	if (!ret)
+		ret = run(s, "BEGIN; DELETE FROM hosts; DELETE FROM meta WHERE name = '" STORE_GIVEN
+			     "'; COMMIT");
+	if (ret)
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return end_certain(s, ret);
+}
+
+int store_sync_due(struct store *s, uint64_t now_ms)
+{
+	if (!s->dirty || now_ms - s->synced_ms < STORE_SYNC_MS)
+		return 0;
+	s->synced_ms = now_ms;
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
+	    SQLITE_OK)
+		return -EIO;
+	s->dirty = false;
+	return 0;
 }
 
 /* Return: 0, or -EPROTO for a row that nobody of us wrote. */

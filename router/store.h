@@ -1,7 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * store.h - what must survive the daemon: which hostAddr was given to which host key, and our place
- * (SQLite, STATE/router.db). A write has reached the disk when the function returns.
+ * (SQLite, STATE/router.db).
+ *
+ * Theory of operation
+ *
+ * Hosts come by the hundred, and a disk takes milliseconds for each thing that it is to keep for
+ * certain. So there are two promises:
+ *
+ *	store_put()       has reached the disk when it returns: our place, the mark of addresses
+ *	store_host_put()  has reached the kernel when it returns, the disk with the next
+ *	                  store_sync_due(), at most STORE_SYNC_MS and a tick later
+ *
+ * A daemon that dies (kill -9) loses nothing of either: what was written is in the kernel's page
+ * cache. A machine that dies may lose the hosts of the last seconds. That is safe, too: the mark
+ * (store_put(), blocks.c) is beyond every address that was ever given, so none of a lost host's is
+ * given to another before it has rested; the host itself joins again, as it must when the machine's
+ * routes are gone, and gets another address.
  */
 #ifndef SF_ROUTER_STORE_H
 #define SF_ROUTER_STORE_H
@@ -33,8 +48,12 @@ struct store_host {
 int store_open(const char *dir, struct store **out, char *err, size_t errlen);
 void store_close(struct store *s);
 
-/** store_put() - keep @len bytes under @name. Return: 0 or -EIO. */
+#define STORE_SYNC_MS 2000
+
+/** store_put() - keep @len bytes under @name, for certain. Return: 0 or -EIO. */
 int store_put(struct store *s, const char *name, const void *data, size_t len);
+
+#define STORE_GIVEN "given" /* uint32_t: lower bound of the places that were never given */
 
 /** store_get() - Return: 0, -ENOENT, or -EPROTO where another length was kept. */
 int store_get(struct store *s, const char *name, void *data, size_t len);
@@ -42,7 +61,15 @@ int store_get(struct store *s, const char *name, void *data, size_t len);
 /** store_host_put() - insert or replace by address. Return: 0 or -EIO. */
 int store_host_put(struct store *s, const struct store_host *h);
 int store_host_del(struct store *s, uint32_t addr);
+/** store_hosts_clear() - no address is given. For certain. */
 int store_hosts_clear(struct store *s);
+
+/**
+ * store_sync_due() - what was written reaches the disk, if that is STORE_SYNC_MS ago.
+ * @now_ms: monotonic clock
+ * Return: 0 or -EIO.
+ */
+int store_sync_due(struct store *s, uint64_t now_ms);
 
 typedef int (*store_host_fn)(const struct store_host *h, void *ctx);
 

@@ -58,6 +58,7 @@ static void good(void **state)
 	assert_true(c.name[0]);
 	assert_int_equal(config_link(&c, "up0")->access, LINK_ACCESS_NO);
 	assert_true(config_link(&c, "up0")->xdp);
+	assert_int_equal(config_link(&c, "up0")->hosts_max, HOSTS_MAX);
 	assert_int_equal(config_link(&c, "h12")->access, LINK_ACCESS_YES);
 	assert_null(config_link(&c, "eth0"));
 	config_free(&c);

@@ -156,10 +156,12 @@ static void join_overheard(void **state)
 	guest_expect(b, SF_CTRL_JOINED);
 	/* nobody is called what that key is called */
 	assert_null(rest_service(&a->identity, 0));
-	/* and an address without a use is not kept by answering probes */
+	/* and an address without a use is not kept by answering probes, nor remembered */
 	sf_ctrl_get(&b->in, SF_ITEM_LOCATOR, &a->locator, sizeof(a->locator));
 	assert_true(host_is(a, "joined"));
-	wait_for((guest_heartbeat(b, 0), guest_answer_probes(b, 10), host_is(a, "absent")));
+	wait_for((guest_heartbeat(b, 0), guest_answer_probes(b, 10), !host_is(a, "joined")));
+	assert_false(host_is(a, "absent"));
+	assert_false(rest_event("host-left", NULL));
 	sf_dh_free(dh);
 	/* its owner is as welcome as ever */
 	guest_join(a);
@@ -411,6 +413,167 @@ static void failures(void **state)
 	say_register(a, SF_CTRL_REGISTER, SF_SESSION_UNSOLICITED + 5, false);
 	wait_for(rest_failures("replayed", NULL) == 1);
 	assert_int_equal(rest_failures("denied-keyed", NULL), 0);
+}
+
+/* ---- room ---- */
+
+/* On g's link with a key that is not g's; not used. Return: the answer's type. */
+static int join_stranger(struct guest *g)
+{
+	static struct guest stranger;
+	struct sf_dh *dh;
+	int type;
+
+	guest_key(&stranger);
+	dh = guest_build_join(&stranger);
+	guest_say(g, NULL, stranger.join, (size_t)stranger.join_len);
+	while ((type = guest_hear(g, WAIT_MS)) >= 0)
+		if (type == SF_CTRL_JOINED || type == SF_CTRL_DENIED)
+			break;
+	sf_dh_free(dh);
+	return type;
+}
+
+static json_int_t hosts(void)
+{
+	return rest_number("/v1/status", "hosts");
+}
+
+static void link_full(void **state)
+{
+	router_start(CONFIG "[link h0]\nhosts_max = 3\n[link h1]\nhosts_max = 1\n");
+	guest_join(a);
+	/* who only asks for addresses takes no place from who uses one */
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(join_stranger(a), SF_CTRL_JOINED);
+	assert_int_equal(hosts(), 3);
+	assert_true(host_is(a, "joined"));
+	guest_heartbeat(a, 0);
+	guest_join(a); /* it is there already */
+	/* all places are used */
+	guest_join(b);
+	assert_int_equal(join_stranger(b), SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(b), SF_LINK_FULL);
+	assert_int_equal(join_stranger(b), SF_CTRL_DENIED);
+	assert_true(rest_event("denied", "link-full"));
+	assert_int_equal(rest_number("/v1/counters", "control.refused.link-full"), 2);
+	wait_for(rest_failures("link-full", NULL) == 2);
+	guest_heartbeat(b, 0);
+}
+
+/* The machine dies: what the disk has not heard of is lost, and given to nobody else. */
+static void machine_dies(void **state)
+{
+	struct sf_addr first;
+
+	router_start(CONFIG);
+	guest_join(a);
+	first = a->locator;
+	router_end(SIGKILL);
+	assert_int_equal(shell(world.ns,
+			       "%s --flush --run %s/run --bpffs %s/bpf --state %s/state && "
+			       "python3 -c 'import sqlite3; d = sqlite3.connect(\"%s/state/"
+			       "router.db\"); d.execute(\"delete from hosts\"); d.commit()'",
+			       world.program, world.dir, world.dir, world.dir, world.dir),
+			 0);
+	router_start(CONFIG);
+	guest_join(b);
+	assert_false(sf_addr_eq(&b->locator, &first));
+	guest_join(a);
+	assert_false(sf_addr_eq(&a->locator, &b->locator));
+}
+
+/* The daemon dies between an answer and its use: nothing is left of it. */
+static void killed_before_proof(void **state)
+{
+	router_start(CONFIG);
+	guest_join(b);
+	assert_int_equal(join_stranger(a), SF_CTRL_JOINED);
+	sf_ctrl_get(&a->in, SF_ITEM_LOCATOR, &a->locator, sizeof(a->locator));
+	router_end(SIGKILL);
+	assert_true(route_exists(&a->locator));
+	router_start(CONFIG);
+	assert_false(route_exists(&a->locator));
+	assert_int_equal(hosts(), 1);
+	guest_join(a);
+	assert_true(host_is(b, "restored"));
+}
+
+/* ---- floods ---- */
+
+static json_int_t policed(void)
+{
+	return rest_number("/v1/counters", "reasons.policed.packets");
+}
+
+/* Messages of a session that nobody has, as long as they may be. */
+static void flood(struct guest *g, int n)
+{
+	uint8_t junk[SF_CTRL_MAX_UDP] __attribute__((aligned(8))) = { 0 };
+	struct sf_ctrl_out o;
+
+	sf_ctrl_begin(&o, junk, sizeof(junk), SF_CTRL_HEARTBEAT, 1, 0x1234567812345678);
+	while (n--)
+		guest_say(g, &g->router, junk, sizeof(junk));
+}
+
+static void say_heartbeat(struct guest *g)
+{
+	uint8_t buf[64] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+
+	sf_session_begin(&g->session, &o, buf, sizeof(buf), SF_CTRL_HEARTBEAT,
+			 sf_session_next(&g->session, SF_SESSION_HOST));
+	guest_say(g, &g->router, buf, (size_t)sf_session_seal(&g->session, &o));
+}
+
+/* One socket hears all links: what one says too much must not push out what another says, not even
+ * while the daemon is busy. */
+static void flood_of_one_link(void **state)
+{
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	kill(world.pid, SIGSTOP);
+	flood(b, 20000);
+	say_heartbeat(a);
+	say_heartbeat(b); /* of its link, but with a session */
+	kill(world.pid, SIGCONT);
+	guest_expect(a, SF_CTRL_ALIVE);
+	guest_expect(b, SF_CTRL_ALIVE);
+	assert_true(policed() > 15000);
+	wait_for(rest_failures("policed", "h1") > 15000);
+	assert_int_equal(rest_failures("policed", "h0"), 0);
+}
+
+/* A host that is joined has a budget of its own, which ends, too. */
+static void flood_of_one_session(void **state)
+{
+	router_start(CONFIG "message_rate = 10\n");
+	guest_join(a);
+	guest_join(b);
+	for (int i = 0; i < 1000; i++)
+		say_heartbeat(a);
+	guest_heartbeat(b, 0);
+	assert_true(policed() > 500);
+}
+
+/* Signatures of a flood of JOINs are not even looked at. */
+static void flood_of_joins(void **state)
+{
+	struct sf_dh *dh;
+
+	router_start(CONFIG "join_rate = 5\n");
+	guest_join(b);
+	dh = guest_build_join(a);
+	sf_dh_free(dh);
+	a->join[a->join_len - 1] ^= 1;
+	for (int i = 0; i < 2000; i++)
+		guest_say(a, NULL, a->join, (size_t)a->join_len);
+	guest_heartbeat(b, 0);
+	assert_true(rest_number("/v1/counters", "control.refused.bad-signature") < 500);
+	assert_true(policed() > 1000);
+	guest_join(a); /* when it is over */
 }
 
 /* ---- one key twice ---- */
@@ -687,6 +850,12 @@ int main(int argc, char **argv)
 		T(carrier),
 		T(leave),
 		T(failures),
+		T(link_full),
+		T(machine_dies),
+		T(killed_before_proof),
+		T(flood_of_one_link),
+		T(flood_of_one_session),
+		T(flood_of_joins),
 		T(reboot_elsewhere),
 		T(reboot_in_place),
 		T(clone),

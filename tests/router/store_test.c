@@ -77,6 +77,57 @@ static void survives_kill(void **state)
 	store_close(s);
 }
 
+/* The library asks the C library, and that is us: how often something is written for certain. */
+static unsigned int syncs;
+
+int fsync(int fd)
+{
+	(void)fd;
+	syncs++;
+	return 0;
+}
+
+int fdatasync(int fd)
+{
+	return fsync(fd);
+}
+
+/* A disk takes milliseconds: not for each host. */
+static void hosts_do_not_wait_for_the_disk(void **state)
+{
+	struct store_host h = { .name = "h", .ifname = "" };
+	uint32_t value = 1;
+	struct store *s;
+
+	assert_int_equal(store_open(dir, &s, err, sizeof(err)), 0);
+	assert_int_equal(store_host_put(s, &h), 0); /* begins the log */
+	syncs = 0;
+	for (h.addr = 1; h.addr <= 100; h.addr++)
+		assert_int_equal(store_host_put(s, &h), 0);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(store_sync_due(s, STORE_SYNC_MS + 1), 0);
+	assert_true(syncs > 0);
+	/* nothing is due, then not yet, then it is */
+	syncs = 0;
+	assert_int_equal(store_sync_due(s, 3 * STORE_SYNC_MS), 0);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(store_host_put(s, &h), 0);
+	syncs = 0;
+	assert_int_equal(store_sync_due(s, 2 * STORE_SYNC_MS), 0);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(store_sync_due(s, 3 * STORE_SYNC_MS), 0);
+	assert_true(syncs > 0);
+	/* what must be certain is, each time */
+	syncs = 0;
+	assert_int_equal(store_put(s, STORE_GIVEN, &value, sizeof(value)), 0);
+	assert_true(syncs > 0);
+	syncs = 0;
+	assert_int_equal(store_hosts_clear(s), 0);
+	assert_true(syncs > 0);
+	assert_int_equal(store_get(s, STORE_GIVEN, &value, sizeof(value)), -ENOENT);
+	store_close(s);
+}
+
 static void newer_or_broken_is_refused(void **state)
 {
 	uint32_t version = 2;
@@ -118,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(survives_kill),
+		cmocka_unit_test(hosts_do_not_wait_for_the_disk),
 		cmocka_unit_test(newer_or_broken_is_refused),
 	};
 
