@@ -22,14 +22,13 @@ const char *sf_ctrl_name(unsigned int type)
 
 __u16 sf_item_min(__u16 type)
 {
-	switch (type) {
-#define X(n, sym, min) \
-	case n:        \
-		return min;
+	static const __u16 least[] = {
+#define X(n, sym, min) [n] = min,
 		SF_ITEMS(X)
 #undef X
-	}
-	return 0;
+	};
+
+	return type < sizeof(least) / sizeof(least[0]) ? least[type] : 0;
 }
 
 void sf_ctrl_begin(struct sf_ctrl_out *o, void *buf, size_t room, __u8 type, __u32 seq,

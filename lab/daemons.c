@@ -297,7 +297,7 @@ static int kind_wait(const struct sf_lab *lab, enum sf_node_kind kind, const pid
 		     uint64_t deadline, const volatile sig_atomic_t *stop, char *err,
 		     size_t err_len)
 {
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
 	const struct sf_topology *t = &lab->topology;
 	char why[512] = "";
 

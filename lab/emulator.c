@@ -32,10 +32,11 @@
 #include "util/errtext.h"
 
 #define BATCH	     32
-#define VLAN	     4		    /* bytes of a tag */
-#define FRAME_MAX    (65536 + 128)  /* largest GSO packet with its headers */
-#define FLYING_MAX   (128ull << 20) /* bytes in flight in one direction */
-#define RECEIVE_ROOM (16 << 20)	    /* bytes that the kernel keeps for us */
+#define VLAN	     4u		      /* bytes of a tag */
+#define MACS	     (2ul * ETH_ALEN) /* bytes of both addresses, which a tag follows */
+#define FRAME_MAX    (65536 + 128)    /* largest GSO packet with its headers */
+#define FLYING_MAX   (128ull << 20)   /* bytes in flight in one direction */
+#define RECEIVE_ROOM (16 << 20)	      /* bytes that the kernel keeps for us */
 
 struct packet {
 	struct sf_flight flight;
@@ -109,7 +110,7 @@ int sf_emulator_add(struct sf_emulator *em, const char *name, const char *ifname
 	em->links = grown;
 	l = &em->links[em->n];
 	*l = (struct sf_emulated){ 0 };
-	strcpy(l->name, name); /* length checked above */
+	memcpy(l->name, name, strlen(name) + 1); /* length checked above */
 	for (int end = 0; end < 2; end++) {
 		struct sf_direction *d = &l->direction[end];
 		char random[2 * SF_EMULATOR_NAME];
@@ -121,7 +122,7 @@ int sf_emulator_add(struct sf_emulator *em, const char *name, const char *ifname
 			return fd[end];
 		}
 		if (end)
-			strcpy(d->from, dash + 1);
+			memcpy(d->from, dash + 1, strlen(dash));
 		else
 			memcpy(d->from, name, (size_t)(dash - name));
 		snprintf(random, sizeof(random), "%s>%d", name, end);
@@ -303,8 +304,8 @@ static uint8_t *tag_restore(struct msghdr *msg, uint8_t *data, size_t *len,
 		tag[0] = htons(aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid
 									 : ETH_P_8021Q);
 		tag[1] = htons(aux.tp_vlan_tci);
-		memmove(data - VLAN, data, 2 * ETH_ALEN);
-		memcpy(data - VLAN + 2 * ETH_ALEN, tag, VLAN);
+		memmove(data - VLAN, data, MACS);
+		memcpy(data - VLAN + MACS, tag, VLAN);
 		*len += VLAN;
 		if (vh->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 			vh->csum_start = (uint16_t)(vh->csum_start + VLAN);

@@ -168,7 +168,7 @@ static int remains_found(const char *name, void *ctx)
 	if (strncmp(name, m->lab, len) != 0 || name[len] != '-' || strchr(name + len + 1, '-') ||
 	    m->n > SF_NODES_MAX || strlen(name) >= NAME_MAX)
 		return 0;
-	strcpy(m->names[m->n], name);
+	memcpy(m->names[m->n], name, strlen(name) + 1);
 	m->list[m->n] = m->names[m->n];
 	m->n++;
 	return 0;

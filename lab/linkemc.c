@@ -149,9 +149,8 @@ static int control_connect(const char *path)
 	struct timeval timeout = { .tv_sec = TIMEOUT_S };
 	int fd, r;
 
-	if (strlen(path) >= sizeof(at.sun_path))
+	if (snprintf(at.sun_path, sizeof(at.sun_path), "%s", path) >= (int)sizeof(at.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(at.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

@@ -102,8 +102,10 @@ static int places_open(struct places *p, const struct sf_lab *lab, char *err, si
 	*p = (struct places){ .lab = lab, .err = err, .err_len = err_len };
 	p->n = lab->topology.n_nodes + sf_net_has_emulator(lab);
 	p->at = calloc(p->n, sizeof(*p->at));
-	if (!p->at)
-		return sf_errtext(err, err_len, -ENOMEM, "out of memory");
+	if (!p->at) {
+		sf_errtext(err, err_len, -ENOMEM, "out of memory");
+		return -ENOMEM;
+	}
 	limit_raise();
 	for (size_t i = 0; i < p->n; i++)
 		p->at[i].fd = -1;
@@ -116,7 +118,8 @@ static int places_open(struct places *p, const struct sf_lab *lab, char *err, si
 		}
 		if (r < 0) {
 			places_close(p);
-			return sf_errtext(err, err_len, r, "namespace %s: %s", ns, strerror(-r));
+			sf_errtext(err, err_len, r, "namespace %s: %s", ns, strerror(-r));
+			return r;
 		}
 	}
 	return 0;
@@ -477,7 +480,6 @@ struct tc_job {
 static int tc_run(void *ctx)
 {
 	struct tc_job *job = ctx;
-	extern char **environ;
 	int status;
 	pid_t pid;
 	int r = posix_spawnp(&pid, "tc", NULL, NULL, job->argv, environ);

@@ -163,7 +163,7 @@ static int nodes_add(struct parser *p, enum sf_node_kind kind, struct words *w)
 		t->nodes = grown;
 		t->nodes[t->n_nodes] =
 			(struct sf_lab_node){ .kind = kind, .roles = roles, .line = p->line };
-		strcpy(t->nodes[t->n_nodes++].name, name); /* node_name_ok() knows its length */
+		memcpy(t->nodes[t->n_nodes++].name, name, strlen(name) + 1); /* node_name_ok() */
 	}
 	return 0;
 }

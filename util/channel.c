@@ -45,7 +45,7 @@
 #include "util/listen.h"
 
 #define HEADER_LEN 4u
-#define READ_HIGH  (4 * (HEADER_LEN + SF_CHANNEL_FRAME_MAX)) /* bytes read ahead of the user */
+#define READ_HIGH  (4ul * (HEADER_LEN + SF_CHANNEL_FRAME_MAX)) /* bytes read ahead of the user */
 
 enum state { DOWN, CONNECTING, GREETING, OPEN };
 
@@ -83,11 +83,6 @@ struct sf_channel {
 	struct event *retry;
 	unsigned backoff_ms;
 };
-
-static struct timeval tv_of(unsigned ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-}
 
 /* ---- life ------------------------------------------------------------------------------- */
 
@@ -169,7 +164,7 @@ static void channel_down(struct sf_channel *ch, const char *reason)
 		ch->ops->on_close(ch, reason, ch->ctx);
 	if (!ch->server && !ch->dead) {
 		delay = next_delay(ch, lasted);
-		tv = tv_of(delay);
+		tv = sf_ms_timeval(delay);
 		event_add(ch->retry, &tv);
 	}
 	if (ch->server ? !was_open : !ch->dead)
@@ -315,7 +310,7 @@ static void note_peer(struct sf_channel *ch)
 	SSL *ssl = bufferevent_openssl_get_ssl(ch->bev);
 	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
 	int fd = bufferevent_getfd(ch->bev), one = 1;
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -456,7 +451,7 @@ static int channel_start(struct sf_channel *ch, int fd)
 	bufferevent_enable(ch->bev, EV_READ | EV_WRITE);
 	if (ch->opts.dead_ms / 4 < tick_ms)
 		tick_ms = ch->opts.dead_ms / 4;
-	tv = tv_of(tick_ms ? tick_ms : 1);
+	tv = sf_ms_timeval(tick_ms ? tick_ms : 1);
 	return event_add(ch->tick, &tv) ? -ENOMEM : 0;
 }
 
@@ -491,28 +486,11 @@ static int opts_take(struct sf_channel_opts *to, const struct sf_channel_opts *f
 
 /* ---- connecting side -------------------------------------------------------------------- */
 
-static bool is_numeric(const char *host, uint16_t port, struct sockaddr_storage *ss, int *len)
-{
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-	struct sockaddr_in *in = (struct sockaddr_in *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		*len = sizeof(*in6);
-		return true;
-	}
-	in->sin_family = AF_INET;
-	in->sin_port = htons(port);
-	*len = sizeof(*in);
-	return inet_pton(AF_INET, host, &in->sin_addr) == 1;
-}
-
 static void channel_connect(struct sf_channel *ch)
 {
 	struct sockaddr_storage ss;
-	int len, rc;
+	socklen_t len;
+	int rc;
 
 	if (channel_start(ch, -1)) {
 		channel_down(ch, "no memory");
@@ -520,9 +498,9 @@ static void channel_connect(struct sf_channel *ch)
 	}
 	/* A failure may be told from within the call: the object must outlast it. */
 	channel_enter(ch);
-	if (is_numeric(ch->host, ch->port, &ss, &len)) {
+	if (!sf_sockaddr_parse(ch->host, ch->port, &ss, &len)) {
 		format_address((struct sockaddr *)&ss, ch->peer, sizeof(ch->peer));
-		rc = bufferevent_socket_connect(ch->bev, (struct sockaddr *)&ss, len);
+		rc = bufferevent_socket_connect(ch->bev, (struct sockaddr *)&ss, (int)len);
 	} else {
 		if (!ch->dns)
 			ch->dns =

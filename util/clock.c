@@ -23,6 +23,12 @@ uint64_t sf_wall_ms(void)
 	return clock_ms(CLOCK_REALTIME);
 }
 
+struct timeval sf_ms_timeval(uint64_t ms)
+{
+	return (struct timeval){ .tv_sec = (time_t)(ms / 1000),
+				 .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
+}
+
 char *sf_time_print(uint64_t ms, char *buf)
 {
 	time_t seconds = (time_t)(ms / 1000);

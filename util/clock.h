@@ -4,9 +4,13 @@
 #define SF_UTIL_CLOCK_H
 
 #include <stdint.h>
+#include <sys/time.h>
 
 /** sf_now_ms() - CLOCK_MONOTONIC: for differences. */
 uint64_t sf_now_ms(void);
+
+/** sf_ms_timeval() - @ms milliseconds as timers of libevent take them. */
+struct timeval sf_ms_timeval(uint64_t ms);
 
 /** sf_wall_ms() - CLOCK_REALTIME, since 1970: for people, and for what outlives a reboot. */
 uint64_t sf_wall_ms(void);

@@ -90,7 +90,7 @@ int sf_hkdf_sha256(const void *secret, size_t secret_len, const void *salt, size
 	EVP_KDF *kdf;
 	int ok;
 
-	if (!secret_len || !out_len || out_len > 255 * SF_SHA256_LEN)
+	if (!secret_len || !out_len || out_len > 255ul * SF_SHA256_LEN)
 		return -EINVAL;
 	kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;

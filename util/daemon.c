@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/clock.h"
 #include "util/file.h"
 
 static void on_stop(evutil_socket_t sig, short what, void *ctx)
@@ -141,8 +142,7 @@ int sf_daemon_run(struct sf_daemon *d)
 
 void sf_daemon_stop(struct sf_daemon *d)
 {
-	struct timeval grace = { .tv_sec = d->options.stop_grace / 1000,
-				 .tv_usec = d->options.stop_grace % 1000 * 1000 };
+	struct timeval grace = sf_ms_timeval(d->options.stop_grace);
 
 	if (d->stopping) {
 		sf_daemon_quit(d);

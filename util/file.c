@@ -165,8 +165,8 @@ static int sysctl_path(const char *key, char *path, size_t len)
 int sf_sysctl_get(const char *key, char *value, size_t len)
 {
 	char path[PATH_MAX];
-	char *text;
-	size_t n;
+	char *text = NULL;
+	size_t n = 0;
 	int r;
 
 	r = sysctl_path(key, path, sizeof(path));
@@ -177,7 +177,7 @@ int sf_sysctl_get(const char *key, char *value, size_t len)
 	while (n && text[n - 1] == '\n')
 		text[--n] = '\0';
 	if (n < len)
-		memcpy(value, text, n + 1);
+		snprintf(value, len, "%s", text);
 	else
 		r = -ERANGE;
 	free(text);

@@ -74,9 +74,9 @@ static int listener_new(struct event_base *base, int fd, struct sf_listener **ou
 		listener->ev = evconnlistener_new(base, NULL, NULL,
 						  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
 						  BACKLOG, fd);
-		rc = -errno;
+		rc = listener->ev ? 0 : -errno;
 	}
-	if (!listener->ev) {
+	if (rc) {
 		if (listener->rest)
 			event_free(listener->rest);
 		free(listener);
@@ -146,50 +146,51 @@ int sf_hostport_split(const char *address, char *host, size_t len, uint16_t *por
 	return 0;
 }
 
-/* Numeric addresses only. */
-static int address_parse(const char *address, struct sockaddr_storage *ss, socklen_t *len)
+int sf_sockaddr_parse(const char *host, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
 {
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-	struct sockaddr_in *in = (struct sockaddr_in *)ss;
-	char host[INET6_ADDRSTRLEN];
-	uint16_t port;
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_storage ss = { 0 };
 
-	memset(ss, 0, sizeof(*ss));
-	if (sf_hostport_split(address, host, sizeof(host), &port))
+	if (inet_pton(AF_INET6, host, &in6.sin6_addr) == 1) {
+		memcpy(&ss, &in6, sizeof(in6));
+		*len = sizeof(in6);
+	} else if (inet_pton(AF_INET, host, &in.sin_addr) == 1) {
+		memcpy(&ss, &in, sizeof(in));
+		*len = sizeof(in);
+	} else {
 		return -EINVAL;
-	if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		*len = sizeof(*in6);
-		return 0;
 	}
-	in->sin_family = AF_INET;
-	in->sin_port = htons(port);
-	*len = sizeof(*in);
-	return inet_pton(AF_INET, host, &in->sin_addr) == 1 ? 0 : -EINVAL;
+	*out = ss;
+	return 0;
 }
 
 static int bound_port(int fd, uint16_t *port)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} at = { .in6 = { 0 } };
+	socklen_t len = sizeof(at);
 
-	if (getsockname(fd, (struct sockaddr *)&ss, &len))
+	if (getsockname(fd, &at.any, &len))
 		return -errno;
-	*port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
-					       : ((struct sockaddr_in *)&ss)->sin_port);
+	*port = ntohs(at.any.sa_family == AF_INET6 ? at.in6.sin6_port : at.in.sin_port);
 	return 0;
 }
 
 int sf_listener_tcp(struct event_base *base, const char *address, struct sf_listener **out,
 		    uint16_t *port, char *err, size_t errlen)
 {
-	struct sockaddr_storage ss;
 	int fd, rc, one = 1, zero = 0;
+	char host[INET6_ADDRSTRLEN];
+	struct sockaddr_storage ss;
 	uint16_t bound = 0;
 	socklen_t len;
 
-	if (address_parse(address, &ss, &len))
+	if (sf_hostport_split(address, host, sizeof(host), &bound) ||
+	    sf_sockaddr_parse(host, bound, &ss, &len))
 		return sf_errtext(err, errlen, -EINVAL,
 				  "address \"%s\": expected [IPv6]:port or IPv4:port", address);
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -275,7 +276,7 @@ int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, con
 	} else {
 		rc = listener_new(base, fd, &listener);
 	}
-	if (rc) {
+	if (!listener) {
 		unlink(path);
 		return sf_errtext(err, errlen, rc, "%s: cannot listen: %s", path, strerror(-rc));
 	}

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 struct event_base;
@@ -24,6 +25,17 @@ struct sf_listener;
  * Return: 0 or -EINVAL (an IPv6 address needs its brackets, and every address its port).
  */
 int sf_hostport_split(const char *address, char *host, size_t len, uint16_t *port);
+
+/**
+ * sf_sockaddr_parse() - The socket address of a numeric IPv6 or IPv4 address.
+ * @host: without brackets.
+ * @port: host order.
+ * @len: out: bytes of @out that count.
+ *
+ * Return: 0 or -EINVAL (a name, or nonsense).
+ */
+int sf_sockaddr_parse(const char *host, uint16_t port, struct sockaddr_storage *out,
+		      socklen_t *len);
 
 /**
  * sf_listener_tcp() - Listen on a TCP address.
