@@ -72,9 +72,11 @@ static __always_inline int icmp6_shrink(struct __sk_buff *skb, __u32 by)
 static __noinline int icmp6_verify(struct __sk_buff *skb, struct work *w)
 {
 	struct build *b = &w->build;
-	__u32 len = w->plen, at, n;
+	__u32 len = w->plen, at, n, one = 1;
 	__u64 sum;
 
+	/* Else the compiler compares with 0, from which Linux 6.1 learns nothing. */
+	SF_BARRIER(one);
 	if (len > ICMP6_ERROR_MAX)
 		return SF_BAD_PROTOCOL;
 	sum = sf_csum_addr(&w->src) + sf_csum_addr(&w->dst) + sf_be32(len) +
@@ -83,7 +85,7 @@ static __noinline int icmp6_verify(struct __sk_buff *skb, struct work *w)
 		n = len - at;
 		if (n > ICMP6_CHUNK)
 			n = ICMP6_CHUNK;
-		if (OUTSIDE(n, 1, ICMP6_CHUNK) || load(skb, L4_AT + at, b, n))
+		if (OUTSIDE(n, one, ICMP6_CHUNK) || load(skb, L4_AT + at, b, n))
 			return SF_TRUNCATED;
 		build_pad(b, n);
 		sum += build_sum(b, 0, n);
