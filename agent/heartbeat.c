@@ -7,12 +7,13 @@
 #include <stdio.h>
 
 #include "agent/host.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 static void arm(struct host *h)
 {
 	unsigned int ms = h->config.heartbeat_ms ? h->config.heartbeat_ms : h->join.heartbeat_ms;
-	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(ms);
 
 	event_add(h->heartbeat.timer, &wait);
 }

@@ -94,7 +94,7 @@ static void send_on(struct host *h, const struct sf_nl_link *link)
 
 static void arm(struct host *h, unsigned int ms)
 {
-	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(ms);
 
 	event_add(h->join.timer, &wait);
 }

@@ -97,7 +97,7 @@ static int transmit(struct session_request *q)
 
 static void arm(struct session_request *q)
 {
-	struct timeval wait = { q->wait_ms / 1000, (q->wait_ms % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(q->wait_ms);
 
 	event_add(q->timer, &wait);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define REPAIR_MS 100 /* after a removal, so that many at once cost one repair */
@@ -126,7 +127,7 @@ static void on_event(const struct sf_nl_event *e, void *ctx)
 	struct host *h = ctx;
 
 	if (was_ours(h, e)) {
-		struct timeval wait = { 0, REPAIR_MS * 1000 };
+		struct timeval wait = sf_ms_timeval(REPAIR_MS);
 
 		if (!evtimer_pending(h->uplink.repair, NULL))
 			event_add(h->uplink.repair, &wait);

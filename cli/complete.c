@@ -36,9 +36,9 @@ static const char *value_of(const char *option)
 	return NULL;
 }
 
-void sf_cli_complete_options(const char *text)
+void sf_cli_complete_options(const char *synopsis)
 {
-	while ((text = strstr(text, "--"))) {
+	for (const char *text = synopsis; (text = strstr(text, "--"));) {
 		size_t len = 2;
 
 		while (isalnum((unsigned char)text[len]) || text[len] == '-')

@@ -20,7 +20,7 @@ struct sf_findings {
 void sf_doctor_look(enum sf_daemon_kind kind, const json_t *status, struct sf_findings *f);
 
 /** sf_doctor_routers() - judge the routers of a controller by its GET /v1/routers. */
-void sf_doctor_routers(const json_t *routers, struct sf_findings *f);
+void sf_doctor_routers(const json_t *reply, struct sf_findings *f);
 
 /** sf_doctor_silent() - a daemon that does not answer: what sf_cli_find() found, and the error. */
 void sf_doctor_silent(enum sf_daemon_kind kind, enum sf_daemon_found found, const char *run,

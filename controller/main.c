@@ -17,6 +17,7 @@
 #include "controller/rest.h"
 #include "controller/routers.h"
 #include "util/channel.h"
+#include "util/clock.h"
 #include "util/crypto.h"
 #include "util/daemon.h"
 #include "util/log.h"
@@ -236,7 +237,7 @@ static void on_soon(evutil_socket_t fd, short what, void *ctx)
 
 static struct event *timer(struct program *p, event_callback_fn fn, unsigned int ms)
 {
-	struct timeval every = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval every = sf_ms_timeval(ms);
 	struct event *ev = event_new(p->daemon.base, -1, ms ? EV_PERSIST : 0, fn, p);
 
 	if (ev && ms)

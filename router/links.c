@@ -12,6 +12,7 @@
 #include "router/router.h"
 #include "router/routes.h"
 #include "router/session.h"
+#include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
 
@@ -144,7 +145,7 @@ static struct link *link_new(struct router *r, const struct sf_nl_link *nl)
 
 static void watch_carrier(struct link *l)
 {
-	struct timeval wait = { 0, CARRIER_CONFIRM_MS * 1000 };
+	struct timeval wait = sf_ms_timeval(CARRIER_CONFIRM_MS);
 
 	if (l->nl.carrier)
 		event_del(l->confirm);
@@ -196,7 +197,7 @@ static void take_up(struct router *r, const struct sf_nl_link *nl)
 static void on_event(const struct sf_nl_event *e, void *ctx)
 {
 	struct router *r = ctx;
-	struct timeval wait = { 0, ROUTES_SETTLE_MS * 1000 };
+	struct timeval wait = sf_ms_timeval(ROUTES_SETTLE_MS);
 	struct link *l;
 
 	if (e->topic == SF_NL_ROUTE) {

@@ -153,12 +153,13 @@ static int collect_all(struct sf_nl *nl, uint32_t metric, struct collected *c)
 {
 	int ret = 0;
 
+	*c = (struct collected){ .metric = metric };
 	for (int tries = 0; tries < 3; tries++) {
-		*c = (struct collected){ .metric = metric };
 		ret = sf_route_list(nl, RT_TABLE_MAIN, SF_NL_PROTOCOL, collect, c);
 		if (ret != -EINTR)
 			break;
 		free(c->routes);
+		*c = (struct collected){ .metric = metric };
 	}
 	return ret;
 }

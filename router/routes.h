@@ -35,8 +35,8 @@ void routes_host_del(struct router *r, const struct sf_addr *locator, int ifinde
 int routes_block_add(struct router *r, uint16_t block, int ifindex);
 
 /** routes_give() - a prefix by another router; @generation of the sync. Return: 0 or -errno. */
-int routes_give(struct router *r, const struct sf_item_route *route, uint32_t generation);
-void routes_take(struct router *r, const struct sf_item_route *route);
+int routes_give(struct router *r, const struct sf_item_route *item, uint32_t generation);
+void routes_take(struct router *r, const struct sf_item_route *item);
 
 /** routes_take_older() - a sync is complete: what it did not name goes, adopted ones too. */
 void routes_take_older(struct router *r, uint32_t generation);
