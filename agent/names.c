@@ -88,10 +88,16 @@ void names_learn(struct host *h, const char *typed)
 	struct sf_named *n;
 	int len;
 
-	if (!typed || sf_nametable_learn(&h->names.table, typed, &n) != 1)
+	int ret = typed ? sf_nametable_learn(&h->names.table, typed, &n) : -EINVAL;
+
+	if (ret < 0)
 		return;
+	/* Also one that is known: when it was used first, its service may not have been there. */
+	n->told = false;
 	h->names.untold = true;
 	event_active(h->flush, EV_TIMEOUT, 0);
+	if (!ret)
+		return;
 	len = snprintf(line, sizeof(line), "%s\n", n->text);
 	if (h->names.fd >= 0 && write(h->names.fd, line, (size_t)len) != len) {
 		sf_warn("%s/names: %s; names of services will be forgotten", h->config.state,

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/names.h"
 #include "util/crypto.h"
 #include "util/httpc.h"
 
@@ -216,5 +216,7 @@ int sf_cli_sid(const struct sf_cli *cli, const char *text, struct sf_sid *out)
 
 	if (err)
 		sf_cli_fail(cli, "service '%s': %s", text, why ? why : strerror(-err));
+	else
+		sf_names_say(cli, text);
 	return err;
 }

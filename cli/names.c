@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* names.c - see names.h. */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/names.h"
@@ -51,14 +51,43 @@ void sf_names_load(const struct sf_cli *cli, struct sf_names *out)
 		json_decref(reply);
 	}
 	if (sf_cli_has(cli, SF_ROUTER)) {
+		reply = ask(cli, SF_ROUTER, "/v1/names");
+		take_list(out, reply, "names", "id");
+		json_decref(reply);
 		reply = ask(cli, SF_ROUTER, "/v1/hosts");
 		take_list(out, reply, "hosts", "id");
 		json_decref(reply);
 	}
 	if (sf_cli_has(cli, SF_AGENT)) {
+		reply = ask(cli, SF_AGENT, "/v1/names");
+		take_list(out, reply, "names", "id");
+		json_decref(reply);
 		reply = ask(cli, SF_AGENT, "/v1/status");
 		sf_names_put(out, text_of(reply, "id"), text_of(reply, "name"));
 		json_decref(reply);
+	}
+}
+
+void sf_names_say(const struct sf_cli *cli, const char *typed)
+{
+	struct sf_name name;
+	const char *why;
+	json_t *body;
+	char err[700], *path;
+
+	if (strchr(typed, ':') || sf_name_parse(typed, &name, &why))
+		return;
+	/* Quiet: who may not, or cannot hear it, shows serviceIDs, no more. */
+	if (sf_cli_has(cli, SF_AGENT)) {
+		body = json_pack("{s:s}", "name", typed);
+		sf_cli_try(cli, SF_AGENT, "POST", "/v1/names", body, NULL, err, sizeof(err));
+		json_decref(body);
+	}
+	if (sf_cli_has(cli, SF_CONTROLLER)) {
+		path = sf_cli_path("/v1/names/%s", typed);
+		if (path)
+			sf_cli_try(cli, SF_CONTROLLER, "GET", path, NULL, NULL, err, sizeof(err));
+		free(path);
 	}
 }
 
@@ -70,17 +99,13 @@ void sf_names_free(struct sf_names *n)
 
 void sf_names_learn(struct sf_names *n, const struct sf_sid *sid, const char *text)
 {
-	char key[SF_ADDR_STRLEN], called[SF_NAME_MAX + 16];
+	char key[SF_ADDR_STRLEN], called[SF_NAME_TEXT];
 	struct sf_name name;
 	const char *why;
 
 	if (strchr(text, ':') || sf_name_parse(text, &name, &why))
 		return;
-	if (name.ssid == SF_SSID_DEFAULT)
-		snprintf(called, sizeof(called), "%s", name.text);
-	else
-		snprintf(called, sizeof(called), "%s@%x", name.text, name.ssid);
-	sf_names_put(n, sf_sid_print(sid, key), called);
+	sf_names_put(n, sf_sid_print(sid, key), sf_name_print(&name, called));
 }
 
 const char *sf_names_of(const struct sf_names *n, const char *sid)

@@ -3,8 +3,7 @@
  * names.h - what to call serviceIDs and host identities.
  *
  * Names are hashes, so they cannot be computed back: they come from the controller where one
- * listens here, from the local daemon (its own host, the hosts of this router), and from what the
- * user typed.
+ * listens here, from router and agent (what was said to them), and from what the user typed.
  */
 #ifndef SF_CLI_NAMES_H
 #define SF_CLI_NAMES_H
@@ -19,6 +18,12 @@ struct sf_names {
 
 /** sf_names_load() - ask whoever listens here; nobody is fine. */
 void sf_names_load(const struct sf_cli *cli, struct sf_names *out);
+
+/**
+ * sf_names_say() - tell the daemons here a name that somebody typed, so that it is shown where its
+ * service is. What is no name is ignored, as are failures.
+ */
+void sf_names_say(const struct sf_cli *cli, const char *typed);
 
 /** sf_names_free() - a zeroed one is fine. */
 void sf_names_free(struct sf_names *n);

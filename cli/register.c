@@ -129,7 +129,8 @@ int cmd_register(struct sf_cli *cli, int argc, char **argv)
 
 	if (ret)
 		return ret;
-	body = json_pack("{s:s, s:s, s:i}", "service", r.sid, "proto", r.proto, "port",
+	/* As it was typed: so the agent learns the name. */
+	body = json_pack("{s:s, s:s, s:i}", "service", r.service, "proto", r.proto, "port",
 			 (int)r.port);
 	ret = sf_cli_call(cli, SF_AGENT, "POST", "/v1/services", body, &row);
 	json_decref(body);

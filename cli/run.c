@@ -85,12 +85,12 @@ int cmd_run(struct sf_cli *cli, int argc, char **argv)
 	program = argv + optind;
 	if (!service || !*program)
 		return sf_cli_usage(cli);
-	if (sf_cli_sid(cli, service, &sid))
-		return SF_EXIT_FAILED;
 	if (!findable(*program)) {
 		sf_cli_fail(cli, "%s: no such program", *program);
 		return EXIT_NO_PROGRAM;
 	}
+	if (sf_cli_sid(cli, service, &sid))
+		return SF_EXIT_FAILED;
 	if (enter(cli, service))
 		return SF_EXIT_FAILED;
 	execvp(*program, program);

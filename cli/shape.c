@@ -91,7 +91,7 @@ static void router_service(const json_t *s, const struct sf_names *names, bool a
 	json_array_foreach (json_object_get(s, "instances"), i, in) {
 		bool weighs = json_integer_value(json_object_get(in, "weight")) > 0;
 
-		row_add(rows, names, sid, NULL, s,
+		row_add(rows, names, sid, text_of(s, "name"), s,
 			json_pack("{s:o, s:o, s:o, s:n, s:o, s:s, s:n, s:o, s:o, s:o, s:o, s:o}",
 				  "host", copy(in, "host_name"), "host_id", copy(in, "host"),
 				  "locator", copy(in, "locator"), "router", "weight",
@@ -118,7 +118,7 @@ static void agent_service(const json_t *r, const struct sf_names *names, bool al
 
 	if (!sid || (!all && is_identity(sid)))
 		return;
-	row_add(rows, names, sid, NULL, r,
+	row_add(rows, names, sid, text_of(r, "name"), r,
 		json_pack("{s:n, s:n, s:n, s:n, s:n, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
 			  "host_id", "locator", "router", "weight", "state", agent_state(r),
 			  "reason", copy(r, "reason"), "since", copy(r, "since"), "flows",

@@ -92,7 +92,11 @@ int ctl_name_learn(struct ctl *c, const struct sf_sid *sid, const char *text)
 	if (!old && !make_room(c))
 		return -ENOSPC;
 	ret = ctl_store_name_put(c->store, sid, text);
-	return ret ? ret : name_add(c, sid, text, NULL);
+	if (!ret)
+		ret = name_add(c, sid, text, NULL);
+	if (!ret)
+		ctl_service_touch(c, sid); /* routers show it, too */
+	return ret;
 }
 
 void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_sid *sid,
@@ -113,6 +117,7 @@ void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_s
 		return;
 	n->unsaved = true;
 	DL_APPEND2(c->names_unsaved, n, unsaved_prev, unsaved_next);
+	ctl_service_touch(c, &e.service);
 	ctl_event_add(c, &e, "told by a host");
 }
 

@@ -443,6 +443,7 @@ static const struct sf_http_route routes[] = {
 	  "New flows again." },
 	{ "GET", "/v1/policies", ctl_rest_policies, "All policies." },
 	{ "GET", "/v1/names", ctl_rest_names, "Names of services." },
+	{ "GET", "/v1/names/{name}", ctl_rest_name, "What a name stands for." },
 	{ "POST", "/v1/names", ctl_rest_name_add, "Remember the name of a service." },
 	{ "GET", "/v1/events", get_events, "The event log; follow=1 streams." },
 	{ "POST", "/v1/backup", post_backup, "Write a backup of the store." },

@@ -40,6 +40,7 @@ int ctl_rest_weight(struct sf_http_req *req, json_t **reply, void *ctx);
 int ctl_rest_drain(struct sf_http_req *req, json_t **reply, void *ctx);
 int ctl_rest_undrain(struct sf_http_req *req, json_t **reply, void *ctx);
 int ctl_rest_names(struct sf_http_req *req, json_t **reply, void *ctx);
+int ctl_rest_name(struct sf_http_req *req, json_t **reply, void *ctx);
 int ctl_rest_name_add(struct sf_http_req *req, json_t **reply, void *ctx);
 
 #endif

@@ -25,7 +25,7 @@
 
 struct asked {
 	struct sf_sid sid;
-	char name[SF_NAME_MAX + 16]; /* canonical, if it was asked for by name; else "" */
+	char name[SF_NAME_TEXT]; /* canonical, if it was asked for by name; else "" */
 };
 
 static int parse_service(struct ctl *c, const char *text, struct asked *out, const char **why)
@@ -37,10 +37,7 @@ static int parse_service(struct ctl *c, const char *text, struct asked *out, con
 		return -EINVAL;
 	if (strchr(text, ':') || sf_name_parse(text, &name, why))
 		return 0;
-	if (name.ssid == SF_SSID_DEFAULT)
-		snprintf(out->name, sizeof(out->name), "%s", name.text);
-	else
-		snprintf(out->name, sizeof(out->name), "%s@%x", name.text, name.ssid);
+	sf_name_print(&name, out->name);
 	return 0;
 }
 
@@ -459,6 +456,24 @@ int ctl_rest_names(struct sf_http_req *req, json_t **reply, void *ctx)
 	for (const struct ctl_name *n = c->names; n; n = n->hh.next)
 		json_array_append_new(list, json_named(c, &n->sid, n->text));
 	*reply = json_pack("{s:o}", "names", list);
+	return 200;
+}
+
+/* Names of services that are there are remembered: so what operators type is shown to others. */
+int ctl_rest_name(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct ctl *c = ctl_rest_ctl(ctx);
+	const char *text = sf_http_param(req, "name"), *why = "not a name";
+	struct asked a;
+	bool there;
+
+	if (parse_service(c, text, &a, &why) || !*a.name)
+		return sf_http_fail(reply, 400, why, text, "a name such as web or web@2a");
+	there = ctl_service_find(c, &a.sid) || ctl_policy_of(c, &a.sid);
+	if (there)
+		learn(c, &a);
+	*reply = json_named(c, &a.sid, a.name);
+	json_object_set_new(*reply, "there", json_boolean(there));
 	return 200;
 }
 

@@ -10,6 +10,7 @@
 #include "controller/hosts.h"
 #include "controller/policies.h"
 #include "controller/services.h"
+#include "core/name.h"
 
 /* One message in the making. */
 struct ctl_rules {
@@ -98,7 +99,8 @@ static void frame_room(struct ctl *c, uint8_t type, size_t need)
 /* ---- rules --------------------------------------------------------------------------------- */
 
 SF_STATIC_ASSERT(sizeof(struct sf_ctrl_hdr) + ITEM_BYTES(struct sf_item_version) +
-				 ITEM_BYTES(struct sf_item_service) +
+				 ITEM_BYTES(struct sf_item_service) + sizeof(struct sf_item) +
+				 SF_NAME_TEXT + 3 +
 				 CTL_ENDPOINT_INSTANCES * ITEM_BYTES(struct sf_item_instance) <=
 			 SF_CTRL_MAX,
 		 "an endpoint fits one message");
@@ -130,15 +132,21 @@ static bool takes_flows(const struct ctl_instance *in)
 static void put_rule(struct ctl *c, const struct ctl_endpoint *ep)
 {
 	const struct ctl_policy *p = ctl_policy_of(c, &ep->key.sid);
+	const char *name = ctl_name_of(c, &ep->key.sid);
+	size_t len = name ? strlen(name) : 0;
 	struct sf_item_service s;
 	struct ctl_instance *in;
 	uint16_t n = 0;
 
 	for (in = ep->instances; in; in = in->next)
 		n += takes_flows(in);
-	frame_room(c, SF_CTRL_RULES, ITEM_BYTES(s) + n * ITEM_BYTES(struct sf_item_instance));
+	frame_room(c, SF_CTRL_RULES,
+		   ITEM_BYTES(s) + (name ? sizeof(struct sf_item) + len + 3 : 0) +
+			   n * ITEM_BYTES(struct sf_item_instance));
 	s = service_item(ep, p, n);
 	sf_ctrl_put(&c->rules->out, SF_ITEM_SERVICE, &s, sizeof(s));
+	if (name)
+		sf_ctrl_put(&c->rules->out, SF_ITEM_SERVICE_NAME, name, len);
 	for (in = ep->instances; in; in = in->next) {
 		struct sf_item_instance item = { .locator = in->key.host->locator,
 						 .weight = sf_be16(in->weight) };

@@ -169,6 +169,17 @@ void ctl_service_judge(struct ctl *c, const struct sf_sid *sid)
 	}
 }
 
+void ctl_service_touch(struct ctl *c, const struct sf_sid *sid)
+{
+	struct ctl_service *s = ctl_service_find(c, sid);
+	struct ctl_endpoint *ep;
+
+	if (!s)
+		return;
+	DL_FOREACH2(s->endpoints, ep, service_next)
+	touch(c, ep);
+}
+
 /* ---- registering --------------------------------------------------------------------------- */
 
 static struct sf_service_key key_of(const struct sf_item_registration *reg)

@@ -181,10 +181,12 @@ static json_t *share_json(struct router *r, struct service *s, const struct rule
 static json_t *service_json(struct router *r, struct service *s)
 {
 	struct rules_share *shares = calloc(SHARES_MAX, sizeof(*shares));
+	const char *name = sf_nametable_find(&r->names, &s->key.sid);
 	json_t *j = json_object(), *list = json_array();
 	uint32_t n = shares ? rules_shares(r, s, shares, SHARES_MAX) : 0;
 
 	json_object_set_new(j, "service", sf_json_sid(&s->key.sid));
+	json_object_set_new(j, "name", sf_json_name(name));
 	json_object_set_new(j, "proto", json_string(sf_proto_name(s->key.proto)));
 	json_object_set_new(j, "port", json_integer(ntohs(s->key.port)));
 	json_object_set_new(j, "slots", sf_json_number(s->rule.size));
@@ -221,6 +223,12 @@ static int get_services(struct sf_http_req *req, json_t **reply, void *ctx)
 		json_array_append_new(list, service_json(r, s));
 	}
 	*reply = json_pack("{s:o, s:I}", "services", list, "total", (json_int_t)at);
+	return 200;
+}
+
+static int get_names(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	*reply = json_pack("{s:o}", "names", sf_nametable_json(&((struct router *)ctx)->names));
 	return 200;
 }
 
@@ -284,6 +292,7 @@ static const struct sf_http_route http_routes[] = {
 	{ "GET", "/v1/hosts", get_hosts, "hosts that are here (?all=1: all with an address)" },
 	{ "GET", "/v1/services", get_services,
 	  "services and their instances (?service=, ?limit=, ?offset=)" },
+	{ "GET", "/v1/names", get_names, "names of services, as hosts here call them" },
 	{ "GET", "/v1/routes-to", get_routes, "routes to other routers" },
 	{ "GET", "/v1/counters", get_counters, "packets and messages, by name" },
 	{ "GET", "/v1/events", get_events, "recent events (?since=ID, ?limit=, ?follow=1)" },

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/name.h"
 #include "router/controller_link.h"
 #include "router/events.h"
 #include "router/hosts.h"
@@ -14,6 +15,7 @@
 #include "router/routes.h"
 #include "router/rules.h"
 #include "util/clock.h"
+#include "util/crypto.h"
 #include "util/log.h"
 
 /* Take a message's VERSION. Return: NULL, or why not. */
@@ -81,7 +83,17 @@ static const char *on_welcome(struct router *r, const struct sf_ctrl_in *in)
 
 /* ---- rules and routes ---- */
 
-/* SERVICE, then its INSTANCEs, repeated. */
+static void take_name(struct router *r, const struct sf_item_service *s,
+		      const struct sf_ctrl_item *it)
+{
+	char text[SF_NAME_TEXT];
+	struct sf_sid sid;
+
+	if (!sf_name_take(it->value, it->len, sf_sha256, &sid, text) && sf_sid_eq(&sid, &s->sid))
+		sf_nametable_add(&r->names, &sid, text, NULL);
+}
+
+/* SERVICE, where known its name, then its INSTANCEs, repeated. */
 static const char *on_rules(struct router *r, const struct sf_ctrl_in *in)
 {
 	static struct given list[SF_INSTANCES_MAX];
@@ -101,6 +113,8 @@ static const char *on_rules(struct router *r, const struct sf_ctrl_in *in)
 			sf_locator_set_sock(&list[n].locator, 0);
 			list[n++].weight = sf_be16(i->weight);
 		}
+		if (more && it.type == SF_ITEM_SERVICE_NAME && s)
+			take_name(r, s, &it);
 		if (more && it.type != SF_ITEM_SERVICE)
 			continue;
 		if (s && rules_give(r, &key, s->flags, list, n, r->uplink->generation))
@@ -172,7 +186,7 @@ static const char *on_alarm(struct router *r, const struct sf_ctrl_in *in)
 	uint16_t len = 0;
 	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
 
-	events_add(r->events, "alarm", NULL, NULL, why ? why->reason : 0, "controller: %.*s",
+	events_add(r, "alarm", NULL, NULL, why ? why->reason : 0, "controller: %.*s",
 		   text ? (int)len : 0, text ? text : "");
 	return NULL;
 }
@@ -250,7 +264,7 @@ static const char *on_sync_end(struct router *r)
 	routes_take_older(r, c->generation);
 	c->synced = true;
 	c->synced_ms = sf_now_ms();
-	events_add(r->events, "controller-synced", NULL, NULL, 0, "term %u, number %u, %u services",
+	events_add(r, "controller-synced", NULL, NULL, 0, "term %u, number %u, %u services",
 		   r->place.term, r->place.number, rules_count(r));
 	return NULL;
 }

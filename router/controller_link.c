@@ -115,6 +115,14 @@ void controller_link_registered(struct router *r, const struct host *h,
 	put_registration(r, SF_CTRL_HOST_REGISTERED, h, key, weight);
 }
 
+void controller_link_named(struct router *r, const struct host *h, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (gather(r, SF_CTRL_HOST_REGISTERED, h, len + 4))
+		sf_ctrl_put(&r->uplink->out, SF_ITEM_SERVICE_NAME, name, len);
+}
+
 void controller_link_unregistered(struct router *r, const struct host *h,
 				  const struct sf_service_key *key)
 {
@@ -170,9 +178,15 @@ static void announce_all(struct router *r)
 		if (h->state == HOST_ABSENT || !h->proven)
 			continue;
 		controller_link_joined(r, h);
-		for (struct registration *reg = h->regs; reg; reg = reg->hh.next)
-			if (!reg->implicit)
-				controller_link_registered(r, h, &reg->key, reg->weight);
+		for (struct registration *reg = h->regs; reg; reg = reg->hh.next) {
+			const char *name = sf_nametable_find(&r->names, &reg->key.sid);
+
+			if (reg->implicit)
+				continue;
+			controller_link_registered(r, h, &reg->key, reg->weight);
+			if (name)
+				controller_link_named(r, h, name);
+		}
 		if (!h->settled)
 			rules_each_unproven(r, h, announce_unproven);
 	}
@@ -232,7 +246,7 @@ static void on_open(struct sf_channel *ch, void *ctx)
 
 	c->welcomed = c->synced = c->gathering = false;
 	set_failure(c, "");
-	events_add(r->events, "controller-connected", NULL, NULL, 0, "%s", sf_channel_peer(ch));
+	events_add(r, "controller-connected", NULL, NULL, 0, "%s", sf_channel_peer(ch));
 	say_hello(r);
 }
 
@@ -262,7 +276,7 @@ static void on_close(struct sf_channel *ch, const char *reason, void *ctx)
 	c->welcomed = c->synced = c->gathering = false;
 	controller_down_drop(r);
 	set_failure(c, reason);
-	events_add(r->events, "controller-lost", NULL, NULL, 0, "%s", reason);
+	events_add(r, "controller-lost", NULL, NULL, 0, "%s", reason);
 }
 
 static void on_fail(struct sf_channel *ch, const char *reason, unsigned retry_ms, void *ctx)

@@ -43,6 +43,8 @@ void controller_link_joined(struct router *r, const struct host *h);
 void controller_link_left(struct router *r, const struct host *h, uint8_t reason);
 void controller_link_registered(struct router *r, const struct host *h,
 				const struct sf_service_key *key, uint16_t weight);
+/** controller_link_named() - how a host calls a service, after its registration if that is told. */
+void controller_link_named(struct router *r, const struct host *h, const char *name);
 void controller_link_unregistered(struct router *r, const struct host *h,
 				  const struct sf_service_key *key);
 void controller_link_load(struct router *r, const struct host *h, const struct sf_item_load *load);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "router/hosts.h"
+#include "router/router.h"
 #include "util/failures.h"
 #include "util/log.h"
 
@@ -28,7 +29,7 @@ static void log_event(enum sf_log_level level, const struct sf_event *e)
 	json_decref(o);
 }
 
-void events_add(struct sf_events *ev, const char *kind, const struct host *host,
+void events_add(struct router *r, const char *kind, const struct host *host,
 		const struct sf_service_key *service, uint8_t reason, const char *fmt, ...)
 {
 	struct sf_event e = { .kind = kind, .reason = reason };
@@ -42,6 +43,7 @@ void events_add(struct sf_events *ev, const char *kind, const struct host *host,
 	}
 	if (service) {
 		e.service = service->sid;
+		e.service_name = sf_nametable_find(&r->names, &service->sid);
 		e.has_port = true;
 		e.proto = service->proto;
 		e.port = service->port;
@@ -52,7 +54,7 @@ void events_add(struct sf_events *ev, const char *kind, const struct host *host,
 	e.text = text;
 	/* Registrations come in thousands. */
 	log_event(service && !reason ? SF_LOG_DEBUG : SF_LOG_INFO, &e);
-	sf_events_add(ev, &e, "%s", text);
+	sf_events_add(r->events, &e, "%s", text);
 }
 
 void events_add_failure(struct sf_events *ev, const struct sf_failure *f, const char *link)

@@ -11,6 +11,7 @@
 #define EVENTS_KEPT 2048
 
 struct host;
+struct router;
 struct sf_failure;
 
 /**
@@ -21,7 +22,7 @@ struct sf_failure;
  * @reason: enum sf_reason, 0: none
  * @fmt: text for people
  */
-void events_add(struct sf_events *ev, const char *kind, const struct host *host,
+void events_add(struct router *r, const char *kind, const struct host *host,
 		const struct sf_service_key *service, uint8_t reason, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
 

@@ -227,7 +227,7 @@ static void on_silent_told(struct router *r, struct host *h, bool alive, void *c
 	}
 	if (!h->silent) {
 		h->silent = true;
-		events_add(r->events, "host-silent", h, NULL, SF_SILENT,
+		events_add(r, "host-silent", h, NULL, SF_SILENT,
 			   "its agent is silent, its datapath answers");
 	}
 	session_refresh(r, h, "you are silent");
@@ -240,7 +240,7 @@ static void on_silent_told(struct router *r, struct host *h, bool alive, void *c
 		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
 		rules_flush(r);
 		controller_link_flush(r);
-		events_add(r->events, "lease-ended", h, NULL, SF_SILENT, "%u registrations gone",
+		events_add(r, "lease-ended", h, NULL, SF_SILENT, "%u registrations gone",
 			   n);
 	}
 }

@@ -405,7 +405,7 @@ int host_prove(struct router *r, struct host *h)
 	}
 	rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
 	rules_flush(r);
-	events_add(r->events, "host-joined", h, NULL, 0, "on link %s", link_name(r, h->ifindex));
+	events_add(r, "host-joined", h, NULL, 0, "on link %s", link_name(r, h->ifindex));
 	controller_link_joined(r, h);
 	return 0;
 }
@@ -458,7 +458,7 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	bool was_proven = h->proven;
 
 	if (was_proven) /* else nobody heard of it */
-		events_add(r->events, "host-left", h, NULL, reason, "%s", sf_reason_text(reason));
+		events_add(r, "host-left", h, NULL, reason, "%s", sf_reason_text(reason));
 	h->state = HOST_ABSENT; /* lists that name it do not count any more */
 	rules_unregister_all(r, h, false);
 	if (!h->settled)

@@ -184,8 +184,7 @@ static void start_anew(struct router *r, struct host *h, const struct join *j)
 
 	if (fresh) {
 		if (h->state != HOST_ABSENT)
-			events_add(r->events, "host-rebooted", h, NULL, 0,
-				   "joins with another boot nonce");
+			events_add(r, "host-rebooted", h, NULL, 0, "joins with another boot nonce");
 		rules_unregister_all(r, h, false);
 		was_unsettled = h->state != HOST_ABSENT && !h->settled;
 		h->settled = true;
@@ -252,8 +251,7 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	session_send(r, &h->peer, h->ifindex, h->joined, (size_t)h->joined_len);
 	r->stats.joins++;
 	if (moved)
-		events_add(r->events, "host-moved", h, NULL, 0, "on link %s",
-			   link_name(r, h->ifindex));
+		events_add(r, "host-moved", h, NULL, 0, "on link %s", link_name(r, h->ifindex));
 	/* Each time: the controller may have heard of it from elsewhere in between. */
 	if (h->proven)
 		controller_link_joined(r, h);
@@ -267,7 +265,7 @@ static void deny_full(struct router *r, const struct request *q, uint8_t reason)
 	uint64_t now = sf_now_ms();
 
 	if (!told_ms || now - told_ms >= 1000)
-		events_add(r->events, "denied", NULL, NULL, reason, "JOIN on link %s: %s",
+		events_add(r, "denied", NULL, NULL, reason, "JOIN on link %s: %s",
 			   link_name(r, q->ifindex), sf_reason_text(reason));
 	told_ms = told_ms && now - told_ms < 1000 ? told_ms : now;
 	session_deny(r, q, reason, NULL, 0);
@@ -311,8 +309,8 @@ static void join_new(struct router *r, struct request *q, const struct join *j,
 		return;
 	}
 	if (complete(r, q, j, h) && twin) {
-		events_add(r->events, "alarm", h, NULL, SF_CLONED,
-			   "its key is alive on link %s too", link_name(r, twin->ifindex));
+		events_add(r, "alarm", h, NULL, SF_CLONED, "its key is alive on link %s too",
+			   link_name(r, twin->ifindex));
 		controller_link_alarm(r, h, SF_CLONED, "the host key is alive elsewhere");
 	}
 }

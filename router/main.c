@@ -130,6 +130,7 @@ static void tear_down(struct router *r)
 	rules_free(r);
 	routes_free(r);
 	sf_events_free(r->events);
+	sf_nametable_free(&r->names);
 	datapath_close(r->datapath);
 	sf_nl_close(r->nl);
 	sf_sign_key_free(r->key);
@@ -149,6 +150,7 @@ static int serve(struct router *r, char *err, size_t errlen)
 	r->started_ms = sf_now_ms();
 	r->started_wall_ms = sf_wall_ms();
 	memcpy(&r->underlay, &r->config.underlay, sizeof(r->underlay));
+	r->names.max = NAMES_MAX;
 	ret = set_up(r, err, errlen);
 	if (!ret && (ret = sf_priv_enter(&stage_serve)))
 		sf_errtext(err, errlen, ret, "privileges: %s", strerror(-ret));

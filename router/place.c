@@ -216,7 +216,7 @@ int place_change(struct router *r, const struct place *to, char *err, size_t err
 	if (!memcmp(&was, to, sizeof(was)) && has_place(r))
 		return 0;
 	if (moved && has_place(r)) {
-		events_add(r->events, "place", NULL, NULL, 0,
+		events_add(r, "place", NULL, NULL, 0,
 			   "block %04x was ours; its hosts must join again", was.block);
 		hosts_forget(r);
 		routes_remove_all(r->nl);
@@ -232,7 +232,7 @@ int place_change(struct router *r, const struct place *to, char *err, size_t err
 		if (ret)
 			return ret;
 		if (has_place(r))
-			events_add(r->events, "place", NULL, NULL, 0, "hostAddr block %04x",
+			events_add(r, "place", NULL, NULL, 0, "hostAddr block %04x",
 				   r->place.block);
 	}
 	heartbeat_retime(r);

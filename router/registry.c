@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "core/flow.h"
+#include "core/name.h"
 #include "router/controller_link.h"
 #include "router/events.h"
 #include "router/hosts.h"
 #include "router/router.h"
 #include "router/rules.h"
 #include "router/session.h"
+#include "util/crypto.h"
 #include "util/log.h"
 
 #define MISMATCHES 2 /* heartbeats in a row: one may cross with a registration under way */
@@ -26,11 +28,7 @@ static struct sf_service_key key_of(const struct sf_item_registration *item)
 static void event_of(struct router *r, const char *kind, struct host *h,
 		     const struct sf_service_key *key, uint8_t reason)
 {
-	char sid[SF_ADDR_STRLEN];
-
-	events_add(r->events, kind, h, key, reason, "%s %s/%u%s%s", sf_sid_print(&key->sid, sid),
-		   sf_proto_name(key->proto), ntohs(key->port), reason ? ": " : "",
-		   reason ? sf_reason_text(reason) : "");
+	events_add(r, kind, h, key, reason, "%s", reason ? sf_reason_text(reason) : "");
 }
 
 static void put_result(struct reply *p, const struct sf_item_registration *item, uint8_t reason)
@@ -71,14 +69,56 @@ static uint8_t register_one(struct router *r, struct request *q,
 	return reason;
 }
 
+/*
+ * What a host calls a service. Kept are names of what it has registered, so that the table grows
+ * only with registrations.
+ * @sid: the serviceID that it must name; NULL: any
+ * Return: whether it is a name, with @text.
+ */
+static bool take_name(struct router *r, const struct host *h, const struct sf_ctrl_item *it,
+		      const struct sf_sid *sid, char text[SF_NAME_TEXT])
+{
+	struct source *known;
+	struct sf_sid named;
+
+	if (sf_name_take(it->value, it->len, sf_sha256, &named, text) ||
+	    (sid && !sf_sid_eq(sid, &named)))
+		return false;
+	HASH_FIND(hh, h->sources, &named, sizeof(named), known);
+	if (sid || known)
+		sf_nametable_add(&r->names, &named, text, NULL);
+	return true;
+}
+
+/* A registration and, behind it, its name, which is learned first: the event tells it then. */
+static uint8_t register_named(struct router *r, struct request *q, struct sf_ctrl_item it)
+{
+	const struct sf_item_registration *item = it.value;
+	char text[SF_NAME_TEXT];
+	bool named = !q->repeat && sf_ctrl_next(&q->in, &it) && it.type == SF_ITEM_SERVICE_NAME &&
+		     take_name(r, q->host, &it, &item->sid, text);
+	uint8_t reason = register_one(r, q, item);
+
+	if (named && !reason)
+		controller_link_named(r, q->host, text);
+	return reason;
+}
+
 void registry_register(struct router *r, struct request *q)
 {
+	char text[SF_NAME_TEXT];
+	uint16_t before = 0;
 	struct reply p;
 
 	reply_begin(&p, q->host, SF_CTRL_REGISTERED, q->in.seq);
-	sf_ctrl_foreach (&q->in, it)
+	sf_ctrl_foreach (&q->in, it) {
 		if (it.type == SF_ITEM_REGISTRATION)
-			put_result(&p, it.value, register_one(r, q, it.value));
+			put_result(&p, it.value, register_named(r, q, it));
+		else if (it.type == SF_ITEM_SERVICE_NAME && before != SF_ITEM_REGISTRATION &&
+			 !q->repeat && take_name(r, q->host, &it, NULL, text))
+			controller_link_named(r, q->host, text);
+		before = it.type;
+	}
 	controller_link_flush(r);
 	rules_flush(r); /* before the answer: who has it can rely on it */
 	reply_send(r, &p);
@@ -181,7 +221,7 @@ void registry_heartbeat(struct router *r, struct request *q)
 		h->leased_out = false;
 		if (h->silent) {
 			h->silent = false;
-			events_add(r->events, "host-back", h, NULL, 0, "its agent speaks again");
+			events_add(r, "host-back", h, NULL, 0, "its agent speaks again");
 		}
 	}
 	reply_begin(&p, h, SF_CTRL_ALIVE, q->in.seq);

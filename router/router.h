@@ -37,6 +37,7 @@
 #include "router/config.h"
 #include "util/crypto.h"
 #include "util/daemon.h"
+#include "util/nametable.h"
 #include "util/netlink.h"
 
 struct blocks;
@@ -96,6 +97,7 @@ struct router {
 	struct failures *failures;
 	struct router_stats stats;
 	uint64_t started_ms, started_wall_ms;
+	struct sf_nametable names; /* of services, as our hosts call them */
 };
 
 /** has_place() - whether hosts can be given addresses. */
@@ -140,5 +142,6 @@ void place_timers(struct router *r, uint32_t heartbeat_ms, uint32_t move_grace_m
 		  uint32_t lease_ms);
 
 #define ABSENT_LINK "sf-absent"
+#define NAMES_MAX   65536
 
 #endif

@@ -277,7 +277,7 @@ void rules_refresh_loudly(struct router *r, struct service *s)
 	int ret = rules_refresh(r, s);
 
 	if (ret)
-		events_add(r->events, "alarm", NULL, &s->key, SF_DENIED_FULL,
+		events_add(r, "alarm", NULL, &s->key, SF_DENIED_FULL,
 			   "service keeps its old table: %s", strerror(-ret));
 }
 

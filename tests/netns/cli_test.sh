@@ -61,6 +61,21 @@ json "id: of an address" h1 ".sid == \"$(sid web)\"" id "$WEB"
 status "id: a name that is none" 1 sf h1 id 'two words'
 says "it says what a name is" "letters, digits, hyphens" sf h1 id 'two words'
 
+# ---- names: said once, on any host, and shown where the service is known
+"$SF" lab --name "$LAB" exec h4 -- "$SF" run --service named.by-run -- python3 "$HERE/peer.py" serve :: 8100 web --name h4 2>/dev/null & named=$!
+pids+=($named)
+shown() { [ "$(sf "$1" --json services | jq "any(.service == \"$2\")")" = true ]; }
+for node in ctl sr r2 h4; do wait_for "the name of a run at $node" shown $node named.by-run && ok "names: what run was given, at $node"; done
+registered_event() { sf ctl events | grep registered | grep -q 'named.by-run tcp/8100'; }
+check "names: in the event of the registration itself" registered_event
+serve h5 "$("$SF" --run "$TMP/none" id --address plain)" 8101 web --name h5
+wait_for "a registration without a name" sh -c "'$SF' --run '$DIR/ctl' --json services | jq -e 'any(.port == 8101 and .service == null)'"
+ok "names: a plain listen() has none"
+sf h1 id plain >/dev/null
+for node in ctl sr h1; do wait_for "a name that was used on h1, at $node" sh -c "'$SF' --run '$DIR/$node' --json id $(sid plain) | jq -e '.name == \"plain\"'" && ok "names: used on another host, known at $node"; done
+check "names: in the metrics" sh -c "curl -s --unix-socket '$DIR/ctl/controller.sock' http://x/metrics | grep -q 'name=\"plain\"'"
+end $named
+
 # ---- flows
 json "flows" h1 'any(.state == "bound" and .proto == "tcp" and .peer_port == 80 and .direction == "out" and .tx_bytes > 0)' flows
 json "flows: of a service" h1 "length >= 1 and all(.peer == \"$WEB\")" flows web

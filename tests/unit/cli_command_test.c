@@ -420,6 +420,42 @@ static void undrain_takes_all_back(void **state)
 	assert_string_equal(fake_text("out"), "web: takes new flows\n");
 }
 
+/* ---- names ------------------------------------------------------------------------------ */
+
+static void names_are_told(void **state)
+{
+	static const struct canned of_agent[] = {
+		{ "POST", "/v1/names", 200, "{}" },
+		{ "GET", "/v1/names", 200, "{\"names\":[{\"name\":\"web\",\"id\":\"" WEB "\"}]}" },
+		{ 0 },
+	};
+	static const struct canned of_controller[] = { { "GET", "/v1/names/web", 200, "{}" },
+						       { 0 } };
+
+	(void)state;
+	fake_start("agent", of_agent);
+	fake_start("controller", of_controller);
+	assert_int_equal(fake_run(cmd_id, false, "id", WEB, NULL), 0);
+	assert_has(fake_text("out"), "name       web\n");
+	assert_has_not(fake_text("asked"), "POST");
+	assert_has_not(fake_text("asked"), "GET /v1/names/");
+	assert_int_equal(fake_run(cmd_id, false, "id", "--address", "web", NULL), 0);
+	assert_has(fake_text("asked"), "POST /v1/names {\"name\":\"web\"}\n");
+	assert_has(fake_text("asked"), "GET /v1/names/web\n");
+}
+
+/* Who may not tell names may still use them. */
+static void names_are_no_condition(void **state)
+{
+	static const struct canned of_agent[] = { { "POST", "/v1/names", 403, "not allowed" },
+						  { 0 } };
+
+	(void)state;
+	fake_start("agent", of_agent);
+	assert_int_equal(fake_run(cmd_id, false, "id", "web", NULL), 0);
+	assert_string_equal(fake_text("err"), "");
+}
+
 /* ---- register, run ---------------------------------------------------------------------- */
 
 #define REGISTERED(state, router, reason)                                           \
@@ -444,7 +480,7 @@ static void register_waits_for_the_verdict(void **state)
 	assert_int_equal(fake_run(cmd_register, false, "register", "web", "tcp", "80", NULL), 0);
 	assert_string_equal(fake_text("out"), "web tcp/80: registered\n");
 	assert_has(fake_text("asked"), "POST /v1/services {\"port\":80,\"proto\":\"tcp\","
-				       "\"service\":\"" WEB "\"}\n");
+				       "\"service\":\"web\"}\n");
 	assert_int_equal(fake_run(cmd_unregister, false, "unregister", "web", "tcp", "80", NULL),
 			 0);
 	assert_has(fake_text("out"), "no longer registered by hand");
@@ -654,6 +690,8 @@ int main(void)
 		T(drain_waits),
 		T(drain_gives_up),
 		T(undrain_takes_all_back),
+		T(names_are_told),
+		T(names_are_no_condition),
 		T(register_waits_for_the_verdict),
 		T(register_denied),
 		T(register_bad_words),
