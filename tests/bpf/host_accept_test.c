@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
@@ -67,7 +68,7 @@ static void syn_without_registration_draws_fail(void **state)
 	}
 	assert_int_equal(host_count(&b, SF_NOT_REGISTERED), sizeof(refused));
 	assert_int_equal(host_traffic(&b, SF_TRAFFIC_FAIL_SENT), sizeof(refused));
-	host_flows(&b, NULL, &half);
+	host_flows(&b, &half);
 	assert_int_equal(half, 0);
 	/* Another host's listener on the same kernel is not ours. */
 	b.cfg.cookie++;
@@ -111,68 +112,74 @@ static void listener_counts_flows_not_repeats(void **state)
 	assert_int_equal(l.flows, 1);
 }
 
-/* Sends @before to B until its answers are limited, counted under @reason. */
-static void flood(uint32_t reason)
+static uint64_t second_now(void)
 {
-	uint64_t sent = host_traffic(&b, SF_TRAFFIC_FAIL_SENT);
+	struct timespec t;
 
-	/* Two seconds' worth, so that a second that begins meanwhile does not matter. */
-	for (int i = 0; i < 3 * SF_FAIL_PER_SEC && !host_count(&b, reason); i++) {
-		p = before;
-		host_in(&b, &p);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec;
+}
+
+/* All of B's budgets but for one answer each are spent in this second. */
+static void spend(uint64_t second)
+{
+	uint64_t spent[2] = { second, SF_FAIL_PER_SEC - 1 };
+	struct bpf_map *map = b.skel->maps.budgets;
+
+	for (uint32_t i = 0; i < bpf_map__max_entries(map); i++)
+		assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &i, spent, BPF_ANY), 0);
+}
+
+/* Two of each kind of packet that draws a FAIL: a SYN, a segment for a socket that B does not have,
+ * a datagram and a probe for what it does not serve. */
+static void offend(uint32_t verdicts[4][2])
+{
+	struct sf_addr from = sf_locator(&a.cfg.net, a.cfg.host, 0x123456789abc);
+	struct segment s = { .src = from, .dst = b.cfg.own, .sport = 1, .dport = 53 };
+	struct sf_tlv_target target = { SF_TLV_TARGET, 6, IPPROTO_UDP, 0, htons(53), 1 };
+	static struct packet kinds[4];
+
+	packet_udp(&kinds[2], &s);
+	packet_push(&kinds[2], SF_KIND_DATA, 0, &service_sid, &user_sid);
+	packet_alone(&kinds[3], &from, &s.dst, SF_KIND_PROBE, &service_sid, &user_sid, &target,
+		     sizeof(target), NULL, 0);
+	s.flags = SF_TCP_SYN;
+	packet_tcp(&kinds[0], &s);
+	packet_push(&kinds[0], SF_KIND_SYN, 0, &service_sid, &user_sid);
+	s.flags = SF_TCP_ACK;
+	s.dst = sf_locator(&b.cfg.net, b.cfg.host, 0x123456789abc);
+	packet_tcp(&kinds[1], &s);
+	for (int i = 0; i < 8; i++) {
+		p = kinds[i / 2];
+		verdicts[i / 2][i % 2] = host_in(&b, &p);
 	}
-	assert_int_not_equal(host_count(&b, reason), 0);
-	assert_true(host_traffic(&b, SF_TRAFFIC_FAIL_SENT) >= sent + SF_FAIL_PER_SEC);
 }
 
-/* A segment for a socket that B does not have, and a datagram for a service that it does not. */
-static void junk_to_b(void)
+/* A flood of one kind leaves the others their answers: retry needs those to SYNs. */
+static void fails_are_limited_by_kind(void **state)
 {
-	struct segment s = { .src = sf_locator(&a.cfg.net, a.cfg.host, 0x123456789abc),
-			     .dst = sf_locator(&b.cfg.net, b.cfg.host, 0x123456789abc),
-			     .flags = SF_TCP_ACK };
+	static const uint32_t reasons[] = { SF_RATE_LIMITED_SYN, SF_RATE_LIMITED,
+					    SF_RATE_LIMITED_DATA, SF_RATE_LIMITED_PROBE };
+	uint32_t verdicts[4][2];
+	uint64_t second;
 
-	packet_tcp(&before, &s);
-}
-
-static void datagram_to_b(void)
-{
-	struct segment s = { .src = sf_locator(&a.cfg.net, a.cfg.host, 0x123456789abc),
-			     .dst = b.cfg.own,
-			     .dport = 53 };
-
-	packet_udp(&before, &s);
-	packet_push(&before, SF_KIND_DATA, 0, &service_sid, &user_sid);
-}
-
-static void fails_are_limited(void **state)
-{
-	struct talk t;
-
-	talk_init(&t);
-	host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
-	syn_to_b(&t);
-	flood(SF_RATE_LIMITED_SYN);
-}
-
-static void flood_of_junk_leaves_syns_their_fails(void **state)
-{
-	struct talk t;
-
-	talk_init(&t);
-	host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
-	for (int i = 0; i < 3; i++) {
-		junk_to_b();
-		flood(SF_RATE_LIMITED);
-		datagram_to_b();
-		flood(SF_RATE_LIMITED_DATA);
-		syn_to_b(&t);
-		assert_int_equal(host_in(&b, &p), REDIRECTED);
-		is_fail(SF_NO_SUCH_SOCKET);
+	do { /* within one second */
 		host_clear(NULL);
-		host_listener(&b, &service, IPPROTO_TCP, PORT, 0);
+		second = second_now();
+		spend(second);
+		offend(verdicts);
+	} while (second_now() != second);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(verdicts[i][0], REDIRECTED);
+		assert_int_equal(verdicts[i][1], DROPPED);
+		assert_int_equal(host_count(&b, reasons[i]), 1);
 	}
-	assert_int_equal(host_count(&b, SF_RATE_LIMITED_SYN), 0);
+	assert_int_equal(host_traffic(&b, SF_TRAFFIC_FAIL_SENT), 4);
+	/* The next second has budgets of its own. */
+	spend(second - 1);
+	offend(verdicts);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(verdicts[i][1], REDIRECTED);
 }
 
 /* Whoever is no SCAFFOLD host did not send this: a FAIL would hit a bystander. */
@@ -447,8 +454,7 @@ int main(void)
 		T(syn_without_registration_draws_fail),
 		T(syn_without_a_socket_draws_fail),
 		T(listener_counts_flows_not_repeats),
-		T(fails_are_limited),
-		T(flood_of_junk_leaves_syns_their_fails),
+		T(fails_are_limited_by_kind),
 		T(fail_goes_to_locators_only),
 		T(unknown_and_wrong_peers_look_alike),
 		T(own_flow_reaches_no_other_port),
