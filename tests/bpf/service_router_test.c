@@ -548,6 +548,19 @@ static void malformed_is_named(void **state)
 	refused(&p, SF_BAD_HEADER);
 }
 
+/* Who is no SCAFFOLD host did not ask: a FAIL would hit a bystander. */
+static void fails_go_to_locators_only(void **state)
+{
+	struct wish w = syn(&other_sid);
+	struct packet p;
+
+	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_REDIRECT);
+	w.src = sf_locator(&net, HOST, 1); /* a plain address sends no SYN */
+	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_SHOT);
+	memset(&w.src, 0x20, 16);
+	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_SHOT);
+}
+
 /* FAILs have a budget; beyond it packets are dropped and counted. */
 static void fails_are_limited(void **state)
 {
@@ -763,7 +776,8 @@ int main(void)
 		cmocka_unit_test(probe_by_target),    cmocka_unit_test(unknown_service_fails),
 		cmocka_unit_test(malformed_is_named), cmocka_unit_test(others_pass),
 		cmocka_unit_test(role_off_passes),    cmocka_unit_test(access_filter),
-		cmocka_unit_test(xdp_agrees),	      cmocka_unit_test(fails_are_limited),
+		cmocka_unit_test(xdp_agrees),	      cmocka_unit_test(fails_go_to_locators_only),
+		cmocka_unit_test(fails_are_limited),
 		cmocka_unit_test(absent_hosts),	      cmocka_unit_test(fragment_by_target),
 	};
 
