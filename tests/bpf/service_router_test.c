@@ -777,8 +777,8 @@ int main(void)
 		cmocka_unit_test(malformed_is_named), cmocka_unit_test(others_pass),
 		cmocka_unit_test(role_off_passes),    cmocka_unit_test(access_filter),
 		cmocka_unit_test(xdp_agrees),	      cmocka_unit_test(fails_go_to_locators_only),
-		cmocka_unit_test(fails_are_limited),
-		cmocka_unit_test(absent_hosts),	      cmocka_unit_test(fragment_by_target),
+		cmocka_unit_test(fails_are_limited),  cmocka_unit_test(absent_hosts),
+		cmocka_unit_test(fragment_by_target),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
