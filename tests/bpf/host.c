@@ -215,6 +215,18 @@ uint32_t host_out_gso(struct host *h, struct packet *p, uint32_t segs, uint32_t 
 	return host_run(h->egress, p, &skb);
 }
 
+void host_sends(struct host *h, struct packet *p, const struct segment *s)
+{
+	packet_tcp(p, s);
+	assert_int_equal(host_out(h, p), VERDICT_UP);
+}
+
+void host_sends_udp(struct host *h, struct packet *p, const struct segment *s)
+{
+	packet_udp(p, s);
+	assert_int_equal(host_out(h, p), VERDICT_UP);
+}
+
 static uint64_t packets(struct bpf_map *map, uint32_t at)
 {
 	uint64_t sums[2] = { 0, 0 };
@@ -333,8 +345,7 @@ void talk_syn(struct talk *t, struct packet *p)
 	struct segment s = talk_from_a(t, SF_TCP_SYN, 0);
 	struct parsed q;
 
-	packet_tcp(p, &s);
-	assert_int_equal(host_out(&a, p), VERDICT_UP);
+	host_sends(&a, p, &s);
 	packet_parse(p, &q);
 	assert_non_null(q.hdr);
 	assert_int_equal(sf_hdr_kind(q.hdr), SF_KIND_SYN);
@@ -369,8 +380,7 @@ void talk_syn_ack(struct talk *t, struct packet *p)
 	struct sf_sid host = sf_addr_sid(&b.cfg.self);
 	struct parsed q;
 
-	packet_tcp(p, &s);
-	assert_int_equal(host_out(&b, p), VERDICT_UP);
+	host_sends(&b, p, &s);
 	packet_parse(p, &q);
 	assert_non_null(q.hdr);
 	assert_int_equal(sf_hdr_kind(q.hdr), SF_KIND_SYN_ACK);
@@ -398,8 +408,7 @@ void talk_ack(struct talk *t, struct packet *p)
 	struct segment s = talk_from_a(t, SF_TCP_ACK, 0);
 	struct parsed q;
 
-	packet_tcp(p, &s);
-	assert_int_equal(host_out(&a, p), VERDICT_UP);
+	host_sends(&a, p, &s);
 	packet_parse(p, &q);
 	assert_non_null(q.hdr);
 	assert_int_equal(sf_hdr_kind(q.hdr), SF_KIND_ACK);
@@ -433,9 +442,27 @@ void talk_open(struct talk *t)
 	talk_ack(t, &p);
 	talk_promote(t, &p);
 	s = talk_from_b(t, SF_TCP_ACK, 100);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends(&b, &p, &s);
 	packet_parse(&p, &q);
 	assert_null(q.hdr);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+}
+
+void talk_ask(struct talk *t, struct packet *p)
+{
+	talk_init(t);
+	talk_syn(t, p);
+	talk_syn_in(t, p);
+}
+
+void talk_answer(struct talk *t, struct packet *p)
+{
+	talk_ask(t, p);
+	talk_syn_ack(t, p);
+}
+
+void talk_start(struct talk *t)
+{
+	talk_init(t);
+	talk_open(t);
 }

@@ -51,6 +51,11 @@ uint32_t host_out(struct host *h, struct packet *p);
 uint32_t host_in(struct host *h, struct packet *p);
 uint32_t host_out_gso(struct host *h, struct packet *p, uint32_t segs, uint32_t size);
 
+/** host_sends(), host_sends_udp() - a segment or datagram of a socket of @h, as it leaves: in @p.
+ */
+void host_sends(struct host *h, struct packet *p, const struct segment *s);
+void host_sends_udp(struct host *h, struct packet *p, const struct segment *s);
+
 /** host_count() - packets counted under @reason; host_traffic() likewise. */
 uint64_t host_count(struct host *h, uint32_t reason);
 uint64_t host_traffic(struct host *h, uint32_t what);
@@ -90,6 +95,11 @@ void talk_bind(struct talk *t, struct packet *p);    /* into A */
 void talk_ack(struct talk *t, struct packet *p);     /* A's ACK as it leaves A */
 void talk_promote(struct talk *t, struct packet *p); /* into B */
 void talk_open(struct talk *t);			     /* all of it, and B's first data into A */
+
+/* From talk_init() to: B has the SYN; its SYN-ACK is in @p; all of it. */
+void talk_ask(struct talk *t, struct packet *p);
+void talk_answer(struct talk *t, struct packet *p);
+void talk_start(struct talk *t);
 
 /* A segment of A's or B's socket. */
 struct segment talk_from_a(const struct talk *t, uint8_t flags, uint32_t payload);

@@ -220,8 +220,7 @@ static void unknown_and_wrong_peers_look_alike(void **state)
 	struct segment s;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 300);
 	s.src = t.client;
 	s.dst = t.server;
@@ -256,8 +255,7 @@ static void own_flow_reaches_no_other_port(void **state)
 	struct segment s;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 10);
 	s.src = t.client;
 	s.dst = t.server;
@@ -277,13 +275,10 @@ static void syn_ack_must_acknowledge(void **state)
 	struct sf_flow f;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
+	talk_ask(&t, &p);
 	s = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
 	s.ack++;
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends(&b, &p, &s);
 	assert_int_equal(host_in(&a, &p), DROPPED);
 	assert_int_equal(host_count(&a, SF_WRONG_ACK), 1);
 	/* Nothing but a SYN-ACK or a FAIL reaches a connecting flow. */
@@ -305,10 +300,7 @@ static void syn_ack_of_another_instance_draws_fail(void **state)
 	struct sf_flow f;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
-	talk_syn_ack(&t, &p);
+	talk_answer(&t, &p);
 	talk_bind(&t, &p);
 	s = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
 	s.src = locator;

@@ -48,8 +48,7 @@ static struct sf_addr at_b(void)
 /* A's datagram as it leaves A, in p. */
 static void out_of_a(const struct segment *s, struct parsed *r)
 {
-	packet_udp(&p, s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends_udp(&a, &p, s);
 	packet_parse(&p, r);
 	assert_non_null(r->hdr);
 	assert_int_equal(sf_hdr_kind(r->hdr), SF_KIND_DATA);
@@ -65,6 +64,19 @@ static void into_b(struct parsed *r)
 	assert_null(r->hdr);
 	assert_true(r->csum_ok);
 	assert_memory_equal(&r->dst, &service, 16);
+}
+
+/* A's request is resolved to B, and B's answer comes back. */
+static void ask_and_answer(const struct segment *s, const struct segment *back)
+{
+	struct sf_addr to = at_b();
+	struct parsed r;
+
+	out_of_a(s, &r);
+	packet_resolve(&p, &to);
+	into_b(&r);
+	host_sends_udp(&b, &p, back);
+	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 }
 
 static void request_and_answer(void **state)
@@ -85,8 +97,7 @@ static void request_and_answer(void **state)
 	assert_memory_equal(&r.src, &a.cfg.self, 16);
 	assert_int_equal(r.payload_len, 100);
 	/* The answer goes straight to the source locator. */
-	packet_udp(&p, &back);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends_udp(&b, &p, &back);
 	packet_parse(&p, &r);
 	assert_memory_equal(&r.dst, &from, 16);
 	assert_true(sf_locator_same_host(&r.src, &b.cfg.own));
@@ -113,17 +124,11 @@ static void known_socket_must_still_be_registered(void **state)
 {
 	static const uint8_t gone[] = { 0, SF_LISTENER_PENDING, SF_LISTENER_DENIED };
 	struct segment s = request(100), back = answer(200);
-	struct sf_addr to = at_b();
 	struct parsed r;
 
 	for (size_t i = 0; i < sizeof(gone); i++) {
 		host_listener(&b, &service, IPPROTO_UDP, DNS, SF_LISTENER_LIVE);
-		out_of_a(&s, &r);
-		packet_resolve(&p, &to);
-		into_b(&r);
-		packet_udp(&p, &back);
-		assert_int_equal(host_out(&b, &p), VERDICT_UP);
-		assert_int_equal(host_in(&a, &p), VERDICT_UP);
+		ask_and_answer(&s, &back);
 		out_of_a(&s, &r);
 		assert_false(sf_sock_is_unset(sf_locator_sock(&r.dst)));
 		whole = p;
@@ -144,18 +149,12 @@ static void known_socket_must_still_be_registered(void **state)
 static void silent_answerer_is_left_after_a_while(void **state)
 {
 	struct segment s = request(100), back = answer(10);
-	struct sf_addr to = at_b();
 	struct sf_peer_key k = { .peer = service, .pport = htons(DNS), .proto = IPPROTO_UDP };
 	struct sf_peer peer;
 	struct parsed r;
 	int fd = bpf_map__fd(a.skel->maps.datagrams);
 
-	out_of_a(&s, &r);
-	packet_resolve(&p, &to);
-	into_b(&r);
-	packet_udp(&p, &back);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
-	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	ask_and_answer(&s, &back);
 	assert_int_equal(bpf_map_lookup_elem(fd, &k, &peer), 0);
 	assert_true(peer.flags & SF_PEER_ANSWER);
 	peer.used -= 6000000000ull < peer.used ? 6000000000ull : peer.used;
@@ -169,8 +168,7 @@ static void silent_answerer_is_left_after_a_while(void **state)
 	assert_int_equal(bpf_map_lookup_elem(fd, &k, &peer), 0);
 	peer.used = 0;
 	assert_int_equal(bpf_map_update_elem(fd, &k, &peer, BPF_ANY), 0);
-	packet_udp(&p, &back);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends_udp(&b, &p, &back);
 	packet_parse(&p, &r);
 	assert_true(sf_locator_same_host(&r.dst, &a.cfg.own));
 }
@@ -189,8 +187,7 @@ static void anonymous_datagram_is_answered(void **state)
 	into_b(&r);
 	assert_memory_equal(&r.src, &from, 16);
 	back.dst = from;
-	packet_udp(&p, &back);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends_udp(&b, &p, &back);
 	packet_parse(&p, &r);
 	assert_memory_equal(&r.dst, &from, 16);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
@@ -233,15 +230,10 @@ static void refusal_of_a_known_place_forgets_it(void **state)
 {
 	struct sf_sid id = sf_addr_sid(&b.cfg.self);
 	struct segment s = request(100), back = answer(10);
-	struct sf_addr to = at_b(), src;
+	struct sf_addr src;
 	struct parsed r;
 
-	out_of_a(&s, &r);
-	packet_resolve(&p, &to);
-	into_b(&r);
-	packet_udp(&p, &back);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
-	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	ask_and_answer(&s, &back);
 	out_of_a(&s, &r);
 	src = r.dst;
 	assert_true(sf_locator_same_host(&src, &b.cfg.own));
@@ -275,8 +267,7 @@ static void flag_unbound_is_not_remembered(void **state)
 	r.hdr->flags = SF_FLAG_UNBOUND;
 	packet_resolve(&p, &to);
 	into_b(&r);
-	packet_udp(&p, &back);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends_udp(&b, &p, &back);
 	packet_parse(&p, &r);
 	assert_memory_equal(&r.dst, &a.cfg.self, 16); /* to be resolved */
 }

@@ -14,6 +14,17 @@
 #include <cmocka.h>
 
 static struct packet p, syn, fail;
+/* Who else may send a FAIL: a router, and a host that has no part in it. */
+static struct sf_addr router, stranger;
+static struct sf_sid other_sid;
+
+static int setup(void **state)
+{
+	router = sf_locator(&a.cfg.net, 0x10000, 0);
+	stranger = sf_locator(&a.cfg.net, 0x10066, 0);
+	other_sid = sf_sid_make(SF_SSID_HOSTS, 1);
+	return host_clear(state);
+}
 
 static struct sf_flow flow_of(struct host *h, const struct sf_addr *locator)
 {
@@ -126,13 +137,11 @@ static void attempts_end_in_a_refusal(void **state)
 
 static void no_such_service_refuses_at_once(void **state)
 {
-	struct sf_addr router = sf_locator(&a.cfg.net, 0x10000, 0);
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 	struct talk t;
 
 	talk_init(&t);
 	talk_syn(&t, &syn);
-	packet_fail(&p, &router, &id, SF_NO_SUCH_SERVICE, &syn);
+	packet_fail(&p, &router, &other_sid, SF_NO_SUCH_SERVICE, &syn);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	is_refusal(&t);
 	assert_int_equal(host_traffic(&a, SF_TRAFFIC_FAIL_TAKEN), 1);
@@ -140,8 +149,6 @@ static void no_such_service_refuses_at_once(void **state)
 
 static void forged_fails_are_ignored(void **state)
 {
-	struct sf_addr stranger = sf_locator(&a.cfg.net, 0x10066, 0);
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 	struct parsed q;
 	struct packet *about = &syn;
 	struct talk t;
@@ -158,13 +165,13 @@ static void forged_fails_are_ignored(void **state)
 	};
 	for (size_t i = 0; i < 2; i++) {
 		syn.b[flips[i].at] ^= 1;
-		packet_fail(&p, &stranger, &id, SF_NO_SUCH_SERVICE, about);
+		packet_fail(&p, &stranger, &other_sid, SF_NO_SUCH_SERVICE, about);
 		syn.b[flips[i].at] ^= 1;
 		assert_int_equal(host_in(&a, &p), DROPPED);
 	}
 	assert_int_equal(host_count(&a, SF_WRONG_ACK), 2);
 	/* The quotation is of another flow than the FAIL is addressed to. */
-	packet_fail(&p, &stranger, &id, SF_NO_SUCH_SERVICE, about);
+	packet_fail(&p, &stranger, &other_sid, SF_NO_SUCH_SERVICE, about);
 	packet_parse(&p, &q);
 	q.payload[8 + 15] ^= 1;
 	q.hdr->aux = 0;
@@ -173,12 +180,12 @@ static void forged_fails_are_ignored(void **state)
 	assert_int_equal(host_in(&a, &p), DROPPED);
 	assert_int_equal(host_count(&a, SF_WRONG_ACK), 3);
 	/* A flipped bit. */
-	packet_fail(&p, &stranger, &id, SF_NO_SUCH_SERVICE, about);
+	packet_fail(&p, &stranger, &other_sid, SF_NO_SUCH_SERVICE, about);
 	p.b[ETH + 40 + 34] ^= 4;
 	assert_int_equal(host_in(&a, &p), DROPPED);
 	assert_int_equal(host_count(&a, SF_BAD_CHECKSUM), 1);
 	/* No such reason. */
-	packet_fail(&p, &stranger, &id, 30, about);
+	packet_fail(&p, &stranger, &other_sid, 30, about);
 	assert_int_equal(host_in(&a, &p), DROPPED);
 	assert_int_equal(host_count(&a, SF_WRONG_STATE), 1);
 	assert_int_equal(flow_of(&a, &t.client).state, SF_FLOW_CONNECTING);
@@ -189,8 +196,6 @@ static void forged_fails_are_ignored(void **state)
  * not the SYN that was sent: nothing of it may go out in our name. */
 static void altered_syn_is_not_turned_round(void **state)
 {
-	struct sf_addr stranger = sf_locator(&a.cfg.net, 0x10066, 0);
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 	struct packet *about = &syn;
 	struct segment s;
 	struct parsed q;
@@ -199,16 +204,16 @@ static void altered_syn_is_not_turned_round(void **state)
 	talk_init(&t);
 	talk_syn(&t, &fail);
 
-#define ALTER(what, reason)                                                \
-	do {                                                               \
-		uint64_t n = host_count(&a, reason);                       \
-		syn = fail;                                                \
-		packet_parse(&syn, &q);                                    \
-		what;                                                      \
-		packet_fail(&p, &stranger, &id, SF_NO_SUCH_SOCKET, about); \
-		assert_int_equal(host_in(&a, &p), DROPPED);                \
-		assert_int_equal(host_count(&a, reason), n + 1);           \
-		assert_int_equal(flow_of(&a, &t.client).attempt, 0);       \
+#define ALTER(what, reason)                                                       \
+	do {                                                                      \
+		uint64_t n = host_count(&a, reason);                              \
+		syn = fail;                                                       \
+		packet_parse(&syn, &q);                                           \
+		what;                                                             \
+		packet_fail(&p, &stranger, &other_sid, SF_NO_SUCH_SOCKET, about); \
+		assert_int_equal(host_in(&a, &p), DROPPED);                       \
+		assert_int_equal(host_count(&a, reason), n + 1);                  \
+		assert_int_equal(flow_of(&a, &t.client).attempt, 0);              \
 	} while (0)
 
 	/* Another service, another sender. */
@@ -228,15 +233,13 @@ static void altered_syn_is_not_turned_round(void **state)
 	      SF_WRONG_ACK);
 	/* The real one is. */
 	syn = fail;
-	packet_fail(&p, &stranger, &id, SF_NO_SUCH_SOCKET, about);
+	packet_fail(&p, &stranger, &other_sid, SF_NO_SUCH_SOCKET, about);
 	assert_int_equal(host_in(&a, &p), REDIRECTED);
 	assert_int_equal(flow_of(&a, &t.client).attempt, 1);
 }
 
 static void truncated_fails_are_counted(void **state)
 {
-	struct sf_addr router = sf_locator(&a.cfg.net, 0x10000, 0);
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 	struct packet *about = &syn;
 	struct talk t;
 	uint32_t whole;
@@ -246,7 +249,7 @@ static void truncated_fails_are_counted(void **state)
 	whole = syn.len;
 	for (uint32_t n = ETH + 1; n < whole; n++) {
 		syn.len = n;
-		packet_fail(&p, &router, &id, SF_NO_SUCH_SOCKET, about);
+		packet_fail(&p, &router, &other_sid, SF_NO_SUCH_SOCKET, about);
 		assert_int_equal(host_in(&a, &p), DROPPED);
 	}
 	assert_int_equal(host_drops(&a), whole - ETH - 1);
@@ -255,27 +258,22 @@ static void truncated_fails_are_counted(void **state)
 
 static void established_flow_is_reset_by_its_peer_alone(void **state)
 {
-	struct sf_addr stranger = sf_locator(&a.cfg.net, 0x10066, 0x123456789);
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
+	struct sf_addr rival = sf_locator(&a.cfg.net, 0x10066, 0x123456789);
 	struct segment s;
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 500);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends(&a, &p, &s);
 	syn = p;
-	packet_fail(&p, &stranger, &id, SF_NO_SUCH_SOCKET, &syn);
+	packet_fail(&p, &rival, &other_sid, SF_NO_SUCH_SOCKET, &syn);
 	assert_int_equal(host_in(&a, &p), DROPPED);
 	assert_int_equal(host_count(&a, SF_WRONG_PEER), 1);
 	/* B forgot: its crash, its agent, whatever. */
 	host_clear(NULL);
-	talk_init(&t);
-	talk_open(&t);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	talk_start(&t);
+	host_sends(&a, &p, &s);
 	uint64_t gone = sf_locator_sock(&t.server);
 	bpf_map_delete_elem(bpf_map__fd(b.skel->maps.flows), &gone);
 	assert_int_equal(host_in(&b, &p), REDIRECTED);
@@ -292,17 +290,13 @@ static void established_flow_is_reset_by_its_peer_alone(void **state)
 
 static void half_open_server_hears_of_its_rival(void **state)
 {
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 	struct segment s;
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
-	talk_syn_ack(&t, &p);
+	talk_answer(&t, &p);
 	syn = p;
-	packet_fail(&p, &t.client, &id, SF_OTHER_INSTANCE, &syn);
+	packet_fail(&p, &t.client, &other_sid, SF_OTHER_INSTANCE, &syn);
 	assert_int_equal(host_in(&b, &p), VERDICT_UP);
 	packet_parse(&p, &q);
 	s = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
@@ -313,26 +307,22 @@ static void half_open_server_hears_of_its_rival(void **state)
 
 static void soft_fail_is_retried_or_told(void **state)
 {
-	struct sf_addr router = sf_locator(&a.cfg.net, 0x10000, 0);
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 	struct segment s;
 	struct parsed q;
 	struct talk t;
 
 	talk_init(&t);
 	talk_syn(&t, &syn);
-	packet_fail(&p, &router, &id, SF_HOST_UNREACHABLE, &syn);
+	packet_fail(&p, &router, &other_sid, SF_HOST_UNREACHABLE, &syn);
 	assert_int_equal(host_in(&a, &p), REDIRECTED);
 	packet_parse(&p, &q);
 	assert_int_equal(ntohs(q.hdr->aux), 1);
 	/* Established: the socket is told, and lives on. */
 	host_clear(NULL);
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 500);
-	packet_tcp(&syn, &s);
-	assert_int_equal(host_out(&a, &syn), VERDICT_UP);
-	packet_fail(&p, &router, &id, SF_HOST_UNREACHABLE, &syn);
+	host_sends(&a, &syn, &s);
+	packet_fail(&p, &router, &other_sid, SF_HOST_UNREACHABLE, &syn);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	packet_parse(&p, &q);
 	assert_true(q.csum_ok);
@@ -346,13 +336,11 @@ static void soft_fail_is_retried_or_told(void **state)
 
 static void fail_for_the_plain_address_goes_up(void **state)
 {
-	struct sf_addr router = sf_locator(&a.cfg.net, 0x10000, 0);
 	struct sf_tlv_target tlv = { SF_TLV_TARGET, 6, 6, 0, 0, 7 };
-	struct sf_sid id = sf_sid_make(SF_SSID_HOSTS, 1);
 
 	packet_alone(&syn, &a.cfg.own, &service, SF_KIND_PROBE, &service_sid, &user_sid, &tlv,
 		     sizeof(tlv), NULL, 0);
-	packet_fail(&p, &router, &id, SF_NO_SUCH_SERVICE, &syn);
+	packet_fail(&p, &router, &other_sid, SF_NO_SUCH_SERVICE, &syn);
 	fail = p;
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	assert_int_equal(p.len, fail.len);
@@ -365,11 +353,9 @@ static void big_packet_is_quoted_in_part(void **state)
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 1400);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends(&a, &p, &s);
 	host_clear(NULL);
 	assert_int_equal(host_in(&b, &p), REDIRECTED);
 	packet_parse(&p, &q);
@@ -397,7 +383,7 @@ static void partial_checksum_is_completed_in_the_quotation(void **state)
 	assert_true(q.csum_ok);
 }
 
-#define T(f) cmocka_unit_test_setup(f, host_clear)
+#define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
 {

@@ -45,11 +45,9 @@ static void path_mtu_reaches_the_socket(void **state)
 	struct segment s;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 1400);
-	packet_tcp(&sent, &s);
-	assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+	host_sends(&a, &sent, &s);
 	error_about(&t.client, 2, 0, 1300);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	is_about(&t, 2, 1300);
@@ -82,8 +80,7 @@ static void path_mtu_of_a_datagram(void **state)
 	struct parsed q;
 
 	talk_init(&t);
-	packet_udp(&sent, &s);
-	assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+	host_sends_udp(&a, &sent, &s);
 	packet_resolve(&sent, &b.cfg.own);
 	packet_parse(&sent, &q);
 	error_about(&q.src, 2, 0, 1400);
@@ -107,8 +104,7 @@ static void path_mtu_below_the_minimum_is_not_believed(void **state)
 	struct talk t;
 
 	talk_init(&t);
-	packet_udp(&sent, &s);
-	assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+	host_sends_udp(&a, &sent, &s);
 	packet_resolve(&sent, &b.cfg.own);
 	packet_parse(&sent, &q);
 	error_about(&q.src, 2, 0, 1279);
@@ -145,11 +141,9 @@ static void damaged_error_does_nothing(void **state)
 		struct segment s;
 
 		host_clear(NULL);
-		talk_init(&t);
-		talk_open(&t);
+		talk_start(&t);
 		s = talk_from_a(&t, SF_TCP_ACK, 1300);
-		packet_tcp(&sent, &s);
-		assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+		host_sends(&a, &sent, &s);
 		sent.len = ETH + n;
 		error_about(&t.client, 1, 0, 0);
 		assert_int_equal(host_in(&a, &p), VERDICT_UP);
@@ -189,11 +183,9 @@ static void errors_about_nothing_of_ours_are_counted(void **state)
 	struct segment s;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 100);
-	packet_tcp(&sent, &s);
-	assert_int_equal(host_out(&a, &sent), VERDICT_UP);
+	host_sends(&a, &sent, &s);
 	/* Quotes another peer, another port. */
 	sent.b[ETH + 39] ^= 1;
 	error_about(&t.client, 1, 0, 0);
@@ -226,8 +218,7 @@ static void closed_udp_port_becomes_a_fail(void **state)
 	struct sf_addr client;
 
 	host_listener(&b, &service, IPPROTO_UDP, 53, SF_LISTENER_LIVE);
-	packet_udp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends_udp(&a, &p, &s);
 	packet_resolve(&p, &b.cfg.own);
 	packet_parse(&p, &q);
 	client = q.src;
@@ -257,9 +248,7 @@ static void rejected_syn_becomes_a_fail(void **state)
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
+	talk_ask(&t, &p);
 	sent = p;
 	/* A firewall's reject, at B. */
 	packet_icmp6_error(&p, &service, &t.seen, 1, 1, 0, &sent);
@@ -283,8 +272,7 @@ static void error_of_our_kernel_about_a_bound_flow(void **state)
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 100);
 	packet_tcp(&sent, &s); /* as B's kernel was handed it */
 	packet_icmp6_error(&p, &service, &t.seen, 1, 1, 0, &sent);

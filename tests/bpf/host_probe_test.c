@@ -107,8 +107,7 @@ static void dead_sockets_are_named(void **state)
 	struct sf_flow f;
 	uint64_t id;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	/* Another host's flow counts as dead: it is not the prober's. */
 	assert_true(host_flow(&b, sf_locator_sock(&t.server), false, &f));
 	f.peer = sf_locator(&b.cfg.net, 0x10044, 0x121212121212);

@@ -32,8 +32,7 @@ static void a_to_b(struct talk *t, uint8_t flags, uint32_t payload)
 	struct segment s = talk_from_a(t, flags, payload);
 	struct parsed q;
 
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends(&a, &p, &s);
 	packet_parse(&p, &q);
 	assert_null(q.hdr);
 	assert_true(q.csum_ok);
@@ -52,8 +51,7 @@ static void b_to_a(struct talk *t, uint8_t flags, uint32_t payload)
 	struct segment s = talk_from_b(t, flags, payload);
 	struct parsed q;
 
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends(&b, &p, &s);
 	packet_parse(&p, &q);
 	assert_null(q.hdr);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
@@ -107,18 +105,14 @@ static void ack_header_until_the_peer_is_heard(void **state)
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
-	talk_syn_ack(&t, &p);
+	talk_answer(&t, &p);
 	copy = p;
 	talk_bind(&t, &p);
 	talk_ack(&t, &p);
 	talk_ack(&t, &p); /* a second one has it too */
 	/* A full segment goes without, and makes the flow bound at B all the same. */
 	s = talk_from_a(&t, SF_TCP_ACK, 1000);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends(&a, &p, &s);
 	packet_parse(&p, &q);
 	assert_null(q.hdr);
 	assert_int_equal(host_in(&b, &p), VERDICT_UP);
@@ -137,8 +131,7 @@ static void whole_gso_segment_is_translated(void **state)
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_ACK, 65000 - 20);
 	/* Test runs take a page at most as linear data; the rest is in fragments. */
 	s.payload = 3000;
@@ -176,8 +169,7 @@ static void syn_of_a_reused_port_is_a_new_flow(void **state)
 	struct sf_flow f;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	first = t.client;
 	t.isn += 100000;
 	talk_syn(&t, &p);
@@ -192,10 +184,7 @@ static void syn_after_an_unheard_answer_asks_again(void **state)
 	struct parsed q;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
-	talk_syn_ack(&t, &p);
+	talk_answer(&t, &p);
 	talk_bind(&t, &p);
 	server = t.server;
 	/* The kernel did not take the SYN-ACK, and repeats its SYN. */
@@ -245,8 +234,7 @@ static void fin_both_ways_and_rst_close(void **state)
 {
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	a_to_b(&t, SF_TCP_FIN | SF_TCP_ACK, 0);
 	assert_int_equal(flow_at(&a, &t.client, false).state, SF_FLOW_BOUND);
 	b_to_a(&t, SF_TCP_FIN | SF_TCP_ACK, 0);
@@ -257,8 +245,7 @@ static void fin_both_ways_and_rst_close(void **state)
 	assert_int_equal(host_flows(&a, NULL, NULL), 1);
 
 	host_clear(NULL);
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	b_to_a(&t, SF_TCP_RST | SF_TCP_ACK, 0);
 	assert_int_equal(flow_at(&a, &t.client, false).state, SF_FLOW_CLOSING);
 	assert_int_equal(flow_at(&b, &t.server, false).state, SF_FLOW_CLOSING);
@@ -269,8 +256,7 @@ static void simultaneous_close(void **state)
 	struct segment s, r;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	s = talk_from_a(&t, SF_TCP_FIN | SF_TCP_ACK, 0);
 	r = talk_from_b(&t, SF_TCP_FIN | SF_TCP_ACK, 0);
 	packet_tcp(&p, &s);
@@ -291,10 +277,7 @@ static void half_open_lost_is_rebuilt_by_the_ack(void **state)
 	struct talk t;
 	uint64_t id;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
-	talk_syn_ack(&t, &p);
+	talk_answer(&t, &p);
 	id = sf_locator_sock(&t.server);
 	talk_bind(&t, &p);
 	bpf_map_delete_elem(bpf_map__fd(b.skel->maps.halfopen), &id);
@@ -335,10 +318,7 @@ static void half_open_lost_is_not_failed(void **state)
 	uint32_t zero = 0;
 	uint64_t id;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
-	talk_syn_ack(&t, &p);
+	talk_answer(&t, &p);
 	talk_bind(&t, &p);
 	id = sf_locator_sock(&t.server);
 	/* As after a flood of SYNs within the last minutes. */
@@ -349,8 +329,7 @@ static void half_open_lost_is_not_failed(void **state)
 	pressure.now = 2000;
 	bpf_map_update_elem(bpf_map__fd(b.skel->maps.pressure), &zero, &pressure, BPF_ANY);
 	s = talk_from_a(&t, SF_TCP_ACK, 1000);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	host_sends(&a, &p, &s);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_HALF_OPEN_LOST), 1);
 	assert_int_equal(host_traffic(&b, SF_TRAFFIC_FAIL_SENT), 0);
@@ -366,17 +345,14 @@ static void listener_gone_before_its_syn_ack(void **state)
 	struct segment s;
 	struct talk t;
 
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
+	talk_ask(&t, &p);
 	s = talk_from_b(&t, SF_TCP_RST | SF_TCP_ACK, 0);
 	packet_tcp(&p, &s);
 	assert_int_equal(host_out(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_ABANDONED_RST), 1);
 	/* Once it answered, its reset counts. */
 	talk_syn_ack(&t, &p);
-	packet_tcp(&p, &s);
-	assert_int_equal(host_out(&b, &p), VERDICT_UP);
+	host_sends(&b, &p, &s);
 }
 
 static void anonymous_program_is_shown_by_its_locator(void **state)
@@ -422,9 +398,7 @@ static void peers_that_look_alike_are_told_apart(void **state)
 	struct talk t;
 
 	/* Another host while the first is half open, then bound. */
-	talk_init(&t);
-	talk_syn(&t, &p);
-	talk_syn_in(&t, &p);
+	talk_ask(&t, &p);
 	other_claims(&t, 0x10003, &seen);
 	assert_memory_equal(&seen, &other, 16);
 	talk_syn_ack(&t, &p);
@@ -444,8 +418,7 @@ static void reset_flow_gives_way_to_anybody(void **state)
 	struct sf_addr seen;
 	struct talk t;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	b_to_a(&t, SF_TCP_RST, 0);
 	other_claims(&t, 0x10003, &seen);
 	assert_memory_equal(&seen, &t.seen, 16);
@@ -499,8 +472,7 @@ static void port_reused_by_the_same_host(void **state)
 	struct talk t;
 	uint32_t tuples;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	a_to_b(&t, SF_TCP_FIN | SF_TCP_ACK, 0);
 	b_to_a(&t, SF_TCP_FIN | SF_TCP_ACK, 0);
 	t.isn += 1000000;
@@ -519,8 +491,7 @@ static void flows_full_loses_nothing_established(void **state)
 	struct segment s;
 	struct talk t, u;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	for (uint64_t i = 0; i < 64; i++) {
 		memset(&f, 0, sizeof(f));
 		bpf_map_update_elem(bpf_map__fd(a.skel->maps.flows), &i, &f, BPF_NOEXIST);
@@ -625,8 +596,7 @@ static void costs(void **state)
 	struct talk t;
 	uint64_t id;
 
-	talk_init(&t);
-	talk_open(&t);
+	talk_start(&t);
 	f = flow_at(&a, &t.client, false);
 	id = sf_locator_sock(&t.client);
 	f.own = t.local;

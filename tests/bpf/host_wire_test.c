@@ -464,19 +464,19 @@ static int frame_send(void *ctx)
 				  .sll_protocol = htons(ETH_P_ALL),
 				  .sll_ifindex = (int)if_nametoindex("l1") };
 	uint32_t tag = f->vid < 0 ? 0 : 4;
-	uint8_t b[ETH + 4 + 512];
+	uint8_t raw[ETH + 4 + 512];
 	int fd, err = 0;
 
-	memcpy(b, f->p->b, 12);
-	b[12] = ETH_P_8021Q >> 8;
-	b[13] = ETH_P_8021Q & 0xff;
-	b[14] = 0;
-	b[15] = (uint8_t)f->vid;
-	memcpy(b + 12 + tag, f->p->b + 12, f->p->len - 12);
+	memcpy(raw, f->p->b, 12);
+	raw[12] = ETH_P_8021Q >> 8;
+	raw[13] = ETH_P_8021Q & 0xff;
+	raw[14] = 0;
+	raw[15] = (uint8_t)f->vid;
+	memcpy(raw + 12 + tag, f->p->b + 12, f->p->len - 12);
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (sendto(fd, b, f->p->len + tag, 0, (void *)&at, sizeof(at)) < 0)
+	if (sendto(fd, raw, f->p->len + tag, 0, (void *)&at, sizeof(at)) < 0)
 		err = -errno;
 	close(fd);
 	return err;
