@@ -483,6 +483,7 @@ static const struct sf_http_route routes[] = {
 	{ "GET", "/v1/runs", get_runs, "control groups of scaffold run" },
 	{ "POST", "/v1/runs", post_run,
 	  "a control group for a service: {service, move: the asking process into it}" },
+	{ "GET", "/v1/lookup/{service}", lookup_get, "what a service is registered for" },
 	{ "GET", "/v1/names", get_names, "names of services that were used here" },
 	{ "POST", "/v1/names", post_name, "remember one: {name}" },
 	{ "GET", "/v1/counters", get_counters, "drops by reason, traffic by kind" },

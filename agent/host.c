@@ -556,6 +556,7 @@ static void leave(struct host *h)
 void host_close(struct host *h)
 {
 	if (h->daemon.base) {
+		lookups_close(h);
 		control_close(h);
 		join_close(h);
 		uplink_close(h);

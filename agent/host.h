@@ -30,6 +30,7 @@
 #include "agent/heartbeat.h"
 #include "agent/hooks.h"
 #include "agent/join.h"
+#include "agent/lookup.h"
 #include "agent/names.h"
 #include "agent/policy.h"
 #include "agent/registry.h"
@@ -76,6 +77,7 @@ struct host {
 	struct join join;
 	struct registry registry;
 	struct names names;
+	struct lookups lookups;
 	struct sockets sockets;
 	struct runs runs;
 	struct flows flows;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/host.h"
+#include "util/crypto.h"
 #include "util/file.h"
 #include "util/log.h"
 
@@ -105,6 +106,17 @@ void names_learn(struct host *h, const char *typed)
 		close(h->names.fd);
 		h->names.fd = -1;
 	}
+}
+
+void names_take(struct host *h, const void *data, size_t len, const struct sf_sid *sid)
+{
+	char text[SF_NAME_TEXT];
+	struct sf_named *n;
+	struct sf_sid named;
+
+	if (!sf_name_take(data, len, sf_sha256, &named, text) && sf_sid_eq(&named, sid) &&
+	    sf_nametable_add(&h->names.table, &named, text, &n) == 1)
+		n->told = true;
 }
 
 const char *names_of(const struct host *h, const struct sf_sid *sid)

@@ -31,6 +31,9 @@ void names_close(struct host *h);
 /** names_learn() - somebody used a name. What is no name (a serviceID, an address) is ignored. */
 void names_learn(struct host *h, const char *typed);
 
+/** names_take() - a name that the network told of the service @sid; checked. */
+void names_take(struct host *h, const void *data, size_t len, const struct sf_sid *sid);
+
 /** names_of() - Return: what a service is called, or NULL. */
 const char *names_of(const struct host *h, const struct sf_sid *sid);
 

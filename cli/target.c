@@ -10,6 +10,87 @@
 #include "core/flow.h"
 #include "core/reason.h"
 
+/* ---- which protocol and port ------------------------------------------------------------ */
+
+/* Better ones first: those that take flows, any protocol, then tcp before udp, low ports first. */
+static int rank(const json_t *endpoint)
+{
+	const char *proto = json_string_value(json_object_get(endpoint, "proto"));
+	int port = (int)json_integer_value(json_object_get(endpoint, "port"));
+	bool serving = json_integer_value(json_object_get(endpoint, "serving")) > 0;
+	int kind = !proto ? 3 : !strcmp(proto, "any") ? 0 : !strcmp(proto, "tcp") ? 1 : 2;
+
+	return (serving ? 0 : 1 << 20) + (kind << 16) + port;
+}
+
+static size_t best_of(const json_t *endpoints)
+{
+	const json_t *e;
+	size_t i, best = 0;
+
+	json_array_foreach (endpoints, i, e)
+		if (rank(e) < rank(json_array_get(endpoints, best)))
+			best = i;
+	return best;
+}
+
+static char *endpoint_text(const json_t *e, char *buf, size_t len)
+{
+	const char *proto = json_string_value(json_object_get(e, "proto"));
+
+	snprintf(buf, len, "%s/%d", proto ? proto : "?",
+		 (int)json_integer_value(json_object_get(e, "port")));
+	return buf;
+}
+
+static void say_choice(const struct sf_cli *cli, const char *name, const json_t *endpoints,
+		       size_t best)
+{
+	const json_t *e;
+	char text[32];
+	size_t i;
+
+	fprintf(stderr, "scaffold %s: %s is registered for several: this is %s; also", cli->command,
+		name, endpoint_text(json_array_get(endpoints, best), text, sizeof(text)));
+	json_array_foreach (endpoints, i, e)
+		if (i != best)
+			fprintf(stderr, " %s/%s", name, endpoint_text(e, text, sizeof(text)));
+	fputc('\n', stderr);
+}
+
+/*
+ * The operator named a service and no more; an instance is of a protocol and a port. The network
+ * knows which there are. Where it cannot be asked, any protocol stays: who registered so is met.
+ */
+static void choose(const struct sf_cli *cli, const char *name, struct sf_probe_target *t)
+{
+	json_t *reply = NULL, *list;
+	char err[700] = "out of memory", *path = sf_cli_path("/v1/lookup/%s", name);
+	const json_t *e;
+	const char *proto;
+	uint8_t number;
+	size_t best;
+
+	if (!path || sf_cli_try(cli, SF_AGENT, "GET", path, NULL, &reply, err, sizeof(err)))
+		fprintf(stderr,
+			"scaffold %s: which ports %s is registered for cannot be asked (%s); give "
+			"one, "
+			"as in %s/tcp/80\n",
+			cli->command, name, err, name);
+	free(path);
+	list = json_object_get(reply, "endpoints");
+	best = best_of(list);
+	e = json_array_get(list, best);
+	proto = json_string_value(json_object_get(e, "proto"));
+	if (proto && !sf_proto_parse(proto, &number)) {
+		t->proto = number;
+		t->port = (uint16_t)json_integer_value(json_object_get(e, "port"));
+	}
+	if (json_array_size(list) > 1)
+		say_choice(cli, name, list, best);
+	json_decref(reply);
+}
+
 int sf_target_parse(const struct sf_cli *cli, const char *text, struct sf_probe_target *out)
 {
 	struct sf_probe_target t = { .hop_limit = 64 };
@@ -33,12 +114,16 @@ int sf_target_parse(const struct sf_cli *cli, const char *text, struct sf_probe_
 	}
 	if (sf_cli_sid(cli, name, &t.sid))
 		return -EINVAL;
+	if (!proto)
+		choose(cli, name, &t);
 	*out = t;
 	return 0;
 bad:
 	sf_cli_fail(cli, "'%s': expected SERVICE or SERVICE/tcp|udp/PORT", text);
 	return -EINVAL;
 }
+
+/* ---- probing ---------------------------------------------------------------------------- */
 
 int sf_target_prober(const struct sf_cli *cli, struct sf_prober *out)
 {

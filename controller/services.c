@@ -30,6 +30,18 @@ struct ctl_endpoint *ctl_endpoint_find(const struct ctl *c, const struct sf_serv
 	return ep;
 }
 
+unsigned int ctl_endpoint_serving(const struct ctl_endpoint *ep)
+{
+	const struct ctl_instance *in;
+	unsigned int n = 0;
+
+	DL_FOREACH(ep->instances, in)
+	{
+		n += !in->denied && in->weight;
+	}
+	return n;
+}
+
 struct ctl_instance *ctl_instance_find(const struct ctl *c, struct ctl_endpoint *endpoint,
 				       struct ctl_host *host)
 {

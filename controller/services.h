@@ -97,6 +97,9 @@ struct ctl_service *ctl_service_find(const struct ctl *c, const struct sf_sid *s
 /** ctl_endpoint_find() */
 struct ctl_endpoint *ctl_endpoint_find(const struct ctl *c, const struct sf_service_key *key);
 
+/** ctl_endpoint_serving() - how many of its instances take new flows. */
+unsigned int ctl_endpoint_serving(const struct ctl_endpoint *ep);
+
 /** ctl_instance_find() */
 struct ctl_instance *ctl_instance_find(const struct ctl *c, struct ctl_endpoint *endpoint,
 				       struct ctl_host *host);

@@ -469,6 +469,45 @@ static int on_load(struct ctl_session *s, const struct sf_ctrl_in *in)
 	return 0;
 }
 
+/* ---- look-ups ------------------------------------------------------------------------------ */
+
+#define FOUND_MAX 32 /* endpoints told: what the router's answer to the host has room for */
+
+static int on_lookup(struct ctl_session *s, const struct sf_ctrl_in *in)
+{
+	const struct sf_item_host *host = sf_ctrl_find(in, SF_ITEM_HOST, NULL);
+	const struct sf_item_registration *asked = sf_ctrl_find(in, SF_ITEM_REGISTRATION, NULL);
+	const struct ctl_service *service;
+	const char *name;
+	struct ctl_endpoint *ep;
+	struct sf_ctrl_out o;
+	uint8_t buf[2048];
+	int n = 0;
+
+	if (!host || !asked)
+		return reject(s, in->seq, SF_BAD_MESSAGE, "LOOKUP without HOST or REGISTRATION");
+	service = ctl_service_find(s->c, &asked->sid);
+	name = ctl_name_of(s->c, &asked->sid);
+	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_FOUND, in->seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_HOST, host, sizeof(*host));
+	if (service && name)
+		sf_ctrl_put(&o, SF_ITEM_SERVICE_NAME, name, strlen(name));
+	for (ep = service ? service->endpoints : NULL; ep && n < FOUND_MAX; ep = ep->service_next) {
+		struct sf_item_registration item = { .sid = ep->key.sid,
+						     .proto = ep->key.proto,
+						     .port = ep->key.port };
+		unsigned int serving = ctl_endpoint_serving(ep);
+
+		if (ep->n_instances == ep->n_denied)
+			continue;
+		item.weight = sf_be16((uint16_t)serving);
+		sf_ctrl_put(&o, SF_ITEM_REGISTRATION, &item, sizeof(item));
+		n++;
+	}
+	session_send(s, &o);
+	return 0;
+}
+
 /* ---- the rest ------------------------------------------------------------------------------ */
 
 static int on_up_synced(struct ctl_session *s, const struct sf_ctrl_in *in)
@@ -565,6 +604,7 @@ static const struct handler {
 	{ SF_CTRL_HOST_REGISTERED, true, on_registered },
 	{ SF_CTRL_HOST_UNREGISTERED, true, on_unregistered },
 	{ SF_CTRL_LOAD, true, on_load },
+	{ SF_CTRL_LOOKUP, true, on_lookup },
 	{ SF_CTRL_ALARM, true, on_alarm },
 	{ SF_CTRL_FAILURES, true, on_failures },
 	{ SF_CTRL_UP_SYNCED, true, on_up_synced },

@@ -53,6 +53,8 @@ SF_STATIC_ASSERT(sizeof(struct sf_ctrl_hdr) == 16, "control header");
 	X(10, ALIVE, "ALIVE")	  /* answer to HEARTBEAT */                                     \
 	X(11, REFRESH, "REFRESH") /* router lost state: join and register again; unsolicited */ \
 	X(12, DENIED, "DENIED")	  /* answer to anything, with REASON */                         \
+	X(13, LOOKUP, "LOOKUP")	  /* what is a service registered for? Also up, with HOST */    \
+	X(14, FOUND, "FOUND")	  /* answer to LOOKUP */                                        \
 	/* router -> controller */                                                              \
 	X(32, HELLO, "HELLO")                                                                   \
 	X(33, HOST_JOINED, "HOST-JOINED")                                                       \

@@ -10,6 +10,7 @@
 #include "router/controller_link.h"
 #include "router/events.h"
 #include "router/hosts.h"
+#include "router/lookup.h"
 #include "router/registry.h"
 #include "router/router.h"
 #include "router/routes.h"
@@ -294,6 +295,9 @@ const char *controller_down_handle(struct router *r, const struct sf_ctrl_in *in
 		break;
 	case SF_CTRL_ALARM:
 		why = on_alarm(r, in);
+		break;
+	case SF_CTRL_FOUND:
+		why = lookup_found(r, in);
 		break;
 	case SF_CTRL_SYNC_BEGIN:
 		controller_down_drop(r);

@@ -129,6 +129,23 @@ void controller_link_unregistered(struct router *r, const struct host *h,
 	put_registration(r, SF_CTRL_HOST_UNREGISTERED, h, key, 0);
 }
 
+bool controller_link_lookup(struct router *r, const struct host *h, uint32_t seq,
+			    const struct sf_item_registration *item)
+{
+	struct sf_item_host host = host_item(h);
+	struct controller_link *c = r->uplink;
+
+	if (!is_open(r) || !c->welcomed)
+		return false;
+	controller_link_flush(r);
+	sf_ctrl_begin(&c->out, c->buf, sizeof(c->buf), SF_CTRL_LOOKUP, seq, 0);
+	sf_ctrl_put(&c->out, SF_ITEM_HOST, &host, sizeof(host));
+	sf_ctrl_put(&c->out, SF_ITEM_REGISTRATION, item, sizeof(*item));
+	c->gathering = true;
+	controller_link_flush(r);
+	return true;
+}
+
 void controller_link_load(struct router *r, const struct host *h, const struct sf_item_load *load)
 {
 	if (gather(r, SF_CTRL_LOAD, h, sizeof(*load)))

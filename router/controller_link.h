@@ -54,6 +54,13 @@ void controller_link_alarm(struct router *r, const struct host *h, uint8_t reaso
 /** controller_link_failure() - counters moved; @link: where, or NULL. */
 void controller_link_failure(struct router *r, const struct sf_failure *f, const char *link);
 
+/**
+ * controller_link_lookup() - pass a host's LOOKUP on, under its sequence number @seq.
+ * Return: false where there is no controller to ask.
+ */
+bool controller_link_lookup(struct router *r, const struct host *h, uint32_t seq,
+			    const struct sf_item_registration *item);
+
 /** controller_link_flush() - send what was gathered. */
 void controller_link_flush(struct router *r);
 

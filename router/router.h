@@ -97,6 +97,7 @@ struct router {
 	struct failures *failures;
 	struct router_stats stats;
 	uint64_t started_ms, started_wall_ms;
+	uint64_t searched_ms;	   /* when the rules were last searched for a LOOKUP */
 	struct sf_nametable names; /* of services, as our hosts call them */
 };
 

@@ -14,6 +14,7 @@
 #include "router/hosts.h"
 #include "router/join.h"
 #include "router/links.h"
+#include "router/lookup.h"
 #include "router/registry.h"
 #include "router/router.h"
 #include "util/clock.h"
@@ -150,6 +151,9 @@ static void execute(struct router *r, struct request *q)
 		break;
 	case SF_CTRL_HEARTBEAT:
 		registry_heartbeat(r, q);
+		break;
+	case SF_CTRL_LOOKUP:
+		lookup_request(r, q);
 		break;
 	case SF_CTRL_LEAVE:
 		registry_leave(r, q);

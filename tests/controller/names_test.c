@@ -176,13 +176,86 @@ static void test_full_table(void **state)
 	assert_int_equal(HASH_COUNT(c.names), 20);
 }
 
+/* ---- look-ups ---- */
+
+static const struct sf_ctrl_in *look_up(const char *service)
+{
+	struct sf_item_registration item = { .sid = sid_of(service) };
+	struct draft d;
+
+	draft_begin(&d, SF_CTRL_LOOKUP);
+	draft_host(&d, H3, 3, 0);
+	sf_ctrl_put(&d.out, SF_ITEM_REGISTRATION, &item, sizeof(item));
+	peer_send(&r1, &d);
+	return message_last(&r1, SF_CTRL_FOUND);
+}
+
+static unsigned int items_of(const struct sf_ctrl_in *in, uint16_t type)
+{
+	unsigned int n = 0;
+
+	sf_ctrl_foreach (in, it)
+		n += it.type == type;
+	return n;
+}
+
+static void test_lookup(void **state)
+{
+	const struct sf_item_registration *found;
+	const struct sf_ctrl_in *in;
+	struct sf_sid web = sid_of("web");
+	struct draft d;
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	in = look_up("web");
+	assert_int_equal(items_of(in, SF_ITEM_REGISTRATION), 0);
+	assert_int_equal(items_of(in, SF_ITEM_HOST), 1);
+	tell("web", "web");
+	in = look_up("web");
+	found = sf_ctrl_find(in, SF_ITEM_REGISTRATION, NULL);
+	assert_int_equal(items_of(in, SF_ITEM_REGISTRATION), 1);
+	assert_true(sf_sid_eq(&found->sid, &web));
+	assert_int_equal(found->proto, 6);
+	assert_int_equal(sf_be16(found->port), 80);
+	assert_int_equal(sf_be16(found->weight), 1);
+	assert_memory_equal(sf_ctrl_find(in, SF_ITEM_SERVICE_NAME, NULL), "web", 3);
+	/* Drained: still registered, taking no flows. A hundred ports: not all of them. */
+	assert_int_equal(ctl_policy_put(&c, ctl_policy_new(&web)), 0);
+	ctl_policy_of(&c, &web)->enabled = false;
+	ctl_service_judge(&c, &web);
+	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
+	assert_int_equal(sf_be16(found->weight), 0);
+	for (int port = 1; port <= 100; port++) {
+		struct sf_item_registration item = { .sid = web,
+						     .proto = 17,
+						     .port = sf_be16((uint16_t)port) };
+
+		draft_begin(&d, SF_CTRL_HOST_REGISTERED);
+		draft_host(&d, H3, 3, 0);
+		sf_ctrl_put(&d.out, SF_ITEM_REGISTRATION, &item, sizeof(item));
+		peer_send(&r1, &d);
+	}
+	assert_int_equal(items_of(look_up("web"), SF_ITEM_REGISTRATION), 32);
+	/* Without what is asked for, it is no question. */
+	draft_begin(&d, SF_CTRL_LOOKUP);
+	draft_host(&d, H3, 3, 0);
+	peer_send(&r1, &d);
+	assert_int_equal(reason_of(message_last(&r1, SF_CTRL_REJECTED)), SF_BAD_MESSAGE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, network_setup, network_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_name_with_registration), T(test_wrong_names),   T(test_name_alone),
-		T(test_name_of_unknown_host),	T(test_names_survive), T(test_full_table),
+		T(test_name_with_registration),
+		T(test_wrong_names),
+		T(test_name_alone),
+		T(test_name_of_unknown_host),
+		T(test_names_survive),
+		T(test_full_table),
+		T(test_lookup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

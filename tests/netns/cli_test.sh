@@ -92,6 +92,15 @@ says "ping" "2 of 2 answered" sf h1 ping -c 2 -i 0.1 web/tcp/80
 sf h1 --json ping -c 30 -i 0.01 web/tcp/80 >"$TMP/json" 2>&1
 [ "$(jq -s 'length == 30 and all(.ok and .rtt_ms > 0) and ([.[].host] | unique | length) == 2' "$TMP/json")" = true ] && ok "ping: JSON, a line each; both instances answer" || { bad "ping --json"; head -n 3 "$TMP/json"; }
 says "ping of datagrams" "1 of 1 answered" sf h1 ping -c 1 datagrams/udp/53
+says "ping: a service registered once needs no port" "1 of 1 answered" sf h1 ping -c 1 web
+says "nor one of datagrams" "1 of 1 answered" sf h2 ping -c 1 datagrams
+serve h5 "$(address twice)" 8081 web --name h5
+serve h4 "$(address twice)" 8080 web --name h4
+registered twice 1 8080; registered twice 1 8081
+says "ping: of several ports the first" "1 of 1 answered" sf h1 ping -c 1 twice
+says "says which, and which others there are" "this is tcp/8080; also twice/tcp/8081" sf h1 ping -c 1 twice
+json "trace: needs no port either" h1 '.[-1].answer' trace web
+check "what it asked for is named from then on" sh -c "'$SF' --run '$DIR/h2' --json id $(sid datagrams) | jq -e '.name == \"datagrams\"'"
 status "ping: a service that nobody has" 1 sf h1 ping -c 1 -W 2 nobody
 says "says why, and who says so" "no-such-service" sf h1 ping -c 1 -W 2 nobody
 status "ping: a port that nobody has" 1 sf h1 ping -c 1 -W 2 web/tcp/81
