@@ -69,8 +69,9 @@ static const struct sf_conf_key keys[] = {
 	  .offset = offsetof(struct config_link, access),
 	  .def = "auto",
 	  .choices = access_names,
-	  .help = "yes: hosts only, always filtered; no: routers only; auto: filtered while hosts "
-		  "are joined" },
+	  .help = "yes: hosts only, always filtered; no: routers only; auto: filtered unless it "
+		  "leads "
+		  "to other routers" },
 	{ .section = "link",
 	  .key = "xdp",
 	  .type = SF_CONF_BOOL,

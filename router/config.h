@@ -16,7 +16,7 @@
 
 /* What a link is to us. */
 enum link_access {
-	LINK_ACCESS_AUTO, /* hosts may join; filtered while some have */
+	LINK_ACCESS_AUTO, /* hosts may join; filtered unless it leads to other routers */
 	LINK_ACCESS_YES,  /* hosts only: filtered always */
 	LINK_ACCESS_NO,	  /* routers only: nobody joins, nothing is filtered */
 };

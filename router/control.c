@@ -56,6 +56,7 @@ static json_t *links_json(struct router *r)
 				  l->ifindex, "carrier", l->nl.carrier, "access", access[l->access],
 				  "attached", sf_bpf_how_name(l->how), "xdp", l->xdp);
 
+		json_object_set_new(j, "filtered", json_boolean(link_is_filtered(r, l)));
 		json_object_set_new(j, "hosts", sf_json_number(hosts_on(r, l->ifindex, NULL)));
 		json_array_append_new(list, j);
 	}

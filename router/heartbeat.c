@@ -14,6 +14,7 @@
 #include "router/controller_link.h"
 #include "router/events.h"
 #include "router/hosts.h"
+#include "router/links.h"
 #include "router/router.h"
 #include "router/rules.h"
 #include "router/session.h"
@@ -263,6 +264,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		heartbeat_ask(r, h, on_silent_told, NULL);
 	}
 	controller_link_tick(r);
+	links_tick(r);
 	if (store_sync_due(r->store, now))
 		sf_error("router.db: %s", store_error(r->store));
 }

@@ -332,11 +332,11 @@ void host_source_del(struct router *r, struct host *h, const struct sf_sid *sid)
 
 void hosts_relink(struct router *r, int ifindex)
 {
-	enum link_access access = link_access(r, ifindex);
+	const struct link *l = link_by_index(r, ifindex);
 	struct sf_link link = { 0 };
 	struct host *first;
 	uint32_t n = hosts_on(r, ifindex, &first);
-	bool filter = n || access == LINK_ACCESS_YES;
+	bool filter = l ? link_is_filtered(r, l) : n > 0;
 	int ret;
 
 	link.host = n == 1 ? first->addr : 0;

@@ -12,6 +12,7 @@
 #include "router/router.h"
 #include "router/routes.h"
 #include "router/session.h"
+#include "router/transit.h"
 #include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
@@ -23,7 +24,11 @@ struct links {
 	struct sf_nl_monitor *monitor;
 	struct event *readable;
 	struct event *routes_due;
+	uint64_t judged_ms;
+	bool refilter; /* routes changed that tell which links lead to routers */
 };
+
+#define REFILTER_MS 10000 /* also without a change: a link's rest ends by itself */
 
 struct link *link_by_index(const struct router *r, int ifindex)
 {
@@ -50,6 +55,42 @@ const char *link_name(const struct router *r, int ifindex)
 	struct link *l = link_by_index(r, ifindex);
 
 	return l ? l->nl.name : "";
+}
+
+bool link_is_filtered(const struct router *r, const struct link *l)
+{
+	switch (l->access) {
+	case LINK_ACCESS_YES:
+		return true;
+	case LINK_ACCESS_AUTO:
+		return hosts_on(r, l->ifindex, NULL) || !transit_leads(r, l->ifindex);
+	default:
+		return false;
+	}
+}
+
+void links_refilter(struct router *r)
+{
+	if (!r->links)
+		return;
+	r->links->refilter = false;
+	r->links->judged_ms = sf_now_ms();
+	if (!transit_judge(r))
+		return;
+	for (struct link *l = links_first(r); l; l = l->hh.next)
+		hosts_relink(r, l->ifindex);
+}
+
+void links_tick(struct router *r)
+{
+	const struct link *l = links_first(r);
+
+	if (sf_now_ms() - r->links->judged_ms < REFILTER_MS)
+		return;
+	while (l && l->access != LINK_ACCESS_AUTO)
+		l = l->hh.next;
+	if (l) /* a FIB may be long; nobody else wants to know */
+		links_refilter(r);
 }
 
 static void hosts_leave(struct router *r, int ifindex)
@@ -201,6 +242,10 @@ static void on_event(const struct sf_nl_event *e, void *ctx)
 	struct link *l;
 
 	if (e->topic == SF_NL_ROUTE) {
+		if (transit_concerns(r, &e->route) && !r->links->refilter) {
+			r->links->refilter = true;
+			evtimer_add(r->links->routes_due, &wait);
+		}
 		if (e->route.protocol != SF_NL_PROTOCOL &&
 		    !evtimer_pending(r->links->routes_due, NULL))
 			evtimer_add(r->links->routes_due, &wait);
@@ -219,7 +264,11 @@ static void on_event(const struct sf_nl_event *e, void *ctx)
 
 static void on_routes(evutil_socket_t fd, short what, void *arg)
 {
-	routes_resolve(arg);
+	struct router *r = arg;
+
+	routes_resolve(r);
+	if (r->links->refilter)
+		links_refilter(r);
 }
 
 static int collect(const struct sf_nl_link *nl, void *ctx)
@@ -269,6 +318,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	if (sf_nl_monitor_read(r->links->monitor) == -ENOBUFS) {
 		list_links(r);
 		routes_resolve(r);
+		links_refilter(r);
 	}
 }
 
@@ -293,6 +343,9 @@ int links_open(struct router *r, char *err, size_t errlen)
 	t->routes_due = evtimer_new(r->base, on_routes, r);
 	if (!t->readable || !t->routes_due || event_add(t->readable, NULL))
 		return sf_errtext(err, errlen, -ENOMEM, "link monitor: out of memory");
+	/* First the routes: no link between routers is filtered for a moment at each restart. */
+	transit_judge(r);
+	t->judged_ms = sf_now_ms();
 	ret = list_links(r);
 	if (ret)
 		return sf_errtext(err, errlen, ret, "links: %s", strerror(-ret));

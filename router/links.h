@@ -42,6 +42,15 @@ void links_close(struct router *r);
 /** links_reload() - the configuration changed. */
 void links_reload(struct router *r);
 
+/** links_refilter() - which links lead to other routers is to be seen anew. */
+void links_refilter(struct router *r);
+
+/** links_tick() - a few times a second. */
+void links_tick(struct router *r);
+
+/** link_is_filtered() - whether what comes from it must come from its hosts. */
+bool link_is_filtered(const struct router *r, const struct link *l);
+
 /** link_access() - LINK_ACCESS_NO for what is not ours. */
 enum link_access link_access(const struct router *r, int ifindex);
 

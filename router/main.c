@@ -29,6 +29,7 @@
 #include "router/rules.h"
 #include "router/session.h"
 #include "router/store.h"
+#include "router/transit.h"
 #include "util/clock.h"
 #include "util/errtext.h"
 #include "util/file.h"
@@ -73,7 +74,8 @@ static int load_key(struct router *r, char *err, size_t errlen)
 
 static int open_tables(struct router *r, char *err, size_t errlen)
 {
-	if (sf_events_new(EVENTS_KEPT, &r->events) || rules_new(r) || routes_new(r))
+	if (sf_events_new(EVENTS_KEPT, &r->events) || rules_new(r) || routes_new(r) ||
+	    transit_new(r))
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -129,6 +131,7 @@ static void tear_down(struct router *r)
 	hosts_free(r);
 	rules_free(r);
 	routes_free(r);
+	transit_free(r);
 	sf_events_free(r->events);
 	sf_nametable_free(&r->names);
 	datapath_close(r->datapath);

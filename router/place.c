@@ -15,6 +15,7 @@
 #include "router/events.h"
 #include "router/heartbeat.h"
 #include "router/hosts.h"
+#include "router/links.h"
 #include "router/router.h"
 #include "router/routes.h"
 #include "router/rules.h"
@@ -235,6 +236,7 @@ int place_change(struct router *r, const struct place *to, char *err, size_t err
 			events_add(r, "place", NULL, NULL, 0, "hostAddr block %04x",
 				   r->place.block);
 	}
+	links_refilter(r); /* other addresses are locators now */
 	heartbeat_retime(r);
 	return 0;
 }

@@ -7,6 +7,7 @@
  *   place.c            our AS, block, keys and timers; where the kernel learns of them
  *   datapath.c         maps and programs in the kernel
  *   links.c            links, as they come, change and go
+ *   transit.c          which links lead to other routers
  *   hosts.c            hosts that have or had an address; joining and leaving in the kernel
  *   blocks.c           which hostAddr a host gets
  *   session.c          the socket that hosts talk to; sessions
@@ -52,6 +53,7 @@ struct routes;
 struct rules;
 struct session_server;
 struct store;
+struct transit;
 
 /** struct place - where in the network this router is. Persistent, so that a router whose
  * controller is dead can restart. */
@@ -86,6 +88,7 @@ struct router {
 	struct store *store;
 	struct datapath *datapath;
 	struct links *links;
+	struct transit *transit;
 	struct hosts *hosts;
 	struct session_server *sessions;
 	struct rules *rules;

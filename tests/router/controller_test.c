@@ -383,6 +383,9 @@ static void routes(void **state)
 	assert_true(no_route("fd5c:0:9:99::/64"));
 	assert_int_equal(shell(world.ns, "ip -6 route add 2001:db8:5::/64 via fe80::5 dev h1"), 0);
 	wait_for(route_by("fd5c:0:9:99::/64", "h1"));
+	/* that link leads to another router: its hosts come in by it */
+	wait_for(!rest_filtered("h1"));
+	assert_true(rest_filtered("h0"));
 	assert_int_equal(shell(world.ns, "ip -6 route replace 2001:db8:5::/64 via fe80::6 dev h0"),
 			 0);
 	wait_for(route_by("fd5c:0:9:99::/64", "h0"));

@@ -81,12 +81,14 @@ static int open_sockets(void *ctx)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(SF_CTRL_PORT) };
 	struct guest *g = ctx;
+	int bytes = 4 << 20; /* answers wait until they are looked for */
 
 	g->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	g->raw = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, SF_NEXTHDR_DSTOPTS);
 	g->frames = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (g->fd < 0 || g->raw < 0 || g->frames < 0 ||
-	    bind(g->fd, (struct sockaddr *)&any, sizeof(any)))
+	    bind(g->fd, (struct sockaddr *)&any, sizeof(any)) ||
+	    setsockopt(g->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
 		return -errno;
 	return 0;
 }
@@ -267,6 +269,19 @@ json_int_t rest_failures(const char *reason, const char *link)
 	}
 	json_decref(whole);
 	return sum;
+}
+
+bool rest_filtered(const char *link)
+{
+	json_t *whole = rest("/v1/status"), *l;
+	bool is = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(whole, "links"), i, l)
+		if (!strcmp(json_string_value(json_object_get(l, "name")), link))
+			is = json_is_true(json_object_get(l, "filtered"));
+	json_decref(whole);
+	return is;
 }
 
 bool rest_event(const char *kind, const char *reason)

@@ -74,6 +74,8 @@ json_t *rest(const char *path);
 json_int_t rest_number(const char *path, const char *keys);
 /** rest_failures() - the sum of the events of kind failures with @reason, on @link (NULL: none). */
 json_int_t rest_failures(const char *reason, const char *link);
+/** rest_filtered() - whether what comes from a link must come from its hosts. */
+bool rest_filtered(const char *link);
 /** rest_event() - whether an event of @kind with @reason (NULL: any) is in the log. */
 bool rest_event(const char *kind, const char *reason);
 /** rest_service() - instances of a service, or NULL if it is unknown; the caller's. */

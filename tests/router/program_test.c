@@ -415,6 +415,59 @@ static void failures(void **state)
 	assert_int_equal(rest_failures("denied-keyed", NULL), 0);
 }
 
+/* ---- links to hosts, links to routers ---- */
+
+static json_int_t spoofed(void)
+{
+	return rest_number("/v1/counters", "reasons.spoofed-locator.packets");
+}
+
+static bool forwarded(void)
+{
+	return !shell(world.ns, "awk '/Ip6OutForwDatagrams/ { exit $2 == 0 }' /proc/net/snmp6");
+}
+
+/* A link where nobody has joined yet is no hole; one that leads to routers is let through. */
+static void auto_links(void **state)
+{
+	struct sf_addr there, here;
+
+	router_start(CONFIG);
+	guest_join(b);
+	there = sf_locator(&b->net, 0x00990001, 0x123456789abc);
+	here = sf_locator(&b->net, sf_locator_host(&b->locator), 0x123456789abc);
+	assert_true(rest_filtered("h0") && rest_filtered("h1"));
+	guest_frame(a, NULL, &there, &b->locator);
+	wait_for(spoofed() == 1);
+	guest_frame(a, NULL, &here, &b->locator);
+	wait_for(spoofed() == 2);
+	assert_false(forwarded());
+
+	/* a default route alone makes none of it */
+	assert_int_equal(shell(world.ns, "ip -6 route add default via fe80::9 dev h0 && "
+					 "ip -6 route add fd5c:0:7:99::/64 via fe80::9 dev h1"),
+			 0);
+	guest_frame(a, NULL, &there, &b->locator);
+	wait_for(spoofed() == 3);
+	assert_true(rest_filtered("h0"));
+	assert_true(rest_filtered("h1")); /* a host is there: its neighbours are */
+
+	assert_int_equal(shell(world.ns, "ip -6 route add fd5c:0:7:98::/64 via fe80::9 dev h0"), 0);
+	wait_for(!rest_filtered("h0"));
+	guest_frame(a, NULL, &there, &b->locator);
+	wait_for(forwarded());
+	/* while routes flap, and across restarts */
+	assert_int_equal(shell(world.ns, "ip -6 route del fd5c:0:7:98::/64 && "
+					 "ip -6 route add fd5c:0:7:97::/64 via fe80::9 dev h0"),
+			 0);
+	router_end(SIGKILL);
+	router_start(CONFIG);
+	assert_false(rest_filtered("h0"));
+	assert_int_equal(spoofed(), 3);
+	shell(world.ns, "ip -6 route del default; ip -6 route del fd5c:0:7:99::/64; "
+			"ip -6 route del fd5c:0:7:97::/64");
+}
+
 /* ---- room ---- */
 
 /* On g's link with a key that is not g's; not used. Return: the answer's type. */
@@ -531,7 +584,7 @@ static void say_heartbeat(struct guest *g)
  * while the daemon is busy. */
 static void flood_of_one_link(void **state)
 {
-	router_start(CONFIG);
+	router_start(CONFIG "heartbeat = 60s\n"); /* it is stopped for as long as it takes */
 	guest_join(a);
 	guest_join(b);
 	kill(world.pid, SIGSTOP);
@@ -850,6 +903,7 @@ int main(int argc, char **argv)
 		T(carrier),
 		T(leave),
 		T(failures),
+		T(auto_links),
 		T(link_full),
 		T(machine_dies),
 		T(killed_before_proof),
