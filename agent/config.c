@@ -57,6 +57,8 @@ static const struct sf_conf_key keys[] = {
 	    .max = 16777216),
 	KEY("halfopen_max", U32, halfopen_max, "65536",
 	    "size of the table of half-open inbound flows", .min = 256, .max = 4194304),
+	KEY("runs_max", U32, runs_max, "64", "runs (scaffold run) that one user may have, but root",
+	    .min = 1, .max = 4096),
 	KEY("log", ENUM, log, "info", "least important messages shown", .choices = sf_log_names),
 };
 

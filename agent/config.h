@@ -24,7 +24,7 @@ struct config {
 	struct sf_conf_list allow_uid, allow_gid, allow_cgroup, deny_cgroup;
 	char *socket_group;
 	uint32_t heartbeat_ms; /* 0: as the router says */
-	uint32_t flows_max, halfopen_max;
+	uint32_t flows_max, halfopen_max, runs_max;
 	int log;
 };
 

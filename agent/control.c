@@ -4,13 +4,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/proc.h"
 #include "agent/trust.h"
 #include "core/name.h"
 #include "util/cgroup.h"
@@ -24,32 +23,20 @@
 
 /* ---- who may ---------------------------------------------------------------------------- */
 
-static size_t peer_groups(const struct sf_http_peer *peer, gid_t gids[GROUPS_MAX])
-{
-	const struct passwd *pw = getpwuid(peer->uid);
-	int n = GROUPS_MAX;
-
-	gids[0] = peer->gid;
-	if (!pw || getgrouplist(pw->pw_name, peer->gid, gids, &n) < 0)
-		return 1;
-	return (size_t)n;
-}
-
+/* Nothing here asks the user database, which may take its time. */
 static bool may_change(const struct host *h, const struct sf_http_req *req)
 {
 	const struct sf_http_peer *peer = sf_http_peer(req);
-	const struct group *gr;
 	gid_t gids[GROUPS_MAX];
 	size_t n;
 
 	if (!peer->local || !peer->uid)
 		return peer->local;
-	gr = h->config.socket_group[0] ? getgrnam(h->config.socket_group) : NULL;
-	if (!gr)
-		return false;
-	n = peer_groups(peer, gids);
+	if (policy_in(&h->control.gid, peer->gid) || policy_in(&h->control.members, peer->uid))
+		return true;
+	n = proc_groups((uint32_t)peer->pid, gids, GROUPS_MAX);
 	for (size_t i = 0; i < n; i++)
-		if (gids[i] == gr->gr_gid)
+		if (policy_in(&h->control.gid, gids[i]))
 			return true;
 	return false;
 }
@@ -67,7 +54,7 @@ static bool may_run(const struct host *h, const struct sf_http_req *req)
 {
 	const struct sf_http_peer *peer = sf_http_peer(req);
 	struct policy_subject who = { .uid = peer->uid };
-	gid_t gids[GROUPS_MAX];
+	gid_t gids[GROUPS_MAX + 1];
 	char group[256];
 
 	if (may_change(h, req))
@@ -75,7 +62,8 @@ static bool may_run(const struct host *h, const struct sf_http_req *req)
 	if (!peer->local)
 		return false;
 	who.gids = gids;
-	who.n_gids = peer_groups(peer, gids);
+	gids[0] = peer->gid;
+	who.n_gids = 1 + proc_groups((uint32_t)peer->pid, gids + 1, GROUPS_MAX);
 	if (!sf_cgroup_of(peer->pid, group, sizeof(group)))
 		who.cgroup = group;
 	return !policy_judge(&h->policy, &who);
@@ -397,7 +385,7 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 	struct sf_addr service;
 	struct run *run;
 	char err[512];
-	int status;
+	int status, ret;
 
 	if (!may_run(h, req))
 		return sf_http_fail(reply, 403, sf_reason_text(SF_DENIED_UID), NULL,
@@ -407,7 +395,10 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 			     reply);
 	if (status)
 		return status;
-	if (runs_add(h, &service, peer->uid, move ? peer->pid : 0, &run, err, sizeof(err)))
+	ret = runs_add(h, &service, peer->uid, move ? peer->pid : 0, &run, err, sizeof(err));
+	if (ret == -EDQUOT)
+		return sf_http_fail(reply, 429, err, NULL, "that one of them ends");
+	if (ret)
 		return sf_http_fail(reply, 500, err, NULL, NULL);
 	names_learn(h, json_string_value(json_object_get(body, "service")));
 	*reply = run_json(h, run);
@@ -494,8 +485,13 @@ static const struct sf_http_route routes[] = {
 
 int control_open(struct host *h, char *err, size_t errlen)
 {
-	int ret = sf_http_new(h->daemon.base, routes, NULL, h, &h->control.http, err, errlen);
+	int ret = policy_group(h->config.socket_group, &h->control.gid, &h->control.members);
 
+	if (ret) {
+		snprintf(err, errlen, "no memory");
+		return ret;
+	}
+	ret = sf_http_new(h->daemon.base, routes, NULL, h, &h->control.http, err, errlen);
 	if (ret)
 		return ret;
 	snprintf(h->control.path, sizeof(h->control.path), "%s/agent.sock", h->config.run);
@@ -506,5 +502,7 @@ int control_open(struct host *h, char *err, size_t errlen)
 void control_close(struct host *h)
 {
 	sf_http_free(h->control.http);
-	h->control.http = NULL;
+	free(h->control.gid.items);
+	free(h->control.members.items);
+	memset(&h->control, 0, sizeof(h->control));
 }

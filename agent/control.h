@@ -21,6 +21,7 @@
 
 #include <stddef.h>
 
+#include "agent/policy.h"
 #include "util/metrics.h"
 
 struct host;
@@ -29,6 +30,7 @@ struct sf_http;
 struct control {
 	struct sf_http *http;
 	char path[256];
+	struct policy_ranges gid, members; /* of socket_group */
 };
 
 int control_open(struct host *h, char *err, size_t errlen);

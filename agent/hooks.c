@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/host.h"
+#include "agent/senders.h"
 #include "bpf/socket_events.skel.h"
 #include "util/cgroup.h"
 #include "util/log.h"
@@ -165,6 +166,8 @@ static void forget_host(struct host *h, uint64_t cookie)
 	free(keys.list);
 	bpf_map_delete_elem(hooks_map(h, "hosts"), &cookie);
 	bpf_map_delete_elem(hooks_map(h, "rings"), &cookie);
+	bpf_map_delete_elem(hooks_map(h, "counts"), &cookie);
+	senders_forget(h, cookie);
 }
 
 /* Remove a host without agent whose programs are attached nowhere any more. */
@@ -296,19 +299,47 @@ static int open_ring(struct host *h, char *err, size_t errlen)
 
 int hooks_set_net(struct host *h)
 {
-	struct sf_hook_host value = { .net = h->net };
+	struct sf_hook_host value = { .net = h->net, .flags = h->hooks.sender_flags };
 
 	if (bpf_map_update_elem(hooks_map(h, "hosts"), &h->cookie, &value, BPF_ANY))
 		return -errno;
 	return 0;
 }
 
+void hooks_counts(const struct host *h, struct sf_hook_counts *out)
+{
+	if (bpf_map_lookup_elem(hooks_map(h, "counts"), &h->cookie, out))
+		memset(out, 0, sizeof(*out));
+}
+
+static void apply_senders(struct host *h)
+{
+	int ret = senders_apply(h, &h->hooks.sender_flags);
+
+	if (ret)
+		sf_error("map senders: %s; some users are not allowed to send from service "
+			 "addresses",
+			 strerror(-ret));
+}
+
+void hooks_refresh(struct host *h)
+{
+	if (policy_wants_cgroup(&h->policy))
+		apply_senders(h);
+}
+
 static int enter(struct host *h, char *err, size_t errlen)
 {
+	struct sf_hook_counts counts = { .lost = 0 };
 	int ret = open_ring(h, err, errlen);
 
 	if (ret)
 		return ret;
+	/* Those of an earlier agent go on. What it lost, the first scan finds. */
+	bpf_map_update_elem(hooks_map(h, "counts"), &h->cookie, &counts, BPF_NOEXIST);
+	hooks_counts(h, &counts);
+	h->hooks.lost = counts.lost;
+	apply_senders(h);
 	/* The ring first: a hook that knows the host must find it. */
 	if (bpf_map_update_elem(hooks_map(h, "rings"), &h->cookie, &h->hooks.ring_fd, BPF_ANY)) {
 		ret = -errno;
@@ -351,11 +382,24 @@ static int on_event(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+/* Were there events for which the ring had no room? */
+static void look_for_lost(struct host *h)
+{
+	struct sf_hook_counts counts;
+
+	hooks_counts(h, &counts);
+	if (counts.lost == h->hooks.lost)
+		return;
+	h->hooks.lost = counts.lost;
+	sockets_resync(h);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
 
 	ring_buffer__consume(h->hooks.ring);
+	look_for_lost(h);
 }
 
 int hooks_listen(struct host *h, char *err, size_t errlen)
@@ -371,6 +415,7 @@ int hooks_listen(struct host *h, char *err, size_t errlen)
 		return -ENOMEM;
 	}
 	ring_buffer__consume(k->ring); /* what came before we looked */
+	look_for_lost(h);
 	return 0;
 }
 

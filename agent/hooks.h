@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "core/datapath.h"
+#include "core/hooks.h"
 
 struct host;
 struct event;
@@ -36,7 +37,15 @@ struct hooks {
 	int ring_fd; /* 0: none */
 	struct event *readable;
 	uint64_t events;
+	uint64_t lost;	       /* of which sockets_resync() knows */
+	uint32_t sender_flags; /* SF_HOOK_SENDER* */
 };
+
+/** hooks_counts() - what went wrong at our sockets (core/hooks.h); zeros where nothing is known. */
+void hooks_counts(const struct host *h, struct sf_hook_counts *out);
+
+/** hooks_refresh() - control groups of the policy may be others by now. */
+void hooks_refresh(struct host *h);
 
 /** hooks_open() - make or adopt the set, enter ourselves. Return: 0 or -errno with @err. */
 int hooks_open(struct host *h, char *err, size_t errlen);

@@ -43,7 +43,7 @@ static uint8_t judge(void *ctx, const struct registration *r)
 
 	if (policy_wants_groups(&h->policy)) {
 		who.gids = gids;
-		who.n_gids = proc_groups(r->pid, r->uid, gids, GROUPS_MAX);
+		who.n_gids = proc_groups(r->pid, gids, GROUPS_MAX);
 	}
 	if (policy_wants_cgroup(&h->policy) &&
 	    !proc_cgroup(r->cgroup, r->pid, group, sizeof(group)))
@@ -434,6 +434,8 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	if (!ret)
 		ret = flows_open(h, err, errlen);
 	if (!ret)
+		ret = watch_open(h, err, errlen);
+	if (!ret)
 		ret = heartbeat_open(h, err, errlen);
 	if (!ret)
 		ret = join_open(h, err, errlen);
@@ -561,6 +563,7 @@ void host_close(struct host *h)
 		join_close(h);
 		uplink_close(h);
 		heartbeat_close(h);
+		watch_close(h);
 		flows_close(h);
 		sockets_close(h);
 	}

@@ -39,6 +39,7 @@
 #include "agent/setup.h"
 #include "agent/sockets.h"
 #include "agent/uplink.h"
+#include "agent/watch.h"
 #include "core/addr.h"
 #include "core/datapath.h"
 #include "util/bpf.h"
@@ -83,6 +84,7 @@ struct host {
 	struct flows flows;
 	struct heartbeat heartbeat;
 	struct control control;
+	struct watch watch;
 	struct {
 		uint64_t second;
 		unsigned int said, unsaid;

@@ -9,7 +9,7 @@
 
 static int reason_count(void *ctx, unsigned int index, struct sf_count *out)
 {
-	return datapath_count(ctx, "counters", index, out);
+	return watch_count(ctx, index, out);
 }
 
 static int traffic_count(void *ctx, unsigned int index, struct sf_count *out)

@@ -25,15 +25,20 @@ struct policy_ranges {
 	size_t count;
 };
 
+/**
+ * struct policy - compiled lists.
+ * @members: users whom the user database has in one of @gids. Names are looked up once, when the
+ *	     configuration is read: a look-up may take seconds, and the agent's loop must not wait.
+ */
 struct policy {
-	struct policy_ranges uids, gids;
+	struct policy_ranges uids, gids, members;
 	struct sf_conf_list allow_cgroup, deny_cgroup; /* borrowed from the configuration */
 };
 
 /** struct policy_subject - a program that wants to register. */
 struct policy_subject {
 	uint32_t uid;
-	const gid_t *gids;
+	const gid_t *gids; /* beside those of the user database */
 	size_t n_gids;
 	const char *cgroup; /* path below the mount, "/system.slice/nginx.service"; NULL: unknown */
 };
@@ -53,6 +58,23 @@ void policy_free(struct policy *p);
 
 /** policy_judge() - Return: 0 allowed, else the reason (SF_DENIED_UID, SF_DENIED_CGROUP). */
 uint8_t policy_judge(const struct policy *p, const struct policy_subject *who);
+
+/**
+ * policy_group() - a group by name, and its members, for a list that holds this one alone.
+ * @gid, @members: out; nothing where there is no such group. The caller frees @members->items.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int policy_group(const char *name, struct policy_ranges *gid, struct policy_ranges *members);
+
+/** policy_in() - whether an id is in one of the ranges. */
+bool policy_in(const struct policy_ranges *r, uint32_t id);
+
+/* Called for each block of 2^@bits ids from @first on; a non-zero return ends it. */
+typedef int (*policy_span_fn)(void *ctx, uint32_t first, unsigned int bits);
+
+/** policy_spans() - a range in aligned blocks, the fewest. Return: 0, or what @fn returned. */
+int policy_spans(const struct policy_range *r, policy_span_fn fn, void *ctx);
 
 /** policy_wants_groups() - whether judging needs the program's groups (they cost a look-up). */
 bool policy_wants_groups(const struct policy *p);

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fts.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,23 +45,17 @@ static size_t parse_groups(const char *text, gid_t *gids, size_t max)
 	return n;
 }
 
-size_t proc_groups(uint32_t pid, uint32_t uid, gid_t *gids, int max)
+size_t proc_groups(uint32_t pid, gid_t *gids, size_t max)
 {
 	char path[64], *text;
-	const struct passwd *pw;
-	int some = max;
+	size_t n;
 
 	snprintf(path, sizeof(path), "/proc/%u/status", pid);
-	if (pid && !sf_file_read(path, 65536, &text, NULL)) {
-		size_t n = parse_groups(text, gids, (size_t)max);
-
-		free(text);
-		return n;
-	}
-	pw = getpwuid(uid);
-	if (!pw || getgrouplist(pw->pw_name, pw->pw_gid, gids, &some) < 0)
+	if (!pid || sf_file_read(path, 65536, &text, NULL))
 		return 0;
-	return (size_t)some;
+	n = parse_groups(text, gids, max);
+	free(text);
+	return n;
 }
 
 /* A control group's id is the number of its directory's inode. */

@@ -11,11 +11,12 @@
 void proc_comm(uint32_t pid, char comm[16]);
 
 /**
- * proc_groups() - the groups of a process, or of its user where the process is gone.
+ * proc_groups() - the groups of a process; none where it is gone. The user database is not asked:
+ * the policy knows what that says.
  * @gids: room for @max
  * Return: how many.
  */
-size_t proc_groups(uint32_t pid, uint32_t uid, gid_t *gids, int max);
+size_t proc_groups(uint32_t pid, gid_t *gids, size_t max);
 
 /**
  * proc_cgroup() - path of a control group below the mount.

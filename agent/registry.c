@@ -168,6 +168,18 @@ struct registration *registry_listen(struct registry *g, const struct sf_socket_
 	return r;
 }
 
+struct registration *registry_replaced(struct registry *g, const struct sf_socket_event *ev)
+{
+	struct registration_key key = { .addr = ev->key.addr,
+					.port = ev->key.port,
+					.proto = ev->key.proto };
+	struct registration *r = registry_find(g, &key);
+
+	if (r && r->origin == ORIGIN_SOCKET)
+		r->sockets = 0;
+	return registry_listen(g, ev);
+}
+
 void registry_release(struct registry *g, const struct registration_key *key, int32_t left)
 {
 	struct registration *r = registry_find(g, key);

@@ -114,6 +114,12 @@ struct registration *registry_find(struct registry *g, const struct registration
  */
 struct registration *registry_listen(struct registry *g, const struct sf_socket_event *ev);
 
+/**
+ * registry_replaced() - the kernel has a new listener under a key that was judged: its events were
+ * lost. Who listens now is judged.
+ */
+struct registration *registry_replaced(struct registry *g, const struct sf_socket_event *ev);
+
 /** registry_release() - a socket is gone; @left remain. An unknown key is fine. */
 void registry_release(struct registry *g, const struct registration_key *key, int32_t left);
 

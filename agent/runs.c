@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/host.h"
 #include "util/cgroup.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/log.h"
 
 #define TOP	  "/scaffold" /* control group above those of all hosts of the kernel */
@@ -87,13 +89,32 @@ static void drop_first(struct host *h)
 	free(r);
 }
 
+/* A run takes a control group, an entry of a table that all hosts of the kernel share, and a place
+ * in every scan: no user may have them all. */
+static int check_quota(struct host *h, uint32_t uid, char *err, size_t errlen)
+{
+	unsigned int n = 0;
+
+	for (const struct run *r = h->runs.list; r; r = r->next)
+		n += r->uid == uid;
+	if (!uid || n < h->config.runs_max)
+		return 0;
+	h->runs.refused++;
+	snprintf(err, errlen, "%s: uid %u has %u runs, runs_max= lets it have %u",
+		 sf_reason_name(SF_TOO_MANY_RUNS), uid, n, h->config.runs_max);
+	return -EDQUOT;
+}
+
 int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, pid_t pid,
 	     struct run **out, char *err, size_t errlen)
 {
-	struct run *r = link_run(h, h->runs.last_id + 1, uid);
+	int ret = check_quota(h, uid, err, errlen);
 	struct sf_run_key key;
-	int ret;
+	struct run *r;
 
+	if (ret)
+		return ret;
+	r = link_run(h, h->runs.last_id + 1, uid);
 	if (!r) {
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
@@ -159,6 +180,27 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	arm(h, LOOK_MS);
 }
 
+/* Whose a group is that an earlier agent made: nobody else's program is in it. */
+static uint32_t owner_of(const char *group)
+{
+	char path[512], *text = NULL;
+	uint32_t uid = 0;
+	struct stat st;
+	size_t n;
+
+	if (sf_cgroup_path(group, path, sizeof(path)))
+		return 0;
+	n = strlen(path);
+	snprintf(path + n, sizeof(path) - n, "/cgroup.procs");
+	if (sf_file_read(path, 65536, &text, NULL))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%lu", strtoul(text, NULL, 10));
+	if (*text && !stat(path, &st))
+		uid = st.st_uid;
+	free(text);
+	return uid;
+}
+
 /* A group of before our time: its service is in the map, or it is a leftover. */
 static void adopt(struct host *h, unsigned int id)
 {
@@ -168,6 +210,7 @@ static void adopt(struct host *h, unsigned int id)
 	if (!r)
 		return;
 	r->entered = true;
+	r->uid = owner_of(r->group);
 	if (!sf_cgroup_id(r->group, &r->cgroup)) {
 		key.cgroup = r->cgroup;
 		if (!bpf_map_lookup_elem(hooks_map(h, "runs"), &key, &r->service))

@@ -30,6 +30,7 @@ struct run {
 struct runs {
 	struct run *list;
 	unsigned int last_id;
+	uint64_t refused; /* asked for by users who have as many as they may */
 	struct event *timer;
 	int lock_fd; /* of the host's directory of control groups; 0: none */
 };
@@ -47,7 +48,7 @@ void runs_remove(struct host *h);
  * runs_add() - a new group for programs of @service.
  * @uid: who asked
  * @pid: process to move into it; 0: none, the caller does it
- * Return: 0 or -errno with @err.
+ * Return: 0; -EDQUOT where @uid (not root) has runs_max= runs; other -errno with @err.
  */
 int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, pid_t pid,
 	     struct run **out, char *err, size_t errlen);

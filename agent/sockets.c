@@ -12,11 +12,13 @@
 
 #include "agent/host.h"
 #include "agent/proc.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/sockdiag.h"
 
 #define SCAN_MS	      10000
 #define SCAN_QUICK_MS 1000
+#define SCAN_AGAIN_MS 100
 
 /* What one scan knows of a key. */
 struct seen {
@@ -24,7 +26,8 @@ struct seen {
 	int32_t sockets;   /* listed by sock_diag */
 	int32_t connected; /* UDP: connected sockets, which keep a listener but make none */
 	struct sf_socket_event who;
-	bool missed; /* in the table, not listed: the first time */
+	uint8_t state; /* as in the table */
+	bool missed;   /* in the table, not listed: the first time */
 	UT_hash_handle hh;
 };
 
@@ -194,6 +197,7 @@ static void note_listener(struct host *h, const struct sf_listener_key *key,
 	if (!s)
 		return;
 	s->sockets = value->sockets;
+	s->state = value->state;
 	s->who = (struct sf_socket_event){
 		.key = *key,
 		.cgroup = value->cgroup,
@@ -203,7 +207,7 @@ static void note_listener(struct host *h, const struct sf_listener_key *key,
 		.kind = SF_SOCKET_LISTEN,
 		.flags = value->flags,
 	};
-	if (!registry_find(&h->registry, &k))
+	if (value->state == SF_LISTENER_PENDING || !registry_find(&h->registry, &k))
 		proc_comm(value->pid, s->who.comm); /* the table does not hold it */
 }
 
@@ -246,11 +250,29 @@ static void compare_table(struct host *h, struct scan *scan)
 			continue;
 		}
 		r = registry_find(&h->registry, &was->key);
-		/* Its event was lost, or it is of an earlier agent's time. */
+		/* Its event was lost, or it is of an earlier agent's time. Or the one was released
+		 * that we have judged, and this is another one, perhaps somebody else's. */
 		if (!r || !r->sockets || r->state == 0)
 			r = registry_listen(&h->registry, &was->who);
+		else if (was->state == SF_LISTENER_PENDING)
+			r = registry_replaced(&h->registry, &was->who);
 		if (r)
 			r->missed = false;
+	}
+}
+
+/* Registrations whose listener the kernel has no more: the event of its release was lost. */
+static void drop_released(struct host *h, struct scan *scan)
+{
+	struct registration *r, *tmp;
+
+	HASH_ITER (hh, h->registry.table, r, tmp) {
+		struct sf_listener_key key = host_key(h, &r->key);
+		struct sf_listener now;
+
+		if (r->origin == ORIGIN_SOCKET && r->sockets &&
+		    !seen_get(&scan->table, &r->key, false) && hooks_get(h, &key, &now) == -ENOENT)
+			registry_release(&h->registry, &r->key, 0);
 	}
 }
 
@@ -336,6 +358,7 @@ void sockets_scan(struct host *h, bool first)
 	int ret;
 
 	h->sockets.scans++;
+	h->sockets.scan_ms = sf_now_ms();
 	/* The table first, the sockets after: a listener's socket is older than its entry. */
 	ret = hooks_walk(h, note_listener, &scan);
 	if (!ret)
@@ -345,10 +368,25 @@ void sockets_scan(struct host *h, bool first)
 	} else {
 		compare_table(h, &scan);
 		enter_listed(h, &scan);
+		drop_released(h, &scan);
 	}
 	arm(h, follow_manual(h) ? SCAN_QUICK_MS : SCAN_MS);
+	if (h->sockets.hurried && h->sockets.hurried--)
+		arm(h, SCAN_AGAIN_MS);
 	seen_free(&scan.table);
 	seen_free(&h->sockets.seen);
+	hooks_refresh(h);
+}
+
+void sockets_resync(struct host *h)
+{
+	h->sockets.resyncs++;
+	h->sockets.hurried = 2; /* the first may find things as they were when we noticed */
+	/* Whoever makes events be lost all the time must not make us scan all the time. */
+	if (sf_now_ms() - h->sockets.scan_ms >= SCAN_AGAIN_MS)
+		arm(h, 0);
+	else
+		arm(h, SCAN_AGAIN_MS);
 }
 
 void sockets_hurry(struct host *h)

@@ -24,6 +24,9 @@ struct sockets {
 	struct event *timer;
 	struct seen *seen; /* what sock_diag listed in the scan under way, by key */
 	uint64_t scans;
+	uint64_t resyncs;
+	uint64_t scan_ms; /* when the last one began */
+	int hurried;	  /* scans that are due soon, after a loss */
 };
 
 /** sockets_open() - take over what the listeners table and sock_diag have. Return: 0 or -errno. */
@@ -35,6 +38,10 @@ void sockets_event(struct host *h, const struct sf_socket_event *ev);
 
 /** sockets_scan() - compare now. @first: at the start: believe the first comparison. */
 void sockets_scan(struct host *h, bool first);
+
+/** sockets_resync() - events were lost: compare at once, and once more, since only what two
+ * comparisons miss is taken away. */
+void sockets_resync(struct host *h);
 
 /** sockets_hurry() - a manual registration exists: scan every second from now on. */
 void sockets_hurry(struct host *h);

@@ -13,6 +13,13 @@
  *                                  closes the socket, on exit and kill -9 as well
  *   connect()  cgroup/connect6     to a service that lives on this host: bind the socket to lo, so
  *                                  that both directions stay there
+ *   connect()  cgroup/connect6     from a service address: only by who may register services
+ *   sendmsg()  cgroup/sendmsg6     likewise
+ *
+ * The count of a key's sockets decides who of several that come and go at once removes it: who
+ * takes it from 0 to SOCKETS_GONE, and no other. Who comes to a key that is going waits until it is
+ * gone, and makes a new one. Its removal is told before it happens: so no event of a new key is in
+ * the ring before the last one of the old.
  *
  * A key that appears is PENDING, and delivered to only when the agent has judged it LIVE. The agent
  * judges by running sf_listener_judge (BPF_PROG_TEST_RUN): it changes the verdict in place and
@@ -28,6 +35,7 @@
 
 #include "core/datapath.h"
 #include "core/flow.h"
+#include "core/hooks.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -35,6 +43,9 @@ char _license[] SEC("license") = "GPL";
 #define SOL_SOCKET	1
 #define SO_BINDTODEVICE 25
 #define CGROUP_DEPTH	12 /* ancestors of a control group that are looked at */
+#define EEXIST		17
+#define SOCKETS_GONE	(-0x40000000) /* count of a key that is being removed */
+#define SERVE_TRIES	128
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -70,6 +81,21 @@ struct {
 	__type(value, struct sf_addr);
 } runs SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct sf_hook_counts);
+} counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct sf_sender_key);
+	__type(value, __u8);
+} senders SEC(".maps");
+
 /* The four words of an address in a context, each fetched as the word it is: the kernel allows no
  * wider reads there, and the compiler would join them. */
 #define WORD(ctx_field, i) (*(volatile __u32 *)&(ctx_field)[i])
@@ -86,7 +112,8 @@ struct socket {
 	__u8 flags;  /* SF_LISTENER_* */
 	__u8 served; /* it is counted in listeners */
 	__u8 lo;     /* we bound it to lo */
-	__u8 pad[5];
+	__u8 denied; /* reason why it may not send from its address; 0: it may */
+	__u8 pad[4];
 	char comm[16];
 };
 
@@ -97,6 +124,15 @@ struct {
 	__type(value, struct socket);
 } sockets SEC(".maps");
 
+/** lost() - the agent of a host has missed something, and must look for itself. */
+static __always_inline void lost(__u64 host)
+{
+	struct sf_hook_counts *c = bpf_map_lookup_elem(&counts, &host);
+
+	if (c)
+		__sync_fetch_and_add(&c->lost, 1);
+}
+
 /** tell() - an event into the ring of the socket's host; a host without one is fine. */
 static __always_inline void tell(const struct socket *s, __u64 cookie, __u8 kind, __s32 left)
 {
@@ -106,8 +142,10 @@ static __always_inline void tell(const struct socket *s, __u64 cookie, __u8 kind
 	if (!ring)
 		return;
 	e = bpf_ringbuf_reserve(ring, sizeof(*e), 0);
-	if (!e)
+	if (!e) {
+		lost(s->key.host);
 		return;
+	}
 	__builtin_memset(e, 0, sizeof(*e));
 	e->key = s->key;
 	e->cookie = cookie;
@@ -131,18 +169,24 @@ static __always_inline void serve(struct socket *s, __u64 cookie)
 				     .pid = s->pid,
 				     .cgroup = s->cgroup };
 	struct sf_listener *l;
-	__s32 left = 1;
+	__s32 left = 0;
+	long err;
 
 	if (s->served)
 		return;
-	if (bpf_map_update_elem(&listeners, &s->key, &fresh, BPF_NOEXIST)) {
-		l = bpf_map_lookup_elem(&listeners, &s->key);
-		if (!l)
-			return;
-		left = __sync_fetch_and_add(&l->sockets, 1) + 1;
+	for (int i = 0; i < SERVE_TRIES && left <= 0; i++) {
+		err = bpf_map_update_elem(&listeners, &s->key, &fresh, BPF_NOEXIST);
+		if (!err)
+			left = 1;
+		else if (err != -EEXIST)
+			break;
+		else if ((l = bpf_map_lookup_elem(&listeners, &s->key)))
+			left = __sync_fetch_and_add(&l->sockets, 1) + 1;
 	}
-	s->served = 1;
-	tell(s, cookie, SF_SOCKET_LISTEN, left);
+	s->served = left > 0;
+	if (!s->served)
+		lost(s->key.host);
+	tell(s, cookie, SF_SOCKET_LISTEN, left > 0 ? left : 1);
 }
 
 /** run_service() - the service of wildcard sockets of the current control group, if any. */
@@ -179,6 +223,72 @@ static __always_inline bool key_find(const struct sf_hook_host *h, const struct 
 	return true;
 }
 
+/** sender_verdict() - what the policy says of a user, group or control group: 0 nothing. */
+static __always_inline __u8 sender_verdict(__u64 host, __u32 kind, __u64 id)
+{
+	struct sf_sender_key k = {
+		.prefixlen = SF_SENDER_BITS, .kind = kind, .host = host, .id = sf_be64(id)
+	};
+	__u8 *v = bpf_map_lookup_elem(&senders, &k);
+
+	return v ? *v : 0;
+}
+
+/** sender_judge() - whether the current program may use service addresses as source.
+ * Return: 0, or the reason why not. */
+static __always_inline __u8 sender_judge(const struct sf_hook_host *h, __u64 host)
+{
+	__u64 ids = bpf_get_current_uid_gid();
+	bool allowed = false;
+	__u64 cgroup;
+	__u8 v;
+
+	if (!(h->flags & SF_HOOK_SENDERS))
+		return 0;
+	if (h->flags & SF_HOOK_SENDER_CGROUPS) {
+		v = sender_verdict(host, SF_SENDER_CGROUP, bpf_get_current_cgroup_id());
+		if (v == SF_SENDER_DENIED)
+			return SF_DENIED_CGROUP;
+		allowed = v == SF_SENDER_ALLOWED;
+		for (int i = CGROUP_DEPTH; i > 0; i--) {
+			cgroup = bpf_get_current_ancestor_cgroup_id(i);
+			if (!cgroup)
+				continue;
+			v = sender_verdict(host, SF_SENDER_CGROUP, cgroup);
+			if (v == SF_SENDER_DENIED)
+				return SF_DENIED_CGROUP;
+			allowed |= v == SF_SENDER_ALLOWED;
+		}
+	}
+	if (allowed || sender_verdict(host, SF_SENDER_UID, (__u32)ids) == SF_SENDER_ALLOWED)
+		return 0;
+	if ((h->flags & SF_HOOK_SENDER_GIDS) &&
+	    sender_verdict(host, SF_SENDER_GID, ids >> 32) == SF_SENDER_ALLOWED)
+		return 0;
+	return SF_DENIED_UID;
+}
+
+/** source_is_own() - a host's identity: what the kernel chooses for who binds nothing. */
+static __always_inline bool source_is_own(const struct sf_addr *a)
+{
+	return a->w[1] == sf_be32(SF_SSID_HOSTS);
+}
+
+/** denied() - count a send from @addr by the current program. */
+static __always_inline void denied(__u64 host, const struct sf_addr *addr, __u8 reason)
+{
+	struct sf_hook_counts *c = bpf_map_lookup_elem(&counts, &host);
+
+	if (!c)
+		return;
+	__sync_fetch_and_add(reason == SF_DENIED_CGROUP ? &c->denied_cgroup : &c->denied, 1);
+	/* Of whom it was last, several may write at once: it is for people. */
+	c->addr = *addr;
+	c->uid = (__u32)bpf_get_current_uid_gid();
+	c->pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+	bpf_get_current_comm(c->comm, sizeof(c->comm));
+}
+
 SEC("cgroup/post_bind6")
 int sf_post_bind(struct bpf_sock *ctx)
 {
@@ -202,6 +312,8 @@ int sf_post_bind(struct bpf_sock *ctx)
 	s.pid = (__u32)(ids >> 32);
 	s.cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(s.comm, sizeof(s.comm));
+	if (!(s.flags & SF_LISTENER_WILDCARD) && !source_is_own(&local))
+		s.denied = sender_judge(h, host);
 	kept = bpf_sk_storage_get(&sockets, ctx, &s, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)
 		return 1;
@@ -261,18 +373,26 @@ int sf_release(struct bpf_sock *ctx)
 {
 	struct socket *s = bpf_sk_storage_get(&sockets, ctx, NULL, 0);
 	struct sf_listener *l;
+	__u64 cookie;
 	__s32 left;
 
 	if (!s || !s->served)
 		return 1;
 	s->served = 0;
+	cookie = bpf_get_socket_cookie(ctx);
 	l = bpf_map_lookup_elem(&listeners, &s->key);
 	if (!l)
 		return 1;
 	left = __sync_fetch_and_add(&l->sockets, -1) - 1;
-	if (left <= 0 && !(l->flags & SF_LISTENER_MANUAL))
-		bpf_map_delete_elem(&listeners, &s->key);
-	tell(s, bpf_get_socket_cookie(ctx), SF_SOCKET_RELEASE, left < 0 ? 0 : left);
+	if (left <= 0 && !(l->flags & SF_LISTENER_MANUAL)) {
+		if (__sync_val_compare_and_swap(&l->sockets, left, SOCKETS_GONE) == left) {
+			tell(s, cookie, SF_SOCKET_RELEASE, 0);
+			bpf_map_delete_elem(&listeners, &s->key);
+			return 1;
+		}
+		left = 1; /* another socket has just come to it */
+	}
+	tell(s, cookie, SF_SOCKET_RELEASE, left < 0 ? 0 : left);
 	return 1;
 }
 
@@ -307,6 +427,10 @@ int sf_connect(struct bpf_sock_addr *ctx)
 	k.port = (__be16)ctx->user_port;
 	k.proto = (__u8)ctx->protocol;
 	s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (s && s->denied) {
+		denied(k.host, &s->key.addr, s->denied);
+		return 0;
+	}
 	if (sf_addr_is_service(&h->net, &k.addr) && lives_here(&k)) {
 		/* The program's own choice of a device is left alone. */
 		if (sk->bound_dev_if)
@@ -323,6 +447,49 @@ int sf_connect(struct bpf_sock_addr *ctx)
 		bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTODEVICE, none, 1);
 	}
 	return 1;
+}
+
+/** source_is_manual() - a service that was registered by hand for the wildcard socket in hand. */
+static __always_inline bool source_is_manual(struct bpf_sock *sk, __u64 host,
+					     const struct sf_addr *src)
+{
+	struct sf_listener_key k = { .host = host, .addr = *src, .proto = IPPROTO_UDP };
+	struct sf_listener *l;
+
+	k.port = sf_be16((__u16)sk->src_port);
+	l = bpf_map_lookup_elem(&listeners, &k);
+	return l && (l->flags & SF_LISTENER_MANUAL);
+}
+
+/* Datagrams that are addressed one by one. A socket's own address was judged by bind(); another
+ * comes by IPV6_PKTINFO, which ip_nonlocal_bind gives to everybody. */
+SEC("cgroup/sendmsg6")
+int sf_sendmsg(struct bpf_sock_addr *ctx)
+{
+	struct sf_hook_host *h;
+	struct bpf_sock *sk;
+	struct sf_addr src;
+	struct socket *s;
+	__u64 host;
+	__u8 reason;
+
+	src.w[0] = WORD(ctx->msg_src_ip6, 0);
+	sk = ctx->sk;
+	if (!src.w[0] || !sk)
+		return 1;
+	src = ADDR(ctx->msg_src_ip6);
+	s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (s && !s->denied && (sf_addr_eq(&s->key.addr, &src)))
+		return 1;
+	host = bpf_get_netns_cookie(ctx);
+	h = bpf_map_lookup_elem(&hosts, &host);
+	if (!h || !sf_addr_is_service(&h->net, &src) || source_is_own(&src))
+		return 1;
+	reason = s && sf_addr_eq(&s->key.addr, &src) ? s->denied : sender_judge(h, host);
+	if (!reason || source_is_manual(sk, host, &src))
+		return 1;
+	denied(host, &src, reason);
+	return 0;
 }
 
 /** sf_listener_judge - set a listener's state, leaving its counts alone. Return: 0, or 1 when the

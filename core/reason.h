@@ -65,6 +65,7 @@
 	  "source locator is of another machine on this link")                                    \
 	X(69, POLICED, "policed", "more control messages than a link or a session may send")      \
 	X(70, INTERNAL, "internal", "a kernel helper failed")                                     \
+	X(71, EVENTS_LOST, "events-lost", "socket events that the agent had to look for itself")  \
 	/* control */                                                                             \
 	X(96, DENIED_POLICY, "denied-policy",                                                     \
 	  "the controller's policy does not let this host register")                              \
@@ -83,7 +84,8 @@
 	X(109, ADDRESS_CLASH, "address-clash", "two hosts claim one address")                     \
 	X(110, SILENT, "silent", "missed its heartbeats and its datapath does not answer")        \
 	X(111, LINK_DOWN, "link-down", "the link to the host lost its carrier")                   \
-	X(112, LINK_FULL, "link-full", "as many hosts are on this link as may be")
+	X(112, LINK_FULL, "link-full", "as many hosts are on this link as may be")                \
+	X(113, TOO_MANY_RUNS, "too-many-runs", "this user has as many runs as one user may")
 
 enum sf_reason {
 #define X(n, sym, name, text) SF_##sym = n,

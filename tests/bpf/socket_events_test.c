@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,13 +25,14 @@
 
 #include "bpf/socket_events.skel.h"
 #include "core/datapath.h"
+#include "core/hooks.h"
 #include "util/bpf.h"
 #include "util/cgroup.h"
 #include "util/netns.h"
 
 static struct socket_events_bpf *skel;
 static struct ring_buffer *ring;
-static struct bpf_link *links[4];
+static struct bpf_link *links[5];
 static struct sf_socket_event events[64];
 static int n_events;
 static uint64_t cookie;
@@ -107,8 +109,12 @@ static int hooks_attach(void)
 	links[1] = bpf_program__attach_cgroup(skel->progs.sf_listen, fd);
 	links[2] = bpf_program__attach_cgroup(skel->progs.sf_release, fd);
 	links[3] = bpf_program__attach_cgroup(skel->progs.sf_connect, fd);
+	links[4] = bpf_program__attach_cgroup(skel->progs.sf_sendmsg, fd);
 	close(fd);
-	return links[0] && links[1] && links[2] && links[3] ? 0 : -errno;
+	for (int i = 0; i < 5; i++)
+		if (!links[i])
+			return -errno;
+	return 0;
 }
 
 static int setup(void **state)
@@ -145,7 +151,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		bpf_link__destroy(links[i]);
 	ring_buffer__free(ring);
 	socket_events_bpf__destroy(skel);
@@ -470,6 +476,318 @@ static void local_service_is_reached_over_lo(void **state)
 	close(udp);
 }
 
+static void judge_manual(const struct sf_addr *addr, uint8_t proto, uint16_t port)
+{
+	struct sf_listener_key k = key_of(addr, proto, port);
+	struct sf_listener l = { .state = SF_LISTENER_LIVE, .flags = SF_LISTENER_MANUAL };
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.listeners), &k, &l, BPF_ANY),
+			 0);
+}
+
+static struct sf_hook_counts counted(void)
+{
+	struct sf_hook_counts c;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.counts), &cookie, &c), 0);
+	return c;
+}
+
+static void counts_enter(void)
+{
+	struct sf_hook_counts c;
+
+	memset(&c, 0, sizeof(c));
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.counts), &cookie, &c, BPF_ANY),
+			 0);
+}
+
+/* ---- sockets that come and go at once ---------------------------------------------------- */
+
+#define RACES 4000
+
+static int reusing(const struct sf_addr *addr, uint16_t port)
+{
+	return listening(addr, port); /* bound() sets SO_REUSEPORT */
+}
+
+/* Two processes in turn: in each round one closes its listener while the other one opens one. */
+static void racer(volatile int *round, int me)
+{
+	int fd = me ? -1 : reusing(&service, 90);
+
+	for (int i = 1; i <= RACES; i++) {
+		__sync_fetch_and_add(&round[0], 1);
+		while (round[0] < 2 * i)
+			; /* both begin at once */
+		if (fd >= 0) {
+			close(fd);
+			fd = -1;
+		} else {
+			fd = reusing(&service, 90);
+		}
+		__sync_fetch_and_add(&round[1], 1);
+		while (round[1] < 2 * i)
+			;
+		if (!me) {
+			struct sf_listener l;
+
+			drain(); /* else the ring fills, and that is counted, too */
+
+			if (!listed(&service, IPPROTO_TCP, 90, &l))
+				round[2]++;
+			else if (l.sockets != 1)
+				round[3]++;
+		}
+		__sync_fetch_and_add(&round[4], 1);
+		while (round[4] < 2 * i)
+			;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The last word of the ring on the key, as an agent would read it. */
+static int last_left = -1, was_wrong;
+
+static int follow(void *ctx, void *data, size_t len)
+{
+	const struct sf_socket_event *e = data;
+
+	last_left = e->kind == SF_SOCKET_LISTEN && e->left <= 0 ? 1 : e->left;
+	return 0;
+}
+
+static void no_key_is_lost_between_two(void **state)
+{
+	volatile int *round =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	uint64_t lost;
+	pid_t pid;
+
+	assert_ptr_not_equal(round, MAP_FAILED);
+	counts_enter();
+	lost = counted().lost;
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		munmap((void *)round, 4096);
+		skip();
+	}
+	pid = fork();
+	if (!pid) {
+		racer(round, 1);
+		_exit(0);
+	}
+	racer(round, 0);
+	waitpid(pid, &status, 0);
+	/* Who was stopped in the middle of removing one may have made the other give up; then it
+	 * is counted, and the agent looks for itself at once. */
+	assert_int_equal(round[2], counted().lost - lost);
+	assert_true(round[2] < RACES / 100);
+	assert_int_equal(round[3], 0); /* miscounted */
+	munmap((void *)round, 4096);
+}
+
+/* What is read last must be what is. */
+static void events_end_with_what_is(void **state)
+{
+	int fd, ends[2], status;
+	char c;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	ring_buffer__free(ring);
+	fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, 65536, NULL);
+	assert_true(fd >= 0);
+	ring = ring_buffer__new(fd, follow, NULL, NULL);
+	assert_non_null(ring);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.rings), &cookie, &fd, BPF_ANY),
+			 0);
+	close(fd);
+	was_wrong = 0;
+	for (int i = 0; i < 500; i++) {
+		int mine = reusing(&service, 91);
+		pid_t pid;
+
+		assert_int_equal(pipe(ends), 0);
+		pid = fork();
+		if (!pid) {
+			int other_one;
+
+			close(mine);
+			close(ends[0]);
+			if (write(ends[1], "x", 1) != 1)
+				_exit(1);
+			other_one = reusing(&service, 91);
+			if (write(ends[1], "y", 1) != 1)
+				_exit(1);
+			pause();
+			close(other_one);
+			_exit(0);
+		}
+		close(ends[1]);
+		assert_int_equal(read(ends[0], &c, 1), 1);
+		for (volatile int spin = 0; spin < (i % 100) * 50; spin++)
+			;
+		close(mine);
+		assert_int_equal(read(ends[0], &c, 1), 1);
+		drain();
+		was_wrong += last_left <= 0;
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		close(ends[0]);
+	}
+	ring_buffer__free(ring);
+	assert_int_equal(make_ring(), 0);
+	assert_int_equal(was_wrong, 0);
+}
+
+static void lost_events_are_counted(void **state)
+{
+	int n = 65536 / 88 + 20, *fds = calloc((size_t)n, sizeof(int));
+	uint64_t lost;
+
+	assert_non_null(fds);
+	counts_enter();
+	for (int i = 0; i < n; i++)
+		fds[i] = listening(&service, (uint16_t)(20000 + i));
+	lost = counted().lost;
+	assert_true(lost >= 20);
+	assert_true(lost < 100);
+	drain();
+	close(fds[0]);
+	assert_int_equal(counted().lost, lost); /* there is room again */
+	for (int i = 1; i < n; i++)
+		close(fds[i]);
+	free(fds);
+}
+
+/* ---- who may speak in a service's name ---------------------------------------------------- */
+
+static void policy_set(uint32_t kind, uint64_t id, unsigned int bits, uint8_t verdict)
+{
+	struct sf_sender_key k = {
+		.prefixlen = SF_SENDER_BITS - bits, .kind = kind, .host = cookie, .id = sf_be64(id)
+	};
+	int fd = bpf_map__fd(skel->maps.senders);
+
+	if (verdict)
+		assert_int_equal(bpf_map_update_elem(fd, &k, &verdict, BPF_ANY), 0);
+	else
+		assert_int_equal(bpf_map_delete_elem(fd, &k), 0);
+}
+
+static void flags_set(uint32_t flags)
+{
+	struct sf_hook_host host;
+
+	memset(&host, 0, sizeof(host));
+	host.net = net;
+	host.flags = flags;
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(skel->maps.hosts), &cookie, &host, BPF_ANY), 0);
+}
+
+static int sends_from(int fd, const struct sf_addr *src)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	struct in6_pktinfo info = { .ipi6_ifindex = 0 };
+	union {
+		char room[CMSG_SPACE(sizeof(info))];
+		struct cmsghdr align;
+	} control = { .room = { 0 } };
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &iov, .msg_iovlen = 1
+	};
+	struct cmsghdr *c;
+
+	memcpy(&to.sin6_addr, &service, 16);
+	if (src) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		memcpy(&info.ipi6_addr, src, 16);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = IPPROTO_IPV6;
+		c->cmsg_type = IPV6_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+	}
+	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+}
+
+static int connects_from(const struct sf_addr *src)
+{
+	int fd = bound(SOCK_STREAM, src, 0), ret = connect_to(fd, &service, 9);
+
+	close(fd);
+	return ret;
+}
+
+static void only_the_allowed_send_from_services(void **state)
+{
+	struct sf_sid own_sid = sf_sid_make(SF_SSID_HOSTS, 5);
+	struct sf_addr own = sf_service_addr(&net, &own_sid), loopback = { .b = { [15] = 1 } };
+	int udp, plain = bound(SOCK_DGRAM, &(struct sf_addr){ .w = { 0 } }, 0), tcp;
+	struct sf_hook_counts c;
+
+	assert_int_equal(lo_has(&other), 0);
+	assert_int_equal(lo_has(&own), 0);
+	counts_enter();
+	assert_int_equal(connects_from(&other), -ECONNREFUSED); /* no policy yet */
+	flags_set(SF_HOOK_SENDERS);
+	policy_set(SF_SENDER_UID, 8, 3, SF_SENDER_ALLOWED); /* 8 to 15: not us */
+	assert_int_equal(connects_from(&other), -EPERM);
+	c = counted();
+	assert_int_equal(c.denied, 1);
+	assert_memory_equal(&c.addr, &other, 16);
+	assert_int_equal(c.uid, 0);
+	assert_true(c.comm[0] != 0);
+	udp = bound(SOCK_DGRAM, &other, 0);
+	assert_int_equal(sends_from(udp, NULL), -EPERM);
+	assert_int_equal(connect_to(udp, &service, 9), -EPERM);
+	close(udp);
+	assert_int_equal(sends_from(plain, &other), -EPERM); /* IPV6_PKTINFO */
+	assert_int_equal(counted().denied, 4);
+	/* What is nobody's: the kernel's choice, the host's identity, other addresses. */
+	assert_int_equal(sends_from(plain, NULL), 0);
+	assert_int_equal(sends_from(plain, &own), 0);
+	assert_int_equal(connects_from(&own), -ECONNREFUSED);
+	assert_int_equal(connects_from(&loopback), -ECONNREFUSED);
+	tcp = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect_to(tcp, &service, 9), -ECONNREFUSED);
+	close(tcp);
+	assert_int_equal(counted().denied, 4);
+	/* Allowed by range, by group, by control group; denied by one. */
+	policy_set(SF_SENDER_UID, 0, 3, SF_SENDER_ALLOWED);
+	assert_int_equal(connects_from(&other), -ECONNREFUSED);
+	policy_set(SF_SENDER_UID, 0, 3, 0);
+	assert_int_equal(connects_from(&other), -EPERM);
+	policy_set(SF_SENDER_GID, 0, 0, SF_SENDER_ALLOWED);
+	flags_set(SF_HOOK_SENDERS | SF_HOOK_SENDER_GIDS);
+	assert_int_equal(connects_from(&other), -ECONNREFUSED);
+	policy_set(SF_SENDER_CGROUP, group_id(group), 0, SF_SENDER_DENIED);
+	flags_set(SF_HOOK_SENDERS | SF_HOOK_SENDER_GIDS | SF_HOOK_SENDER_CGROUPS);
+	assert_int_equal(connects_from(&other), -EPERM);
+	assert_int_equal(counted().denied_cgroup, 1);
+	policy_set(SF_SENDER_GID, 0, 0, 0);
+	policy_set(SF_SENDER_CGROUP, group_id(group), 0, SF_SENDER_ALLOWED);
+	assert_int_equal(connects_from(&other), -ECONNREFUSED);
+	/* One that denied programs listen on is theirs as little as before, and they see it. */
+	policy_set(SF_SENDER_CGROUP, group_id(group), 0, 0);
+	tcp = listening(&other, 92);
+	close(tcp);
+	/* Registered by hand for a wildcard socket: it answers from the service's address. */
+	judge_manual(&other, IPPROTO_UDP, 93);
+	udp = bound(SOCK_DGRAM, &(struct sf_addr){ .w = { 0 } }, 93);
+	assert_int_equal(sends_from(udp, &other), 0);
+	assert_int_equal(sends_from(udp, &service), -EPERM);
+	close(udp);
+	close(plain);
+	policy_set(SF_SENDER_UID, 8, 3, 0);
+	flags_set(0);
+}
+
 #define T(f) cmocka_unit_test_setup(f, begin)
 
 int main(void)
@@ -480,6 +798,8 @@ int main(void)
 		T(datagram_socket_serves_when_bound), T(wildcard_serves_what_its_group_runs),
 		T(strangers_are_left_alone),	      T(host_without_ring_is_served),
 		T(manual_entry_outlives_sockets),     T(local_service_is_reached_over_lo),
+		T(no_key_is_lost_between_two),	      T(events_end_with_what_is),
+		T(lost_events_are_counted),	      T(only_the_allowed_send_from_services),
 	};
 
 	if (geteuid()) {

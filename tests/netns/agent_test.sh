@@ -9,7 +9,7 @@
 #        /  \_____________________/  \
 #      h2                              h4, h5
 . "$(dirname "$0")/lib.sh"
-need setpriv
+need setpriv curl nsenter
 lab_up fig6
 daemons_know
 status() { rest "$1" agent /v1/status | jq -r "$2"; }
@@ -26,6 +26,9 @@ configured() {
 logged() { grep -qF -- "$1" "$(daemon_log "${2:-h1}")"; }
 # tells WHAT TEXT [NODE]: the agent's log will have the text
 tells() { tries 10 logged "$2" "${3:-h1}" && ok "$1" || { bad "$1: expected '$2' in its log"; tail -n 5 "$(daemon_log "${3:-h1}")"; }; }
+
+# logged_event NODE REASON: its event log has one of this reason
+logged_event() { rest "$1" agent "/v1/events?limit=1000" | jq -e --arg r "$2" '[.events[] | select(.kind == "failures" and .reason == $r)] | length > 0'; }
 
 # ---- which router is believed
 KEY=$(status h1 .router.key)
@@ -93,5 +96,110 @@ daemon_start h2
 daemon_ready h2 && ok "a user who binds the lock's name does not keep the agent away"
 tells "but is told of" "held by no agent" h2
 end $squatter
+
+# ---- more socket events than the ring holds
+WEB=$(address web)
+cat >"$TMP/many.py" <<'PY'
+import os, resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+def listen(port):
+    s = socket.socket(socket.AF_INET6)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((sys.argv[1], port)); s.listen()
+    return s
+first = listen(80)
+gone = listen(81)
+print("up", flush=True)
+while not os.path.exists(sys.argv[2]): time.sleep(0.02)
+more = [listen(20000 + i) for i in range(4000)]  # what the ring holds, and more
+first.close()
+gone.close()
+again = listen(80)  # another one, of which no event tells
+print("full", flush=True)
+for s in more: s.close()
+print("done", flush=True)
+while True: again.accept()
+PY
+cp "$DIR/h3/scaffoldd.conf" "$TMP/h3.conf"
+configured h3
+daemon_ready h3
+on h3 python3 "$TMP/many.py" "$WEB" "$TMP/stopped" >"$TMP/many" 2>&1 & many=$!; pids+=($many)
+registered web 1 80
+registered web 1 81
+kill -STOP "${DAEMON[h3]}"
+touch "$TMP/stopped"
+tries 60 grep -q done "$TMP/many" || bad "sockets come and go: $(cat "$TMP/many")"
+says "while the agent does not judge, a new listener is not delivered to" ECONNREFUSED peer h1 connect "$WEB" 80 --timeout 5
+kill -CONT "${DAEMON[h3]}"
+serves() { peer h1 connect "$WEB" 80 --timeout 2; }
+tries 5 serves && ok "a listener whose event was lost is found, and judged" || bad "the listener is lost: $(on h3 "$SF" --json services | jq -c .)"
+registered web 1 80
+registered web 0 81 && ok "one that went is gone"
+[ "$(counter h3 events-lost)" -gt 0 ] && ok "$(counter h3 events-lost) lost events are counted" || bad "lost events are not counted"
+tells "and told" "events-lost: " h3
+end $many
+
+# ---- what a user may have, and whose name he may use
+cp "$DIR/h5/scaffoldd.conf" "$TMP/h5.conf"
+configured h5 "allow_uid = 0-999, 1001" "runs_max = 2"
+daemon_ready h5
+chmod 755 "$TMP"
+as() { on h5 setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"; }
+run_of() { as "$1" curl -sS -m 10 --unix-socket "$DIR/h5/agent.sock" -H 'Content-Type: application/json' -d '{"service": "web"}' http://localhost/v1/runs; }
+says "a user has a run" '"group"' run_of 1001
+says "and another one" '"group"' run_of 1001
+says "but not more than runs_max" "too-many-runs: uid 1001 has 2 runs" run_of 1001
+says "root may" '"group"' run_of 0
+serve h5 "$WEB" 80 web --name h5
+registered web 1 80
+cat >"$TMP/speak.py" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM)
+if sys.argv[2] != "-": s.bind((sys.argv[2], 0))
+try:
+    if sys.argv[1] == "udp": s.sendto(b"x", (sys.argv[3], 9))
+    else: s.settimeout(3); s.connect((sys.argv[3], 9))
+    print("sent")
+except OSError as e: print(e.strerror)
+PY
+chmod 644 "$TMP/speak.py"
+OTHER_SERVICE=$(address other)
+says "a user who may not register may not connect in a service's name" "Operation not permitted" as 1000 /usr/bin/python3 "$TMP/speak.py" tcp "$WEB" "$OTHER_SERVICE"
+says "nor send" "Operation not permitted" as 1000 /usr/bin/python3 "$TMP/speak.py" udp "$WEB" "$OTHER_SERVICE"
+says "in his own he connects" "Connection refused" as 1000 /usr/bin/python3 "$TMP/speak.py" tcp - "$OTHER_SERVICE"
+says "and sends" sent as 1000 /usr/bin/python3 "$TMP/speak.py" udp - "$OTHER_SERVICE"
+says "who may register may do it" "Connection refused" as 1001 /usr/bin/python3 "$TMP/speak.py" tcp "$WEB" "$OTHER_SERVICE"
+[ "$(counter h5 denied-uid)" -ge 2 ] && ok "denials are counted" || bad "$(counter h5 denied-uid) denials are counted"
+tries 5 logged_event h5 denied-uid && ok "and told: $(rest h5 agent /v1/events | jq -r '[.events[] | select(.reason == "denied-uid")][-1].text')" || bad "the event log: $(rest h5 agent /v1/events | jq -c '.events[-3:]')"
+tries 5 logged_event h5 too-many-runs && ok "so are refused runs" || bad "the event log does not have refused runs"
+
+# ---- drops are explained
+on h4 env HERE="$HERE" python3 -c "
+import os, sys
+sys.path.insert(0, os.environ['HERE'])
+import raw
+raw.Link('r2').send(raw.syn(raw.sock('$(locator h4)', 0x123456789abc), '$WEB', 4000, 4242, dst='$(locator h5)'))"
+tries 5 logged_event h5 not-registered && ok "the event log tells of a refused SYN: $(rest h5 agent /v1/events | jq -r '[.events[] | select(.reason == "not-registered")][-1].text')" || bad "the event log: $(rest h5 agent /v1/events | jq -c '.events[-3:]')"
+
+# ---- a namespace that goes away
+ip netns add "$LAB-gone"
+mkdir -p "$TMP/gone"
+ip -n "$LAB-gone" link add up0 type veth peer name up1
+ip -n "$LAB-gone" link set lo up; ip -n "$LAB-gone" link set up0 up; ip -n "$LAB-gone" link set up1 up
+nsenter --net="/run/netns/$LAB-gone" "$AGENT" --config /dev/null --run "$TMP/gone" --state "$TMP/gone" --bpffs "/sys/fs/bpf/$LAB-gone" >"$TMP/gone.log" 2>&1 &
+gone=$!; pids+=($gone)
+wait_for "an agent in a namespace of its own" test -S "$TMP/gone/agent.sock"
+cpu() { awk '{ print $14 + $15 }' "/proc/$gone/stat"; }
+ip -n "$LAB-gone" link del up0
+ip netns del "$LAB-gone"
+before=$(cpu)
+sleep 3
+kill -0 $gone 2>/dev/null && ok "its agent lives on" || bad "its agent is dead: $(tail -n 3 "$TMP/gone.log")"
+spent=$(($(cpu) - before))
+[ "$spent" -lt 150 ] && ok "it does not spin: $spent ticks" || bad "it spins: $spent ticks in 3 s"
+check "it answers" curl -sS -m 5 -o /dev/null --unix-socket "$TMP/gone/agent.sock" http://localhost/v1/status
+kill -TERM $gone
+wait $gone; equal "and ends when it is told to" 0 $?
+[ -e "/sys/fs/bpf/$LAB-gone" ] && bad "it left $(ls /sys/fs/bpf/"$LAB-gone")" || ok "it leaves nothing pinned"
 
 finish

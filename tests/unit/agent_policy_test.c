@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -58,6 +60,60 @@ static void groups_help(void **state)
 	policy_free(&p);
 }
 
+/* Without the process's own groups, those of the user database count. */
+static void groups_of_the_database(void **state)
+{
+	struct policy p = parse(&none, LIST("root"), &none, &none);
+	struct policy_ranges gid, members;
+
+	assert_true(policy_in(&p.members, 0));
+	assert_false(policy_in(&p.members, 54321));
+	assert_int_equal(judge(&p, 0, NULL), 0);
+	assert_int_equal(judge(&p, 54321, NULL), SF_DENIED_UID);
+	policy_free(&p);
+	assert_int_equal(policy_group("root", &gid, &members), 0);
+	assert_true(policy_in(&gid, 0));
+	assert_true(policy_in(&members, 0));
+	free(gid.items);
+	free(members.items);
+	assert_int_equal(policy_group("no-such-group-here", &gid, &members), 0);
+	assert_int_equal(gid.count, 0);
+	assert_int_equal(policy_group("", &gid, &members), 0);
+	assert_int_equal(gid.count, 0);
+}
+
+struct spans {
+	char text[512];
+};
+
+static int write_span(void *ctx, uint32_t first, unsigned int bits)
+{
+	struct spans *s = ctx;
+	size_t n = strlen(s->text);
+
+	snprintf(s->text + n, sizeof(s->text) - n, "%u/%u ", first, bits);
+	return 0;
+}
+
+static void spans_are(uint32_t first, uint32_t last, const char *want)
+{
+	struct policy_range r = { first, last };
+	struct spans s = { .text = "" };
+
+	assert_int_equal(policy_spans(&r, write_span, &s), 0);
+	assert_string_equal(s.text, want);
+}
+
+static void ranges_as_prefixes(void **state)
+{
+	spans_are(0, 0, "0/0 ");
+	spans_are(0, 999, "0/9 512/8 768/7 896/6 960/5 992/3 ");
+	spans_are(1000, 1001, "1000/1 ");
+	spans_are(1, 6, "1/0 2/1 4/1 6/0 ");
+	spans_are(0, UINT32_MAX, "0/32 ");
+	spans_are(UINT32_MAX - 1, UINT32_MAX - 1, "4294967294/0 ");
+}
+
 static void control_groups_and_below(void **state)
 {
 	struct policy p = parse(&none, &none, LIST("/web", "/a/"), LIST("/web/bad"));
@@ -105,6 +161,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(users_by_range_number_and_name),
 		cmocka_unit_test(groups_help),
+		cmocka_unit_test(groups_of_the_database),
+		cmocka_unit_test(ranges_as_prefixes),
 		cmocka_unit_test(control_groups_and_below),
 		cmocka_unit_test(bad_words_are_named),
 	};

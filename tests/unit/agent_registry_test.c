@@ -360,6 +360,31 @@ static void by_hand(void **state)
 	assert_null(registry_find(&w->g, &k));
 }
 
+/* Its release and the next one's listen() were lost: who listens now is another. */
+static void replaced_is_judged_anew(void **state)
+{
+	struct world *w = *state;
+	struct sf_socket_event ev = event(80);
+	struct registration *r = listens(w, 80);
+
+	takes(w, SF_CTRL_REGISTER, 1);
+	answers(w, SF_CTRL_REGISTER, 80, 0);
+	assert_int_equal(r->state, SF_LISTENER_LIVE);
+	w->verdict = SF_DENIED_UID;
+	ev.uid = 4242;
+	w->state = SF_LISTENER_PENDING;
+	assert_ptr_equal(registry_replaced(&w->g, &ev), r);
+	assert_int_equal(w->state, SF_LISTENER_DENIED);
+	assert_int_equal(r->uid, 4242);
+	takes(w, SF_CTRL_UNREGISTER, 1);
+	answers(w, SF_CTRL_UNREGISTER, 80, 0);
+	w->verdict = 0;
+	w->state = SF_LISTENER_PENDING;
+	registry_replaced(&w->g, &ev);
+	assert_int_equal(w->state, SF_LISTENER_LIVE);
+	takes(w, SF_CTRL_REGISTER, 1);
+}
+
 static void strangers_are_ignored(void **state)
 {
 	struct world *w = *state;
@@ -391,6 +416,7 @@ int main(void)
 		T(batches_are_of_one_type),
 		T(by_hand),
 		T(strangers_are_ignored),
+		T(replaced_is_judged_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
