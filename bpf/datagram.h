@@ -55,7 +55,7 @@ static __always_inline int datagram_fragment(struct __sk_buff *skb, struct work 
 	w->frag_key.dst = w->dst;
 	w->frag_key.id = f.id;
 	w->frag_key.out = dir;
-	*first = !(f.offset & sf_be16(0xfff8));
+	*first = !(f.offset & FRAG_OFFSET);
 	w->l4 += sizeof(f);
 	return 0;
 }
@@ -89,7 +89,7 @@ static __noinline int datagram_too_big(struct __sk_buff *skb, const struct sf_ho
 		mtu = IPV6_MTU_MIN;
 	if (n > SF_QUOTE_MAX)
 		n = SF_QUOTE_MAX;
-	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX))
+	if (OUTSIDE(n, SF_IPV6_LEN + L4_MIN, SF_QUOTE_MAX))
 		return TC_ACT_SHOT;
 	if (load(skb, IP_AT, &w->build.b[ICMP6_QUOTE_AT], n))
 		return TC_ACT_SHOT;
@@ -176,7 +176,7 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 		    datagram_nonce(cfg, w, fragmented), &dst, &src);
 	__builtin_memset(&w->target, 0, sizeof(w->target));
 	w->target.type = SF_TLV_TARGET;
-	w->target.len = 6;
+	w->target.len = TLV_LEN(w->target);
 	w->target.proto = SF_NEXTHDR_UDP;
 	w->target.port = w->seg.dport;
 	if (fragmented ? header_push(skb, &w->hdr, DATA_FRAGMENT_LEN)

@@ -25,12 +25,13 @@ SF_STATIC_ASSERT(sizeof(struct fail_hdr) == SF_FAIL_LEN, "FAIL header");
 /** fail_kind() - the kind of header that the packet in hand carries, SF_KIND_NONE without one. */
 static __always_inline __u8 fail_kind(struct __sk_buff *skb)
 {
-	__u8 nexthdr, head[8]; /* of a SCAFFOLD header, up to and without the serviceIDs */
+	struct sf_hdr h; /* up to and without the serviceIDs */
+	__u8 nexthdr;
 
-	if (load(skb, IP_AT + 6, &nexthdr, sizeof(nexthdr)) || nexthdr != SF_NEXTHDR_DSTOPTS ||
-	    load(skb, L4_AT, head, sizeof(head)) || head[2] != SF_OPTION)
+	if (load(skb, IP_NEXTHDR_AT, &nexthdr, sizeof(nexthdr)) || nexthdr != SF_NEXTHDR_DSTOPTS ||
+	    load(skb, L4_AT, &h, __builtin_offsetof(struct sf_hdr, dst)) || !sf_hdr_is_ours(&h))
 		return SF_KIND_NONE;
-	return head[4] & 0x0f;
+	return sf_hdr_kind(&h);
 }
 
 /**
@@ -76,7 +77,7 @@ static __always_inline void fail_finish(struct build *b, const struct sf_addr *s
 	build_ip(b, src, dst, SF_IPV6_LEN + len, SF_NEXTHDR_DSTOPTS);
 	sf_hdr_init(&f->hdr, SF_NEXTHDR_NONE, SF_FAIL_LEN, SF_KIND_FAIL, 0, 0, dst_sid, own);
 	f->reason.type = SF_TLV_REASON;
-	f->reason.len = 6;
+	f->reason.len = TLV_LEN(f->reason);
 	f->reason.reason = reason;
 	f->reason.kind = kind;
 	f->reason.quoted = sf_be16((__u16)n);
@@ -129,7 +130,7 @@ SUBPROG int fail_make(struct __sk_buff *skb, struct build *b, const struct sf_si
 		n = whole;
 	if (n > SF_QUOTE_MAX)
 		n = SF_QUOTE_MAX;
-	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX))
+	if (OUTSIDE(n, SF_IPV6_LEN + L4_MIN, SF_QUOTE_MAX))
 		return -1;
 	if (load(skb, IP_AT, &b->b[QUOTE_AT], n))
 		return -1;

@@ -16,9 +16,9 @@
 
 #include "bpf/refused.h"
 
-#define ICMP6_QUOTE	(L4_AT + 8)		     /* offset of the quoted packet in an error */
-#define ICMP6_ERROR_MAX (IPV6_MTU_MIN - SF_IPV6_LEN) /* RFC 4443 section 2.4 (c) */
-#define ICMP6_CHUNK	256			     /* summed at once */
+#define ICMP6_QUOTE	(L4_AT + sizeof(struct icmp6)) /* offset of the quoted packet in an error */
+#define ICMP6_ERROR_MAX (IPV6_MTU_MIN - SF_IPV6_LEN)   /* RFC 4443 section 2.4 (c) */
+#define ICMP6_CHUNK	256			       /* summed at once */
 
 /** icmp6_pairs() - the delta of writing @to over @from in an error's quotation. */
 static __always_inline __u32 icmp6_delta(const struct sf_addr *from, const struct sf_addr *to)
@@ -39,7 +39,7 @@ static __always_inline int icmp6_translate(struct __sk_buff *skb, struct work *w
 	was[1] = w->quote.dst;
 	if (bpf_l4_csum_replace(skb, L4_AT + ICMP6_CSUM, 0, icmp6_delta(was, inner), 0))
 		return -1;
-	if (bpf_skb_store_bytes(skb, ICMP6_QUOTE + 8, inner, 32, 0))
+	if (bpf_skb_store_bytes(skb, IP_ADDRS_OF(ICMP6_QUOTE), inner, IP_ADDRS_LEN, 0))
 		return -1;
 	was[0] = w->src;
 	was[1] = w->dst;
@@ -57,14 +57,14 @@ static __always_inline int icmp6_shrink(struct __sk_buff *skb, __u32 by)
 	__u32 left;
 	__u64 sum;
 
-	if (load(skb, L4_AT + 4, &was, sizeof(was)))
+	if (load(skb, L4_AT + ICMP6_DATA, &was, sizeof(was)))
 		return -1;
 	left = sf_be32(was) - by;
 	mtu = sf_be32(left < IPV6_MTU_MIN ? IPV6_MTU_MIN : left);
 	sum = (__u64)mtu + (__u16)~sf_csum_fold(was);
 	if (bpf_l4_csum_replace(skb, L4_AT + ICMP6_CSUM, 0, sf_csum_fold(sum), 0))
 		return -1;
-	return (int)bpf_skb_store_bytes(skb, L4_AT + 4, &mtu, sizeof(mtu), 0);
+	return (int)bpf_skb_store_bytes(skb, L4_AT + ICMP6_DATA, &mtu, sizeof(mtu), 0);
 }
 
 /** icmp6_verify() - whether an ICMPv6 error's checksum is right: its quotation is acted upon here,
@@ -129,7 +129,7 @@ SUBPROG int in_icmp6(struct __sk_buff *skb)
 	if (!bad && i.type == ICMP6_TOO_BIG && sf_be32(i.data) < IPV6_MTU_MIN)
 		bad = SF_BAD_MTU; /* RFC 8201 section 4 */
 	if (!bad)
-		bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - 8);
+		bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - sizeof(struct icmp6));
 	if (bad)
 		return drop(skb, bad);
 	if (!sf_addr_eq(&w->quote.src, &w->dst))
@@ -174,7 +174,7 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 	dst = sf_addr_sid_or_none(&cfg->net, &was[1]);
 	if (n > SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN)
 		n = SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN;
-	if (OUTSIDE(n, 8, SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN))
+	if (OUTSIDE(n, L4_MIN, SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN))
 		return drop(skb, SF_TRUNCATED);
 	if (load(skb, ICMP6_QUOTE, ip, SF_IPV6_LEN) ||
 	    load(skb, ICMP6_QUOTE + SF_IPV6_LEN, &b->b[l4], n))
@@ -189,7 +189,7 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 	ip->dst = own;
 	sf_csum_neutral(&was[1], &ip->dst);
 	at = l4 + (w->quote.proto == SF_NEXTHDR_TCP ? TCP_CSUM : UDP_CSUM);
-	if (at + 2 <= l4 + n) {
+	if (at + sizeof(u->csum) <= l4 + n) {
 		u = (void *)&b->b[at - UDP_CSUM];
 		u->csum = sf_csum_apply(u->csum, icmp6_delta(was, &ip->src));
 	}
@@ -253,7 +253,7 @@ SUBPROG int out_icmp6(struct __sk_buff *skb)
 	/* An echo has no socket: services are asked with PROBE. */
 	if (!i.type || i.type > ICMP6_PARAMETER)
 		return drop(skb, SF_NO_HEADER);
-	bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - 8);
+	bad = quote_load(skb, w, ICMP6_QUOTE, w->plen - sizeof(struct icmp6));
 	if (bad)
 		return drop(skb, bad);
 	if (w->quote.kind != SF_KIND_NONE)

@@ -62,7 +62,7 @@ static __always_inline int readdress(struct __sk_buff *skb, const void *pair, __
 {
 	if (csum_at)
 		csum_fix(skb, csum_at, delta, flags);
-	return (int)bpf_skb_store_bytes(skb, SRC_AT, pair, 32, 0);
+	return (int)bpf_skb_store_bytes(skb, SRC_AT, pair, IP_ADDRS_LEN, 0);
 }
 
 /** ip_lengthen() - payload length and next header after the header came or went. */
@@ -74,11 +74,11 @@ static __always_inline int ip_lengthen(struct __sk_buff *skb, int by, __u8 nexth
 		__u8 hops;
 	} v;
 
-	if (load(skb, IP_AT + 4, &v, sizeof(v)))
+	if (load(skb, IP_PLEN_AT, &v, sizeof(v)))
 		return -1;
 	v.plen = sf_be16((__u16)(sf_be16(v.plen) + by));
 	v.nexthdr = nexthdr;
-	return (int)bpf_skb_store_bytes(skb, IP_AT + 4, &v, sizeof(v), BPF_F_RECOMPUTE_CSUM);
+	return (int)bpf_skb_store_bytes(skb, IP_PLEN_AT, &v, sizeof(v), BPF_F_RECOMPUTE_CSUM);
 }
 
 /* Datagrams that are to be segmented behind us keep their size: it is the program's. */
@@ -129,12 +129,12 @@ static __always_inline int packet_replace(struct __sk_buff *skb, struct build *b
 /** macs_swap() - send a packet back to the neighbour from which it came. */
 static __always_inline int macs_swap(struct __sk_buff *skb)
 {
-	__u8 macs[12], swapped[12];
+	__u8 macs[2 * ETH_ALEN], swapped[2 * ETH_ALEN];
 
 	if (load(skb, 0, macs, sizeof(macs)))
 		return -1;
-	__builtin_memcpy(swapped, macs + 6, 6);
-	__builtin_memcpy(swapped + 6, macs, 6);
+	__builtin_memcpy(swapped, macs + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(swapped + ETH_ALEN, macs, ETH_ALEN);
 	return (int)bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0);
 }
 
@@ -145,7 +145,7 @@ static __always_inline void build_ip(struct build *b, const struct sf_addr *src,
 	b->ip.vtc = sf_be32(0x60000000);
 	b->ip.plen = sf_be16((__u16)(len - SF_IPV6_LEN));
 	b->ip.nexthdr = nexthdr;
-	b->ip.hops = 64;
+	b->ip.hops = IP_HOPS;
 	b->ip.src = *src;
 	b->ip.dst = *dst;
 }
@@ -187,7 +187,7 @@ static __always_inline bool build_complete(struct build *b, __u32 base, __u32 l4
 	__u64 pseudo, sum;
 	__u16 *field;
 
-	if (l4 < base + SF_IPV6_LEN || end < l4 + 8 || at + 2 > end)
+	if (l4 < base + SF_IPV6_LEN || end < l4 + L4_MIN || at + sizeof(*field) > end)
 		return false;
 	SF_BARRIER(at);
 	if (at > sizeof(b->b) - 8)

@@ -23,13 +23,24 @@
 #define SF_BPF_F_IPV6 (1ULL << 7)
 
 #define IP_AT  ETH_HLEN			/* IPv6 header */
-#define SRC_AT (ETH_HLEN + 8)		/* both addresses, 32 bytes */
+#define SRC_AT (ETH_HLEN + 8)		/* both addresses, IP_ADDRS_LEN */
 #define DST_AT (ETH_HLEN + 24)		/* destination */
 #define L4_AT  (ETH_HLEN + SF_IPV6_LEN) /* what follows the IPv6 header */
+
+#define IP_PLEN_AT	   (IP_AT + 4) /* payload length, next header, hop limit */
+#define IP_NEXTHDR_AT	   (IP_AT + 6)
+#define IP_HOPS		   64 /* hop limit of what we send */
+#define IP_ADDRS_LEN	   32 /* source and destination */
+#define IP_ADDRS_OF(ip_at) ((ip_at) + 8)
+#define L4_MIN		   8 /* bytes of a transport header with which we can do something: all of UDP's */
+#define FRAG_OFFSET	   sf_be16(0xfff8)   /* in struct frag6's offset */
+#define SOCK_LEN	   6		     /* a socketID on the wire */
+#define TLV_LEN(tlv)	   (sizeof(tlv) - 2) /* what the length field of a fixed one says */
 
 #define TCP_CSUM   16
 #define UDP_CSUM   6
 #define ICMP6_CSUM 2
+#define ICMP6_DATA 4 /* MTU of Packet Too Big */
 
 /*
  * A function that the verifier checks once and for all, not anew for each way that leads to it:

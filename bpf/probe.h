@@ -17,7 +17,7 @@ static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
 	__u64 id = 0;
 	struct sf_flow *f;
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < SOCK_LEN; i++)
 		id = id << 8 | at[i];
 	f = bpf_map_lookup_elem(&flows, &id);
 	if (!f)
@@ -33,23 +33,23 @@ static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
  */
 static __noinline int probe_socks(struct work *w)
 {
-	__u8 *tlv = &w->build.b[SOCKS_AT], sock[6];
-	__u32 n = tlv[1] / 6, to;
+	__u8 *tlv = &w->build.b[SOCKS_AT], sock[SOCK_LEN];
+	__u32 n = tlv[1] / SOCK_LEN, to;
 
-	if (tlv[0] != SF_TLV_SOCKS || tlv[1] % 6 || n > PROBE_SOCKS_MAX ||
+	if (tlv[0] != SF_TLV_SOCKS || tlv[1] % SOCK_LEN || n > PROBE_SOCKS_MAX ||
 	    SF_PROBE_LEN + 2 + tlv[1] > w->hlen)
 		return SF_BAD_HEADER;
 	w->dead = 0;
 	for (__u32 i = 0; i < PROBE_SOCKS_MAX && i < n; i++) {
-		__builtin_memcpy(sock, &tlv[2 + i * 6], 6);
-		__builtin_memset(&tlv[2 + i * 6], 0, 6);
+		__builtin_memcpy(sock, &tlv[2 + i * SOCK_LEN], SOCK_LEN);
+		__builtin_memset(&tlv[2 + i * SOCK_LEN], 0, SOCK_LEN);
 		to = w->dead;
 		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(w, sock))
 			continue;
-		__builtin_memcpy(&tlv[2 + to * 6], sock, 6);
+		__builtin_memcpy(&tlv[2 + to * SOCK_LEN], sock, SOCK_LEN);
 		w->dead = to + 1;
 	}
-	tlv[1] = (__u8)(w->dead * 6);
+	tlv[1] = (__u8)(w->dead * SOCK_LEN);
 	return 0;
 }
 
@@ -78,7 +78,7 @@ SUBPROG int in_probe(struct __sk_buff *skb)
 	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
 			 build_sum(b, SF_IPV6_LEN, n)) != 0xffff)
 		return drop(skb, SF_BAD_CHECKSUM);
-	if (t->type != SF_TLV_TARGET || t->len != 6)
+	if (t->type != SF_TLV_TARGET || t->len != TLV_LEN(*t))
 		return drop(skb, SF_BAD_HEADER);
 	if (!sf_sid_eq(&w->hdr.dst, &self) && !listener_find(cfg, w, t->proto, t->port))
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);

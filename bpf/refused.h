@@ -20,7 +20,7 @@ static __always_inline int quote_ports(struct work *w)
 	__u32 at = QUOTE_AT + q->l4;
 	struct tcp *t;
 
-	if (q->l4 + (q->proto == SF_NEXTHDR_TCP ? sizeof(*t) : 8) > q->n)
+	if (q->l4 + (q->proto == SF_NEXTHDR_TCP ? sizeof(*t) : L4_MIN) > q->n)
 		return SF_TRUNCATED;
 	SF_BARRIER(at);
 	if (at > sizeof(w->build.b) - sizeof(*t))
@@ -46,7 +46,7 @@ static __noinline int quote_parse(struct work *w)
 	struct frag6 *f;
 	__u32 at;
 
-	if (q->n < SF_IPV6_LEN + 8)
+	if (q->n < SF_IPV6_LEN + L4_MIN)
 		return SF_TRUNCATED;
 	q->src = ip->src;
 	q->dst = ip->dst;
@@ -71,7 +71,7 @@ static __noinline int quote_parse(struct work *w)
 		if (at > sizeof(w->build.b) - sizeof(*f))
 			return SF_TRUNCATED;
 		f = (void *)&w->build.b[at];
-		if (q->l4 + sizeof(*f) > q->n || (f->offset & sf_be16(0xfff8)))
+		if (q->l4 + sizeof(*f) > q->n || (f->offset & FRAG_OFFSET))
 			return SF_FRAGMENT;
 		q->proto = f->nexthdr;
 		q->l4 += sizeof(*f);
@@ -91,7 +91,7 @@ static __always_inline int quote_load(struct __sk_buff *skb, struct work *w, __u
 		n = skb->len - at;
 	if (n > SF_QUOTE_MAX)
 		n = SF_QUOTE_MAX;
-	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX))
+	if (OUTSIDE(n, SF_IPV6_LEN + L4_MIN, SF_QUOTE_MAX))
 		return SF_TRUNCATED;
 	q->n = n;
 	q->at = at;
@@ -114,7 +114,7 @@ static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, 
 	struct tcp *t = (void *)(h + 1);
 	__u32 n = w->quote.n;
 
-	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX) || load(skb, w->quote.at, b, n))
+	if (OUTSIDE(n, SF_IPV6_LEN + L4_MIN, SF_QUOTE_MAX) || load(skb, w->quote.at, b, n))
 		return drop(skb, SF_INTERNAL);
 	if (w->quote.hlen != SF_HDR_LEN || !sf_segment_opens(&w->quote.seg) ||
 	    SF_IPV6_LEN + SF_HDR_LEN + (t->doff >> 4) * 4 != n)
@@ -127,7 +127,7 @@ static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, 
 	f->attempt++;
 	h->flags = 0;
 	h->aux = sf_be16(f->attempt);
-	b->ip.hops = 64;
+	b->ip.hops = IP_HOPS;
 	count_traffic(skb, SF_TRAFFIC_RETRIED);
 	return reply_back(skb, w, n);
 }
@@ -155,7 +155,7 @@ static __always_inline int refused_unreachable(struct __sk_buff *skb, struct wor
 	struct ip6 *ip = (void *)&b->b[ICMP6_QUOTE_AT];
 	__u32 n = w->quote.n;
 
-	if (OUTSIDE(n, SF_IPV6_LEN + 8, SF_QUOTE_MAX) || load(skb, w->quote.at, ip, n))
+	if (OUTSIDE(n, SF_IPV6_LEN + L4_MIN, SF_QUOTE_MAX) || load(skb, w->quote.at, ip, n))
 		return drop(skb, SF_INTERNAL);
 	ip->src = w->tuple.local;
 	ip->dst = w->tuple.peer;
@@ -284,7 +284,7 @@ SUBPROG int in_fail(struct __sk_buff *skb)
 	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
 			 build_sum(&w->build, SF_IPV6_LEN, n)) != 0xffff)
 		return drop(skb, SF_BAD_CHECKSUM);
-	if (f->reason.type != SF_TLV_REASON || f->reason.len != 6)
+	if (f->reason.type != SF_TLV_REASON || f->reason.len != TLV_LEN(f->reason))
 		return drop(skb, SF_BAD_HEADER);
 	reason = f->reason.reason;
 	bad = quote_load(skb, w, IP_AT + QUOTE_AT, w->plen - SF_FAIL_LEN);

@@ -69,7 +69,7 @@ SUBPROG int reply_reset(struct __sk_buff *skb, __u32 dir, __u32 seq, __u32 ack, 
  * @n: bytes quoted
  * @data: MTU or 0
  */
-#define ICMP6_QUOTE_AT (SF_IPV6_LEN + 8)
+#define ICMP6_QUOTE_AT (SF_IPV6_LEN + sizeof(struct icmp6))
 
 SUBPROG int reply_icmp6(struct __sk_buff *skb, __u32 dir, __u32 type, __u32 data, __u32 n)
 {
@@ -94,7 +94,7 @@ SUBPROG int reply_icmp6(struct __sk_buff *skb, __u32 dir, __u32 type, __u32 data
 	i->code = type == ICMP6_UNREACHABLE ? (__u8)data : 0;
 	i->csum = 0;
 	i->data = type == ICMP6_UNREACHABLE ? 0 : sf_be32(data);
-	sum = sf_csum_addr(&src) + sf_csum_addr(&dst) + sf_be32(8 + n) +
+	sum = sf_csum_addr(&src) + sf_csum_addr(&dst) + sf_be32(sizeof(*i) + n) +
 	      sf_be32(SF_NEXTHDR_ICMPV6) + build_sum(b, SF_IPV6_LEN, len);
 	i->csum = (__u16)~sf_csum_fold(sum);
 	return reply_up(skb, w, dir, len);
