@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define STEP_PAGES 1024 /* 4 MiB between two looks at whether to go on */
+
 static int fsync_path(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
@@ -39,10 +41,33 @@ static int fsync_dir_of(const char *file)
 	return fsync_path(dirname(copy), O_RDONLY | O_DIRECTORY);
 }
 
-/* Copy @from into a new file @to, without write-ahead log, mode 0600. */
-static int copy_db(sqlite3 *from, const char *to, char *err, size_t errlen)
+/* Part by part. @from holds a read transaction, so that writers in between do not start it anew. */
+static int copy_pages(sqlite3 *from, sqlite3 *to, struct ctl_backup_progress *p)
 {
-	sqlite3_backup *backup;
+	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+	int rc;
+
+	if (!backup)
+		return sqlite3_errcode(to);
+	do {
+		rc = sqlite3_backup_step(backup, p ? STEP_PAGES : -1);
+		if (!p)
+			continue;
+		atomic_store(&p->pages, (unsigned int)sqlite3_backup_pagecount(backup));
+		atomic_store(&p->left, (unsigned int)sqlite3_backup_remaining(backup));
+		if (p->step)
+			p->step(p->ctx);
+		if (rc == SQLITE_OK && atomic_load(&p->stop))
+			rc = SQLITE_INTERRUPT;
+	} while (rc == SQLITE_OK);
+	sqlite3_backup_finish(backup);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Copy @from into a new file @to, without write-ahead log, mode 0600. */
+static int copy_db(sqlite3 *from, const char *to, struct ctl_backup_progress *p, char *err,
+		   size_t errlen)
+{
 	sqlite3 *db = NULL;
 	int fd = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	int ret;
@@ -52,19 +77,15 @@ static int copy_db(sqlite3 *from, const char *to, char *err, size_t errlen)
 		return ctl_fail(-errno, err, errlen, "%s: %s", to, strerror(errno));
 	close(fd);
 	rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE, NULL);
-	backup = rc == SQLITE_OK ? sqlite3_backup_init(db, "main", from, "main") : NULL;
-	if (backup) {
-		rc = sqlite3_backup_step(backup, -1);
-		sqlite3_backup_finish(backup);
-		rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-	} else if (rc == SQLITE_OK) {
-		rc = sqlite3_errcode(db);
-	}
+	if (rc == SQLITE_OK)
+		rc = copy_pages(from, db, p);
 	/* The copy is one file that can be carried away. */
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
-	ret = ctl_sqlite_errno(rc);
-	if (ret)
+	ret = rc == SQLITE_INTERRUPT ? -ECANCELED : ctl_sqlite_errno(rc);
+	if (ret == -ECANCELED)
+		ctl_fail(ret, err, errlen, "%s: given up", to);
+	else if (ret)
 		ctl_fail(ret, err, errlen, "%s: %s", to, db ? sqlite3_errmsg(db) : "no memory");
 	sqlite3_close(db);
 	if (!ret) {
@@ -77,15 +98,35 @@ static int copy_db(sqlite3 *from, const char *to, char *err, size_t errlen)
 	return ret;
 }
 
-int ctl_store_backup(struct ctl_store *s, const char *file, char *err, size_t errlen)
+/* A connection that sees one state of the database until it is closed. */
+static int open_snapshot(const char *store, sqlite3 **db, char *err, size_t errlen)
+{
+	int rc = sqlite3_open_v2(store, db, SQLITE_OPEN_READWRITE, NULL);
+
+	if (rc == SQLITE_OK) {
+		sqlite3_busy_timeout(*db, 2000);
+		rc = sqlite3_exec(*db, "BEGIN; SELECT count(*) FROM meta", NULL, NULL, NULL);
+	}
+	if (rc == SQLITE_OK)
+		return 0;
+	return ctl_fail(ctl_sqlite_errno(rc), err, errlen, "%s: %s", store,
+			*db ? sqlite3_errmsg(*db) : "no memory");
+}
+
+int ctl_store_backup(const char *store, const char *file, struct ctl_backup_progress *p, char *err,
+		     size_t errlen)
 {
 	char tmp[CTL_PATH_MAX];
+	sqlite3 *from = NULL;
 	int ret;
 
 	if (snprintf(tmp, sizeof(tmp), "%s.part", file) >= (int)sizeof(tmp))
 		return ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", file);
 	unlink(tmp); /* left by a crash */
-	ret = copy_db(ctl_store_db(s), tmp, err, errlen);
+	ret = open_snapshot(store, &from, err, errlen);
+	if (!ret)
+		ret = copy_db(from, tmp, p, err, errlen);
+	sqlite3_close(from);
 	if (ret)
 		return ret;
 	/* link() instead of rename(): it never replaces what is there. */
@@ -197,7 +238,7 @@ int ctl_store_restore(const char *dir, const char *file, char *err, size_t errle
 		goto out;
 	term = read_term(from);
 	unlink(tmp);
-	ret = copy_db(from, tmp, err, errlen);
+	ret = copy_db(from, tmp, NULL, err, errlen);
 	if (ret)
 		goto out;
 	old = old_term(path);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <utlist.h>
 
 #include "controller/blocks.h"
@@ -43,11 +42,17 @@ struct ctl_rest {
 	struct sf_http *http;
 	SSL_CTX *tls;
 	struct follower *followers;
+	struct ctl_rest_backup *backup;
 };
 
 struct ctl *ctl_rest_ctl(void *ctx)
 {
 	return ((struct ctl_rest *)ctx)->c;
+}
+
+struct ctl_rest_backup *ctl_rest_backup_of(void *ctx)
+{
+	return ((struct ctl_rest *)ctx)->backup;
 }
 
 /* ---- replies ------------------------------------------------------------------------------- */
@@ -352,74 +357,6 @@ void ctl_rest_follow(struct ctl_rest *rest)
 	}
 }
 
-/* ---- backup -------------------------------------------------------------------------------- */
-
-static bool good_file_name(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				"._-");
-
-	return n > 0 && n < 128 && !name[n] && name[0] != '.';
-}
-
-/* The name in the body, or one from the time. Return: 0 or a status. */
-static int backup_name(struct sf_http_req *req, char *out, size_t len, json_t **reply)
-{
-	json_t *body = sf_http_body(req);
-	const char *name = json_string_value(json_object_get(body, "file"));
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (body && (!json_is_object(body) || (json_object_size(body) > 0 && !name)))
-		return sf_http_fail(reply, 400, "bad body", "body", "{\"file\": NAME}, or none");
-	if (!name) {
-		gmtime_r(&now, &tm);
-		strftime(out, len, "controller-%Y%m%d-%H%M%S.db", &tm);
-		return 0;
-	}
-	if (!good_file_name(name))
-		return sf_http_fail(reply, 400, "bad file name", "file",
-				    "letters, digits, '.', '_' and '-', below the backup "
-				    "directory");
-	snprintf(out, len, "%s", name);
-	return 0;
-}
-
-static int post_backup(struct sf_http_req *req, json_t **reply, void *ctx)
-{
-	struct ctl *c = ctl_rest_ctl(ctx);
-	char dir[256], name[160], path[512];
-	char err[320] = "";
-	struct stat st = { 0 };
-	int status = backup_name(req, name, sizeof(name), reply);
-	int ret;
-
-	if (status)
-		return status;
-	if (*c->config->backup_dir)
-		snprintf(dir, sizeof(dir), "%s", c->config->backup_dir);
-	else
-		snprintf(dir, sizeof(dir), "%s/backup", c->config->state);
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	ret = sf_mkdir_p(dir, 0700);
-	if (ret)
-		snprintf(err, sizeof(err), "%s: %s", dir, strerror(-ret));
-	while (!ret && ctl_events_store(c, 10000) > 0)
-		;
-	if (!ret)
-		ret = ctl_store_backup(c->store, path, err, sizeof(err));
-	if (ret == -EEXIST)
-		return sf_http_fail(reply, 409, "the file exists", path, "a new name");
-	if (ret)
-		return sf_http_fail(reply, 500, err, NULL, NULL);
-	stat(path, &st);
-	ctl_event_add(c, &(struct ctl_event){ .kind = CTL_EVENT_BACKUP }, "%s, by %s", path,
-		      sf_http_peer(req)->address);
-	*reply = json_pack("{s:s, s:I, s:I}", "file", path, "bytes", (json_int_t)st.st_size, "term",
-			   (json_int_t)c->term);
-	return 201;
-}
-
 /* ---- the server ---------------------------------------------------------------------------- */
 
 static const struct sf_http_route routes[] = {
@@ -446,7 +383,8 @@ static const struct sf_http_route routes[] = {
 	{ "GET", "/v1/names/{name}", ctl_rest_name, "What a name stands for." },
 	{ "POST", "/v1/names", ctl_rest_name_add, "Remember the name of a service." },
 	{ "GET", "/v1/events", get_events, "The event log; follow=1 streams." },
-	{ "POST", "/v1/backup", post_backup, "Write a backup of the store." },
+	{ "GET", "/v1/backup", ctl_rest_backup_get, "The backup that runs, or the last one." },
+	{ "POST", "/v1/backup", ctl_rest_backup_post, "Write a backup of the store." },
 	{ "GET", "/metrics", get_metrics, "For Prometheus." },
 	{ 0 },
 };
@@ -502,7 +440,9 @@ int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, 
 		return -ENOMEM;
 	rest->c = c;
 	snprintf(path, sizeof(path), "%s/controller.sock", c->config->run);
-	ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
+	ret = ctl_rest_backup_new(base, c, &rest->backup);
+	if (!ret)
+		ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
 	if (!ret)
 		ret = sf_http_listen_unix(rest->http, path, 0660,
 					  *c->config->socket_group ? c->config->socket_group : NULL,
@@ -524,6 +464,7 @@ void ctl_rest_free(struct ctl_rest *rest)
 		return;
 	DL_FOREACH_SAFE(rest->followers, f, tmp)
 	follower_free(f);
+	ctl_rest_backup_free(rest->backup);
 	sf_http_free(rest->http);
 	sf_tls_free(rest->tls);
 	free(rest);

@@ -28,6 +28,15 @@ struct ctl *ctl_rest_ctl(void *ctx);
 /** ctl_rest_internal() - a reply for an error of ours. */
 int ctl_rest_internal(struct ctl *c, json_t **reply, int error, const char *what);
 
+/* Backups: state and handlers of rest_backup.c */
+struct ctl_rest_backup;
+int ctl_rest_backup_new(struct event_base *base, struct ctl *c, struct ctl_rest_backup **out);
+void ctl_rest_backup_free(struct ctl_rest_backup *b);
+/** ctl_rest_backup_of() - the backups behind a handler's ctx. */
+struct ctl_rest_backup *ctl_rest_backup_of(void *ctx);
+int ctl_rest_backup_post(struct sf_http_req *req, json_t **reply, void *ctx);
+int ctl_rest_backup_get(struct sf_http_req *req, json_t **reply, void *ctx);
+
 /* Handlers of rest_services.c */
 int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx);
 int ctl_rest_service(struct sf_http_req *req, json_t **reply, void *ctx);

@@ -323,11 +323,6 @@ void ctl_store_close(struct ctl_store *s)
 	free(s);
 }
 
-sqlite3 *ctl_store_db(struct ctl_store *s)
-{
-	return s->db;
-}
-
 /* ---- statements -------------------------------------------------------------------------- */
 
 static sqlite3_stmt *use(struct ctl_store *s, enum stmt which)

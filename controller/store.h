@@ -14,6 +14,7 @@
 #ifndef SF_CONTROLLER_STORE_H
 #define SF_CONTROLLER_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -124,10 +125,25 @@ int ctl_store_events_newest(struct ctl_store *s, uint64_t after, uint64_t before
 /* ---- backup and restore ----------------------------------------------------------------- */
 
 /**
- * ctl_store_backup() - write a consistent copy, durably, never over an existing file (-EEXIST).
- * Taken while the store is in use.
+ * struct ctl_backup_progress - a backup under way, seen from another thread.
+ * @pages, @left: of the database, in all and still to be copied; @stop: give it up (-ECANCELED)
+ * @step, @ctx: called after each part; may be NULL
  */
-int ctl_store_backup(struct ctl_store *s, const char *file, char *err, size_t errlen);
+struct ctl_backup_progress {
+	atomic_uint pages, left;
+	atomic_bool stop;
+	void (*step)(void *ctx);
+	void *ctx;
+};
+
+/**
+ * ctl_store_backup() - write a consistent copy of a database, durably, never over an existing file
+ * (-EEXIST). Taken by a connection of its own while the store is in use, and written to: the copy
+ * is of the moment when it began.
+ * @store: ctl_store_path(); @p: NULL: nobody looks
+ */
+int ctl_store_backup(const char *store, const char *file, struct ctl_backup_progress *p, char *err,
+		     size_t errlen);
 
 /**
  * ctl_store_restore() - replace the store in @dir by the backup @file; the old one stays beside it

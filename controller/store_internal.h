@@ -26,7 +26,4 @@ int ctl_store_check(sqlite3 *db, const char *path, int *schema, char *err, size_
 /** ctl_state_lock() - lock a state directory, made where missing. Return: descriptor or error. */
 int ctl_state_lock(const char *dir, char *err, size_t errlen);
 
-/** ctl_store_db() - the open database. */
-sqlite3 *ctl_store_db(struct ctl_store *s);
-
 #endif

@@ -256,8 +256,9 @@ static void test_backup_and_restore(void **state)
 	snprintf(backup, sizeof(backup), "%s/copy.db", dir);
 	assert_int_equal(ctl_store_term_next(s, 5, &term), 0);
 	assert_int_equal(ctl_store_name_put(s, &web, "web"), 0);
-	assert_int_equal(ctl_store_backup(s, backup, err, sizeof(err)), 0);
-	assert_int_equal(ctl_store_backup(s, backup, err, sizeof(err)), -EEXIST);
+	assert_int_equal(ctl_store_backup(ctl_store_path(s), backup, NULL, err, sizeof(err)), 0);
+	assert_int_equal(ctl_store_backup(ctl_store_path(s), backup, NULL, err, sizeof(err)),
+			 -EEXIST);
 	/* After the backup: a later term, another name. */
 	assert_int_equal(ctl_store_term_next(s, 40, &term), 0);
 	assert_int_equal(ctl_store_name_put(s, &web, "other"), 0);
@@ -284,7 +285,7 @@ static void test_restore_of_damaged(void **state)
 
 	snprintf(backup, sizeof(backup), "%s/copy.db", dir);
 	assert_int_equal(ctl_store_term_next(s, 5, &term), 0);
-	assert_int_equal(ctl_store_backup(s, backup, err, sizeof(err)), 0);
+	assert_int_equal(ctl_store_backup(ctl_store_path(s), backup, NULL, err, sizeof(err)), 0);
 	ctl_store_close(s);
 	/* A store that cannot be read is replaced; a backup that cannot be read is not taken. */
 	assert_int_equal(truncate(file, 100), 0);
