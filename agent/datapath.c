@@ -24,7 +24,7 @@
 #define PLAIN_SOCK 1
 
 /* One line for each (map, older layout) that can be carried over; there was only one layout yet. */
-static const struct datapath_migration migrations[] = {
+static const struct sf_bpf_migration migrations[] = {
 	{ NULL, 0, 0, NULL },
 };
 
@@ -116,77 +116,6 @@ static int take_lock(struct host *h, char *err, size_t errlen)
 
 /* ---- maps: adopt, migrate, refuse ------------------------------------------------------- */
 
-static const struct datapath_migration *find_migration(const char *map, uint32_t from)
-{
-	for (const struct datapath_migration *m = migrations; m->map; m++)
-		if (!strcmp(m->map, map) && m->from == from && m->to == SF_HOST_LAYOUT)
-			return m;
-	return NULL;
-}
-
-#define PENDING_MAX 16
-
-/* Migrations that wait for the load: the old map stays open until its contents are copied. */
-struct migrating {
-	const struct datapath_migration *how[PENDING_MAX];
-	int old_fd[PENDING_MAX];
-	int n;
-};
-
-static int adopt_map(struct host *h, struct bpf_map *map, struct migrating *mig, char *err,
-		     size_t errlen)
-{
-	const char *dir = h->datapath.dir, *name = bpf_map__name(map);
-	const struct datapath_migration *how;
-	struct sf_bpf_shape shape;
-	char why[256] = "";
-	bool reused = false;
-	int ret = sf_bpf_map_adopt(map, dir, name, SF_HOST_LAYOUT, &reused, why, sizeof(why));
-	int fd;
-
-	if (!ret)
-		h->datapath.adopted |= reused;
-	if (ret != -EPROTO) {
-		snprintf(err, errlen, "%s", why);
-		return ret;
-	}
-	fd = sf_bpf_map_open_any(dir, name, &shape, err, errlen);
-	if (fd < 0)
-		return fd;
-	how = find_migration(name, shape.layout);
-	if (!how || mig->n == PENDING_MAX) {
-		close(fd);
-		snprintf(err, errlen,
-			 "%s: cannot be taken over by this version (layout %u, ours %d): %s. Start "
-			 "the version that made it and stop it by SIGTERM, or start with --discard "
-			 "(open flows are cut)",
-			 dir, shape.layout, SF_HOST_LAYOUT, why);
-		return -EPROTO;
-	}
-	mig->how[mig->n] = how;
-	mig->old_fd[mig->n++] = fd;
-	return 0;
-}
-
-static int finish_migrations(struct host *h, struct migrating *mig, char *err, size_t errlen)
-{
-	int ret = 0;
-
-	for (int i = 0; i < mig->n; i++) {
-		if (!ret)
-			ret = mig->how[i]->copy(mig->old_fd[i], datapath_map(h, mig->how[i]->map));
-		if (ret)
-			snprintf(err, errlen, "map %s: migration from layout %u: %s",
-				 mig->how[i]->map, mig->how[i]->from, strerror(-ret));
-		else
-			sf_info("map %s: migrated from layout %u to %u", mig->how[i]->map,
-				mig->how[i]->from, mig->how[i]->to);
-		close(mig->old_fd[i]);
-	}
-	mig->n = 0;
-	return ret;
-}
-
 static void set_size(struct bpf_object *obj, const char *name, uint32_t entries)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
@@ -204,7 +133,7 @@ static int share_listeners(struct host *h, struct bpf_map *map, char *err, size_
 	return ret;
 }
 
-static int adopt_maps(struct host *h, struct migrating *mig, char *err, size_t errlen)
+static int adopt_maps(struct host *h, struct sf_bpf_adoption *a, char *err, size_t errlen)
 {
 	struct bpf_object *obj = h->datapath.skel->obj;
 	struct bpf_map *map;
@@ -222,20 +151,21 @@ static int adopt_maps(struct host *h, struct migrating *mig, char *err, size_t e
 		if (!strcmp(bpf_map__name(map), "listeners")) /* one for all hosts of the kernel */
 			ret = share_listeners(h, map, err, errlen);
 		else
-			ret = adopt_map(h, map, mig, err, errlen);
-		if (ret)
-			return ret;
-	}
-	/* All can be had: only now touch what is pinned. */
-	for (int i = 0; i < mig->n; i++) {
-		const char *name = mig->how[i]->map;
+			ret = sf_bpf_adoption_map(a, map, err, errlen);
+		if (ret == -EPROTO) {
+			char why[256];
 
-		sf_bpf_map_forget(h->datapath.dir, name);
-		ret = sf_bpf_map_adopt(bpf_object__find_map_by_name(obj, name), h->datapath.dir,
-				       name, SF_HOST_LAYOUT, NULL, err, errlen);
+			snprintf(why, sizeof(why), "%s", err);
+			snprintf(err, errlen,
+				 "%s: cannot be taken over by this version: %s. Start the version "
+				 "that made it and stop it by SIGTERM, or start with --discard "
+				 "(open flows are cut)",
+				 a->dir, why);
+		}
 		if (ret)
 			return ret;
 	}
+	h->datapath.adopted = a->reused;
 	return 0;
 }
 
@@ -369,7 +299,9 @@ int datapath_apply(struct host *h, char *err, size_t errlen)
 
 static int load(struct host *h, char *err, size_t errlen)
 {
-	struct migrating mig = { .n = 0 };
+	struct sf_bpf_adoption a = { .dir = h->datapath.dir,
+				     .layout = SF_HOST_LAYOUT,
+				     .migrations = migrations };
 	int ret;
 
 	h->datapath.skel = host_bpf__open();
@@ -377,16 +309,15 @@ static int load(struct host *h, char *err, size_t errlen)
 		snprintf(err, errlen, "host programs: %s", strerror(errno));
 		return -errno;
 	}
-	ret = adopt_maps(h, &mig, err, errlen);
+	ret = adopt_maps(h, &a, err, errlen);
 	h->datapath.skel->rodata->sf_half_open_max =
 		bpf_map__max_entries(h->datapath.skel->maps.halfopen);
 	h->datapath.skel->rodata->sf_has_csum_ipv6 = sf_bpf_has_csum_ipv6() == 1;
 	if (!ret)
 		ret = sf_bpf_skeleton_load(h->datapath.skel->skeleton, err, errlen);
 	if (!ret)
-		return finish_migrations(h, &mig, err, errlen);
-	while (mig.n)
-		close(mig.old_fd[--mig.n]);
+		return sf_bpf_adoption_finish(&a, err, errlen);
+	sf_bpf_adoption_drop(&a);
 	return ret;
 }
 

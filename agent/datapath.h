@@ -35,14 +35,6 @@ struct datapath {
 	struct sf_host_config config;
 };
 
-/** struct datapath_migration - how a pinned map of an older layout becomes one of ours. */
-struct datapath_migration {
-	const char *map;
-	uint32_t from, to;
-	/* Copy what is worth keeping. Return: 0 or -errno. */
-	int (*copy)(int old_fd, int new_fd);
-};
-
 /**
  * datapath_dir() - the directory @sub below the configured bpffs directory, made where missing.
  * Return: 0 or -errno with @err.

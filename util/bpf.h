@@ -6,12 +6,13 @@
  * map and every attachment is pinned in one directory of a bpffs, the pin directory. On restart
  * the daemon adopts the pinned maps, and swaps the new programs into the pinned links in place:
  * no packet ever passes without a program. Pinned maps carry a layout version, kept beside them
- * in a map pinned as "meta"; a map of another layout is refused by name, so that the caller can
- * migrate it.
+ * in a map pinned as "meta"; a map of another layout is migrated or refused by name.
  *
  * Order of use:
- *	sf_bpf_pindir_make() -> sf_bpf_pindir_lock() -> xxx_bpf__open() -> sf_bpf_map_adopt() each
- *	-> sf_bpf_skeleton_load() -> sf_bpf_tc_attach() ... -> close the lock.
+ *	sf_bpf_pindir_make() -> sf_bpf_pindir_lock() -> xxx_bpf__open() -> sf_bpf_adoption_map()
+ *each
+ *	-> sf_bpf_skeleton_load() -> sf_bpf_adoption_finish() -> sf_bpf_tc_attach() ... -> close the
+ *	lock.
  *
  * Every function returns 0 or a negative errno, and leaves its outputs untouched when it fails.
  * `err`/`errlen` receive one line of text on failure (err may be NULL with errlen 0).
@@ -119,11 +120,71 @@ int sf_bpf_unpin(const char *dir, const char *name);
  * own max_entries then (ask bpf_map__max_entries()). Hold the directory's lock until loaded.
  *
  * Return: 0; -EPROTO if the pinned map disagrees: @err says which map, what was found and what
- * expected (see sf_bpf_map_open_any() and sf_bpf_map_forget() to migrate); -EINVAL bad name,
- * layout 0 or object loaded already; other -errno.
+ * expected (sf_bpf_adoption_map() migrates it); -EINVAL bad name, layout 0 or object loaded
+ * already; other -errno.
  */
 int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uint32_t layout,
 		     bool *reused, char *err, size_t errlen);
+
+/**
+ * struct sf_bpf_migration - how a pinned map of another layout becomes one of ours.
+ * @map: pin name
+ * @from: layout that is pinned
+ * @to: layout that the code expects
+ * @copy: take over what is worth keeping. The old map is still in use by the programs that made it;
+ *        what they put into it after the copy is lost. Return: 0 or -errno.
+ */
+struct sf_bpf_migration {
+	const char *map;
+	uint32_t from, to;
+	int (*copy)(int old_fd, int new_fd);
+};
+
+#define SF_BPF_MIGRATIONS 16 /* maps that can wait for the load at once */
+
+/**
+ * struct sf_bpf_adoption - the maps of an object on their way to the pinned ones. Set the first
+ * three members, zero the others; then sf_bpf_adoption_map() for each map, load, and
+ * sf_bpf_adoption_finish(), or sf_bpf_adoption_drop() where something failed.
+ * @dir: pin directory
+ * @layout: what the code expects, as for sf_bpf_map_adopt()
+ * @migrations: table that ends with an entry without map; NULL: none
+ * @reused: out: something pinned was taken over
+ * @waiting, @n: the adoption's own
+ */
+struct sf_bpf_adoption {
+	const char *dir;
+	uint32_t layout;
+	const struct sf_bpf_migration *migrations;
+	bool reused;
+	struct {
+		const struct sf_bpf_migration *how;
+		struct bpf_map *map;
+		int old_fd;
+	} waiting[SF_BPF_MIGRATIONS];
+	unsigned n;
+};
+
+/**
+ * sf_bpf_adoption_map() - sf_bpf_map_adopt() under the map's own name; one of another layout waits
+ * for the load if a migration is known.
+ *
+ * Return: 0; -EPROTO if the pinned map disagrees and nothing migrates it, with @err as
+ * sf_bpf_map_adopt() has it; -ENOSPC too many migrations; other -errno.
+ */
+int sf_bpf_adoption_map(struct sf_bpf_adoption *a, struct bpf_map *map, char *err, size_t errlen);
+
+/**
+ * sf_bpf_adoption_finish() - (the object is loaded) copy what waits, then put the new maps in the
+ * place of the old ones, each by one rename.
+ *
+ * A copy that fails leaves all that is pinned as it was. A crash while names change hands leaves
+ * a map without layout at worst, which is refused by name. Return: 0 or -errno.
+ */
+int sf_bpf_adoption_finish(struct sf_bpf_adoption *a, char *err, size_t errlen);
+
+/** sf_bpf_adoption_drop() - give up what waits: the pinned maps stay as they are. */
+void sf_bpf_adoption_drop(struct sf_bpf_adoption *a);
 
 /* What a pinned map looks like. */
 struct sf_bpf_shape {
@@ -153,13 +214,6 @@ int sf_bpf_map_open(const char *dir, const char *name, uint32_t key_size, uint32
  */
 int sf_bpf_map_open_any(const char *dir, const char *name, struct sf_bpf_shape *shape, char *err,
 			size_t errlen);
-
-/**
- * sf_bpf_map_forget() - Unpin a map and forget its layout, so that the next adopt makes it anew.
- *
- * Programs that use the old map keep it until they are replaced. Return: 0 (also if absent).
- */
-int sf_bpf_map_forget(const char *dir, const char *name);
 
 /**
  * sf_bpf_map_memory() - Kernel memory that a map is charged for.

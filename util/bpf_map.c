@@ -115,7 +115,7 @@ static int meta_get(const char *dir, const char *name, uint32_t *layout, char *e
 	return 0;
 }
 
-static int meta_put(const char *dir, const char *name, uint32_t layout, char *err, size_t errlen)
+int sf_bpf_layout_put(const char *dir, const char *name, uint32_t layout, char *err, size_t errlen)
 {
 	struct meta_key key = { 0 };
 	struct meta_value value = { .layout = layout };
@@ -236,7 +236,7 @@ int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uin
 		return rc;
 	fd = sf_bpf_map_open_any(dir, name, &found, err, errlen);
 	if (fd == -ENOENT) {
-		rc = meta_put(dir, name, layout, err, errlen);
+		rc = sf_bpf_layout_put(dir, name, layout, err, errlen);
 		if (!rc)
 			rc = bpf_map__set_pin_path(map, path);
 		if (rc == -ENOMEM)
@@ -264,23 +264,6 @@ int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uin
 	if (!rc && reused)
 		*reused = true;
 	return rc;
-}
-
-int sf_bpf_map_forget(const char *dir, const char *name)
-{
-	struct meta_key key = { 0 };
-	int rc, fd;
-
-	rc = sf_bpf_unpin(dir, name);
-	if (rc)
-		return rc;
-	fd = meta_open(dir, false, NULL, 0);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	snprintf(key.name, sizeof(key.name), "%s", name);
-	rc = bpf_map_delete_elem(fd, &key);
-	close(fd);
-	return rc == -ENOENT ? 0 : rc;
 }
 
 int sf_bpf_map_memory(int map_fd, uint64_t *bytes)
