@@ -160,7 +160,7 @@ static json_t *datapath_json(struct host *h)
 {
 	char cookie[20];
 	json_t *maps = json_object();
-	static const char *const names[] = { "flows", "tuples", "halfopen", "datagrams" };
+	static const char *const names[] = { "flows", "halfopen", "datagrams" };
 
 	snprintf(cookie, sizeof(cookie), "%016llx", (unsigned long long)h->cookie);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -19,7 +19,6 @@
 #define SCAN_MS	      10000
 #define SCAN_SHARE    100 /* a scan may take one part in so many of the agent's time */
 #define LOAD_MS	      500
-#define BATCH	      1024
 
 static void arm(struct host *h, unsigned int ms)
 {
@@ -36,22 +35,11 @@ static int scan_flow(const void *key, const void *value, void *ctx)
 	struct gc_flow flow = { .id = 0 };
 	struct sf_flow f;
 
-	memcpy(&flow.id, key, sizeof(flow.id));
 	memcpy(&f, value, sizeof(f));
+	flow.id = sf_locator_sock(&f.own);
 	flow.tuple = f.tuple;
-	flow.closing = f.state == SF_FLOW_CLOSING;
+	flow.closing = f.state == SF_FLOW_CLOSING && !(f.flags & SF_FLOW_OVER);
 	return gc_flow(&h->flows.gc, &flow);
-}
-
-static int scan_tuple(const void *key, const void *value, void *ctx)
-{
-	struct host *h = ctx;
-	struct sf_tuple tuple;
-	uint64_t id;
-
-	memcpy(&tuple, key, sizeof(tuple));
-	memcpy(&id, value, sizeof(id));
-	return gc_tuple(&h->flows.gc, &tuple, id);
 }
 
 static int scan_socket(const struct sf_sock *sock, void *ctx)
@@ -68,75 +56,58 @@ static int scan_socket(const struct sf_sock *sock, void *ctx)
 	return gc_socket(&h->flows.gc, &t);
 }
 
-static struct flow_load *load_get(struct host *h, const struct sf_flow *f)
+static struct flow_load *load_get(struct host *h, const struct registration_key *key)
 {
-	struct registration_key key = { .addr = f->tuple.local,
-					.port = f->tuple.lport,
-					.proto = f->tuple.proto };
 	struct flow_load *l;
 
-	HASH_FIND(hh, h->flows.loads, &key, sizeof(key), l);
+	HASH_FIND(hh, h->flows.loads, key, sizeof(*key), l);
 	if (l)
 		return l;
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
-	l->key = key;
+	l->key = *key;
 	HASH_ADD(hh, h->flows.loads, key, sizeof(l->key), l);
 	return l;
 }
 
-/* Keep a freed flow's counters for its service's totals. */
-static void keep_load(struct host *h, uint64_t id)
+static struct flow_load *load_of_flow(struct host *h, const struct sf_flow *f)
 {
-	struct flow_load *l;
-	struct sf_flow f;
+	struct registration_key key = { .addr = f->tuple.local,
+					.port = f->tuple.lport,
+					.proto = f->tuple.proto };
 
-	if (bpf_map_lookup_elem(datapath_map(h, "flows"), &id, &f) || !(f.flags & SF_FLOW_INBOUND))
-		return;
-	l = load_get(h, &f);
+	return load_get(h, &key);
+}
+
+/* Keep a freed flow's counters for its service's totals. */
+static void keep_load(struct host *h, const struct sf_flow *f)
+{
+	struct flow_load *l = f->flags & SF_FLOW_INBOUND ? load_of_flow(h, f) : NULL;
+
 	if (!l)
 		return;
-	l->freed_packets += f.rx_packets + f.tx_packets;
-	l->freed_bytes += f.rx_bytes + f.tx_bytes;
+	l->freed_packets += f->rx_packets + f->tx_packets;
+	l->freed_bytes += f->rx_bytes + f->tx_bytes;
 }
 
 static void free_flows(struct host *h, const struct gc_flow *gone, size_t n)
 {
-	int flows = datapath_map(h, "flows"), tuples = datapath_map(h, "tuples");
-	struct sf_tuple dead[BATCH];
-	uint64_t ids[BATCH];
-
-	for (size_t done = 0; done < n;) {
-		uint32_t n_ids = 0, n_tuples = 0, deleted = 0;
-
-		for (; done < n && n_ids < BATCH; done++) {
-			uint64_t now;
-
-			keep_load(h, gone[done].id);
-			ids[n_ids++] = gone[done].id;
-			/* The tuple may lead to a younger flow. */
-			if (!bpf_map_lookup_elem(tuples, &gone[done].tuple, &now) &&
-			    now == gone[done].id)
-				dead[n_tuples++] = gone[done].tuple;
-		}
-		sf_bpf_map_delete_batch(tuples, dead, n_tuples, NULL);
-		sf_bpf_map_delete_batch(flows, ids, n_ids, &deleted);
-		h->flows.freed += deleted;
-	}
-}
-
-static void free_tuples(struct host *h)
-{
-	const struct gc_tuple *lone;
-	size_t n = gc_lone(&h->flows.gc, &lone);
-	int tuples = datapath_map(h, "tuples");
+	int flows = datapath_map(h, "flows");
+	struct sf_flow f;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t now;
+		uint64_t key = sf_socket_key(gone[i].id);
 
-		if (!bpf_map_lookup_elem(tuples, &lone[i].tuple, &now) && now == lone[i].id)
-			bpf_map_delete_elem(tuples, &lone[i].tuple);
+		if (bpf_map_lookup_and_delete_elem(flows, &key, &f))
+			continue;
+		if (sf_locator_sock(&f.own) == gone[i].id) {
+			keep_load(h, &f);
+			h->flows.freed++;
+		} else {
+			/* Another incarnation, since we looked. */
+			bpf_map_update_elem(flows, &key, &f, BPF_NOEXIST);
+		}
 	}
 }
 
@@ -150,9 +121,6 @@ static int scan(struct host *h)
 	gc_begin(gc);
 	ret = sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
 			      scan_flow, h);
-	if (!ret)
-		ret = sf_bpf_map_walk(datapath_map(h, "tuples"), sizeof(struct sf_tuple),
-				      sizeof(uint64_t), scan_tuple, h);
 	if (!ret && gc->n_flows)
 		ret = sf_sockdiag_dump(IPPROTO_TCP, SF_TCP_ANY & ~SF_TCP_LISTENERS, scan_socket, h);
 	if (!ret && gc->n_flows)
@@ -164,7 +132,6 @@ static int scan(struct host *h)
 		return ret;
 	}
 	free_flows(h, gone, n);
-	free_tuples(h);
 	return 0;
 }
 
@@ -194,13 +161,44 @@ static int sum_flow(const void *key, const void *value, void *ctx)
 	memcpy(&f, value, sizeof(f));
 	if (!(f.flags & SF_FLOW_INBOUND))
 		return 0;
-	l = load_get(h, &f);
+	l = load_of_flow(h, &f);
 	if (!l)
 		return -ENOMEM;
 	l->packets += f.rx_packets + f.tx_packets;
 	l->bytes += f.rx_bytes + f.tx_bytes;
 	l->open += f.state != SF_FLOW_CLOSING;
 	return 0;
+}
+
+/* What the datapath counted when it freed flows itself; a key that vanished counts anew. */
+static void add_ended(struct host *h)
+{
+	struct registration *r, *tmp;
+	struct sf_listener seen;
+	struct flow_load *l;
+
+	HASH_ITER (hh, h->registry.table, r, tmp) {
+		struct sf_listener_key key = { .host = h->cookie,
+					       .addr = r->key.addr,
+					       .port = r->key.port,
+					       .proto = r->key.proto };
+
+		if (bpf_map_lookup_elem(hooks_map(h, "listeners"), &key, &seen) || !seen.packets)
+			continue;
+		l = load_get(h, &r->key);
+		if (!l)
+			return;
+		if (seen.packets < l->ended_packets) {
+			l->freed_packets += l->ended_packets;
+			l->freed_bytes += l->ended_bytes;
+			l->packets += l->ended_packets;
+			l->bytes += l->ended_bytes;
+		}
+		l->ended_packets = seen.packets;
+		l->ended_bytes = seen.bytes;
+		l->packets += seen.packets;
+		l->bytes += seen.bytes;
+	}
 }
 
 void flows_load(struct host *h)
@@ -218,6 +216,7 @@ void flows_load(struct host *h)
 	}
 	sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
 			sum_flow, h);
+	add_ended(h);
 	h->flows.load_ms = sf_now_ms();
 	h->flows.load_took = h->flows.load_ms - now;
 	/* Totals of services that are no longer registered and have no flow left tell nobody. */
@@ -280,7 +279,8 @@ static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 		"tx_packets", (json_int_t)f->tx_packets, "tx_bytes", (json_int_t)f->tx_bytes,
 		"rx_packets", (json_int_t)f->rx_packets, "rx_bytes", (json_int_t)f->rx_bytes,
 		"attempt", f->attempt, "epoch", (json_int_t)f->epoch, "age_ms",
-		since_ms(ls, f->created), "idle_ms", since_ms(ls, f->used), "fail",
+		since_ms(ls, f->created), "idle_ms",
+		(json_int_t)(sf_used_since(f->used, ls->now_ns) / 1000000), "fail",
 		f->fail ? sf_reason_name(f->fail) : NULL);
 }
 

@@ -17,9 +17,11 @@ struct event;
 /** struct flow_load - what flows of a registration carried, freed ones included. */
 struct flow_load {
 	struct registration_key key;
-	uint64_t freed_packets, freed_bytes; /* of flows that are gone */
-	uint64_t packets, bytes;	     /* all, as of the last look */
-	uint64_t open;			     /* flows now */
+	uint64_t freed_packets, freed_bytes; /* of flows that the agent freed */
+	uint64_t ended_packets,
+		ended_bytes;	 /* of those that the datapath did (struct sf_listener) */
+	uint64_t packets, bytes; /* all, as of the last look */
+	uint64_t open;		 /* flows now */
 	UT_hash_handle hh;
 };
 

@@ -71,19 +71,15 @@ void gc_open(struct gc *gc, const struct sf_hashkey *key)
 void gc_close(struct gc *gc)
 {
 	gc_set_clear(&gc->sockets);
-	gc_set_clear(&gc->pairs);
-	gc_set_clear(&gc->lone);
 	gc_set_clear(&gc->suspects);
 	free(gc->flows);
-	free(gc->tuples);
 	memset(gc, 0, sizeof(*gc));
 }
 
 void gc_abandon(struct gc *gc)
 {
 	gc_set_clear(&gc->sockets);
-	gc_set_clear(&gc->pairs);
-	gc->n_flows = gc->n_tuples = 0;
+	gc->n_flows = 0;
 }
 
 void gc_begin(struct gc *gc)
@@ -119,76 +115,27 @@ int gc_flow(struct gc *gc, const struct gc_flow *flow)
 	return 0;
 }
 
-/* Hash of a tuple, or with @id of a pair. */
-static uint64_t hash_tuple(const struct gc *gc, const struct sf_tuple *t, uint64_t id)
+static uint64_t hash_tuple(const struct gc *gc, const struct sf_tuple *t)
 {
-	__u64 words[6];
-
-	memcpy(&words[0], &t->local, 16);
-	memcpy(&words[2], &t->peer, 16);
-	words[4] = (uint64_t)t->lport << 32 | (uint64_t)t->pport << 16 | t->proto;
-	words[5] = id;
-	return sf_siphash13(&gc->key, words, 6);
-}
-
-int gc_tuple(struct gc *gc, const struct sf_tuple *tuple, uint64_t id)
-{
-	int ret = grow((void **)&gc->tuples, gc->n_tuples, &gc->tuple_room, sizeof(*gc->tuples));
-
-	if (ret)
-		return ret;
-	gc->tuples[gc->n_tuples++] = (struct gc_tuple){ *tuple, id };
-	return gc_set_add(&gc->pairs, hash_tuple(gc, tuple, id));
+	return sf_flow_hash(&gc->key, t);
 }
 
 int gc_socket(struct gc *gc, const struct sf_tuple *tuple)
 {
-	return gc_set_add(&gc->sockets, hash_tuple(gc, tuple, 0));
-}
-
-/* Keep in gc->tuples those that lead to no flow for the second time. */
-static int end_tuples(struct gc *gc)
-{
-	struct gc_set ids = { 0 }, lone = { 0 };
-	size_t n = 0;
-	int ret = 0;
-
-	for (size_t i = 0; !ret && i < gc->n_flows; i++)
-		ret = gc_set_add(&ids, gc->flows[i].id);
-	for (size_t i = 0; !ret && i < gc->n_tuples; i++) {
-		const struct gc_tuple t = gc->tuples[i];
-		uint64_t pair = hash_tuple(gc, &t.tuple, t.id);
-
-		if (gc_set_has(&ids, t.id))
-			continue;
-		if (gc_set_has(&gc->lone, pair))
-			gc->tuples[n++] = t;
-		else
-			ret = gc_set_add(&lone, pair);
-	}
-	gc_set_clear(&ids);
-	if (ret) {
-		gc_set_clear(&lone);
-		return ret;
-	}
-	gc_set_clear(&gc->lone);
-	gc->lone = lone;
-	gc->n_tuples = n;
-	return 0;
+	return gc_set_add(&gc->sockets, hash_tuple(gc, tuple));
 }
 
 int gc_end(struct gc *gc, const struct gc_flow **gone, size_t *n_gone)
 {
 	struct gc_set missed = { 0 };
 	size_t n = 0;
-	int ret = end_tuples(gc);
+	int ret = 0;
 
 	/* Compact the gone ones to the front: their order does not matter to anybody. */
 	for (size_t i = 0; !ret && i < gc->n_flows; i++) {
 		const struct gc_flow f = gc->flows[i];
 
-		if (gc_set_has(&gc->pairs, hash_tuple(gc, &f.tuple, f.id)) &&
-		    gc_set_has(&gc->sockets, hash_tuple(gc, &f.tuple, 0)))
+		if (gc_set_has(&gc->sockets, hash_tuple(gc, &f.tuple)))
 			continue;
 		if (gc_set_has(&gc->suspects, f.id))
 			gc->flows[n++] = f;
@@ -202,19 +149,12 @@ int gc_end(struct gc *gc, const struct gc_flow **gone, size_t *n_gone)
 	gc_set_clear(&gc->suspects);
 	gc->suspects = missed;
 	gc_set_clear(&gc->sockets);
-	gc_set_clear(&gc->pairs);
 	*gone = gc->flows;
 	*n_gone = n;
 	return 0;
 }
 
-size_t gc_lone(const struct gc *gc, const struct gc_tuple **lone)
-{
-	*lone = gc->tuples;
-	return gc->n_tuples;
-}
-
 bool gc_busy(const struct gc *gc)
 {
-	return gc->closing || gc->suspects.count || gc->lone.count;
+	return gc->closing || gc->suspects.count;
 }

@@ -4,13 +4,14 @@
  *
  * Theory of operation
  *
- * A flow is freed when the kernel no longer has its socket, TIME_WAIT included; never by idleness.
- * One scan lists the flows *first* and the sockets *after*: a socket is older than its flow's entry
- * (the opener's by connect(), the listener's by its request socket), so a flow whose socket is in
- * no list had none while we looked. What may still deceive is the moment in which a request socket
- * turns into a full one (SYN cookies have no socket until then); so only what two scans in a row
- * miss is free. A flow whose tuple now belongs to a younger flow is free likewise, and so is a
- * tuple that leads to no flow.
+ * The datapath frees flows whose ends have acknowledged each other's FIN. Any other is freed when
+ * the kernel no longer has its socket, TIME_WAIT included; never by idleness. One scan lists the
+ * flows *first* and the sockets *after*: a socket is older than its flow's entry (the opener's by
+ * connect(), the listener's by its request socket), so a flow whose socket is in no list had none
+ * while we looked. What may still deceive is the moment in which a request socket turns into a full
+ * one (SYN cookies have no socket until then); so only what two scans in a row miss is free. A flow
+ * whose tuple now belongs to a younger flow is free likewise, and so is a tuple that leads to no
+ * flow.
  *
  * Pure but for memory: the caller brings flows and sockets.
  */
@@ -43,21 +44,11 @@ struct gc_flow {
 	bool closing;
 };
 
-/** struct gc_tuple - an entry of the tuples table. */
-struct gc_tuple {
-	struct sf_tuple tuple;
-	uint64_t id;
-};
-
 struct gc {
 	struct sf_hashkey key;
 	struct gc_flow *flows;
 	size_t n_flows, room;
-	struct gc_tuple *tuples;
-	size_t n_tuples, tuple_room;
 	struct gc_set sockets;	/* hashed tuples */
-	struct gc_set pairs;	/* hashed (tuple, socketID) of the tuples table */
-	struct gc_set lone;	/* hashed pairs that led to no flow in the last scan */
 	struct gc_set suspects; /* socketIDs that the last scan missed */
 	size_t closing;		/* flows that close, in the scan under way */
 };
@@ -72,9 +63,6 @@ void gc_begin(struct gc *gc);
 /** gc_flow() - a flow of the table. Return: 0 or -ENOMEM. */
 int gc_flow(struct gc *gc, const struct gc_flow *flow);
 
-/** gc_tuple() - an entry of the tuples table; after all flows. Return: 0 or -ENOMEM. */
-int gc_tuple(struct gc *gc, const struct sf_tuple *tuple, uint64_t id);
-
 /** gc_socket() - a socket that the kernel has, as a tuple. Return: 0 or -ENOMEM. */
 int gc_socket(struct gc *gc, const struct sf_tuple *tuple);
 
@@ -86,9 +74,6 @@ int gc_socket(struct gc *gc, const struct sf_tuple *tuple);
  * Return: 0, or -ENOMEM (nothing is freed then). The scan's misses are the new suspects.
  */
 int gc_end(struct gc *gc, const struct gc_flow **gone, size_t *n_gone);
-
-/** gc_lone() - after gc_end(): tuples that led to no flow in two scans; as with @gone. */
-size_t gc_lone(const struct gc *gc, const struct gc_tuple **lone);
 
 /** gc_abandon() - the socket list was not complete: forget this scan, keep the suspects. */
 void gc_abandon(struct gc *gc);

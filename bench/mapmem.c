@@ -141,7 +141,6 @@ int main(int argc, char **argv)
 	load(host->obj, "host.bpf.o");
 	load(router->obj, "service_router.bpf.o");
 	fill(host->maps.flows, count);
-	fill(host->maps.tuples, count);
 	fill(router->maps.rules, count);
 	fill(router->maps.sources, count);
 	service_router_bpf__destroy(router);

@@ -52,12 +52,6 @@ SF_INLINE struct sf_sid bench_service(__u64 i)
 	return sf_sid_make(SF_SSID_DEFAULT, bench_mix(i));
 }
 
-/** bench_own() - the client's locator in flow @i. */
-SF_INLINE struct sf_addr bench_own(const struct sf_net *net, __u64 i)
-{
-	return sf_locator(net, BENCH_CLIENT, sf_socket_id_of(bench_mix(~i)));
-}
-
 /** bench_peer() - the server's locator in flow @i. */
 SF_INLINE struct sf_addr bench_peer(const struct sf_net *net, __u64 i)
 {
@@ -68,6 +62,29 @@ SF_INLINE struct sf_addr bench_peer(const struct sf_net *net, __u64 i)
 SF_INLINE __be16 bench_lport(__u64 i)
 {
 	return sf_be16(1024 + i % 60000);
+}
+
+/** bench_tuple() - flow @i as the client's stack sees it. */
+SF_INLINE struct sf_tuple bench_tuple(const struct sf_net *net, __u64 i)
+{
+	struct sf_sid client = sf_sid_make(SF_SSID_HOSTS, BENCH_CLIENT_SID), sid = bench_service(i);
+	struct sf_tuple t = { .local = sf_service_addr(net, &client),
+			      .peer = sf_service_addr(net, &sid),
+			      .lport = bench_lport(i),
+			      .pport = sf_be16(BENCH_PORT),
+			      .proto = SF_NEXTHDR_TCP };
+
+	return t;
+}
+
+/** bench_own() - the client's locator in flow @i, whose host's key is zero. */
+SF_INLINE struct sf_addr bench_own(const struct sf_net *net, __u64 i)
+{
+	struct sf_hashkey key = { 0, 0 };
+	struct sf_tuple t = bench_tuple(net, i);
+	__u64 hash = sf_flow_hash(&key, &t);
+
+	return sf_locator(net, BENCH_CLIENT, sf_socket_id(sf_flow_key(hash, false), (__u8)i));
 }
 
 #endif

@@ -114,16 +114,10 @@ static struct sf_flow flow_of(const struct sf_net *net, uint64_t i)
 {
 	struct sf_flow f = { .own = bench_own(net, i),
 			     .peer = bench_peer(net, i),
+			     .tuple = bench_tuple(net, i),
 			     .peer_sid = bench_service(i),
 			     .state = SF_FLOW_BOUND };
 
-	struct sf_sid client = sf_sid_make(SF_SSID_HOSTS, BENCH_CLIENT_SID);
-
-	f.tuple.local = sf_service_addr(net, &client);
-	f.tuple.peer = sf_service_addr(net, &f.peer_sid);
-	f.tuple.lport = bench_lport(i);
-	f.tuple.pport = sf_be16(BENCH_PORT);
-	f.tuple.proto = SF_NEXTHDR_TCP;
 	f.csum_out = sf_csum_delta(&f.tuple.local, &f.tuple.peer, &f.own, &f.peer);
 	return f;
 }
@@ -131,8 +125,7 @@ static struct sf_flow flow_of(const struct sf_net *net, uint64_t i)
 static struct host_bpf *host(uint32_t flows)
 {
 	struct sf_flow *values = calloc(flows, sizeof(*values));
-	struct sf_tuple *tuples = calloc(flows, sizeof(*tuples));
-	uint64_t *ids = calloc(flows, sizeof(*ids));
+	uint64_t *keys = calloc(flows, sizeof(*keys));
 	struct sf_sid self = sf_sid_make(SF_SSID_HOSTS, BENCH_CLIENT_SID);
 	struct sf_host_config cfg = { .net = bench_net(), .host = BENCH_CLIENT, .mtu = 1500 };
 	struct host_bpf *h;
@@ -140,7 +133,7 @@ static struct host_bpf *host(uint32_t flows)
 	char err[1024];
 
 	h = host_bpf__open();
-	if (!h || !values || !tuples || !ids)
+	if (!h || !values || !keys)
 		bench_die(-ENOMEM, "host.bpf.o with %u flows", flows);
 	h->rodata->sf_has_csum_ipv6 = sf_bpf_has_csum_ipv6() == 1;
 	if (sf_bpf_skeleton_load(h->skeleton, err, sizeof(err)))
@@ -150,14 +143,11 @@ static struct host_bpf *host(uint32_t flows)
 	bench_puts(bpf_map__fd(h->maps.config), "config", &zero, &cfg, 1);
 	for (uint32_t i = 0; i < flows; i++) {
 		values[i] = flow_of(&cfg.net, i);
-		tuples[i] = values[i].tuple;
-		ids[i] = sf_locator_sock(&values[i].own);
+		keys[i] = sf_socket_key(sf_locator_sock(&values[i].own));
 	}
-	bench_puts(bpf_map__fd(h->maps.flows), "flows", ids, values, flows);
-	bench_puts(bpf_map__fd(h->maps.tuples), "tuples", tuples, ids, flows);
+	bench_puts(bpf_map__fd(h->maps.flows), "flows", keys, values, flows);
 	free(values);
-	free(tuples);
-	free(ids);
+	free(keys);
 	return h;
 }
 

@@ -9,9 +9,10 @@
 
 #include "bpf/reply.h"
 
-/** out_send() - translate a segment of @f, with the header that @act asks for. */
-static __noinline int out_send(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			       struct work *w, struct sf_flow *f, __u32 act)
+/** out_write() - a segment of @f as the network is to see it, with the header that @act asks for.
+ */
+static __noinline int out_write(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				struct work *w, struct sf_flow *f, __u32 act)
 {
 	struct sf_sid own = sf_addr_sid_or_none(&cfg->net, &f->tuple.local);
 	__u32 l4 = L4_AT;
@@ -38,49 +39,25 @@ static __noinline int out_send(struct __sk_buff *skb, const struct sf_host_confi
 	}
 	if (readdress(skb, &f->own, l4 + TCP_CSUM, f->csum_out, 0))
 		return drop(skb, SF_INTERNAL);
-	flow_count(f, skb, true);
-	sf_flow_track(f, w->seg.flags, true);
 	count_traffic(skb, kind == SF_KIND_SYN ? SF_TRAFFIC_OUT_SYN : SF_TRAFFIC_OUT_BOUND);
 	return TC_ACT_UNSPEC;
 }
 
-/** out_open() - a SYN without flow: make one, in place of an older one on the same tuple. */
-SUBPROG int out_open(struct __sk_buff *skb)
+/** out_send() - send a segment of @f, and follow what it does to it. */
+static __always_inline int out_send(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				    struct work *w, struct sf_flow *f, __u32 act)
 {
-	__u64 now = bpf_ktime_get_ns();
-	long err = -17; /* EEXIST */
-	__u64 *old, id = 0;
-	struct sf_addr own;
-	struct sf_flow *f;
-	WITH_WORK(OUT);
+	int ret = out_write(skb, cfg, w, f, act);
 
-	f = &w->flow;
-	if (!cfg->host)
-		return drop(skb, SF_NOT_JOINED);
-	if (!sf_addr_is_service(&cfg->net, &w->tuple.peer))
-		return drop(skb, SF_NO_FLOW);
-	old = bpf_map_lookup_elem(&tuples, &w->tuple);
-	if (old) {
-		id = *old;
-		bpf_map_delete_elem(&flows, &id);
-	}
-	for (int i = 0; i < 4 && err == -17; i++) {
-		id = sf_socket_id_next(&cfg->key, sequence_next(cfg));
-		own = sf_locator(&cfg->net, cfg->host, id);
-		__builtin_memset(f, 0, sizeof(*f));
-		sf_flow_open(f, &cfg->net, &w->tuple, &own, w->seg.seq, now);
-		err = bpf_map_update_elem(&flows, &id, f, BPF_NOEXIST);
-	}
-	if (err)
-		return drop(skb, err == -17 ? SF_ID_CLASH : SF_FLOWS_FULL);
-	if (bpf_map_update_elem(&tuples, &w->tuple, &id, BPF_ANY)) {
-		bpf_map_delete_elem(&flows, &id);
-		return drop(skb, SF_FLOWS_FULL);
-	}
-	f = bpf_map_lookup_elem(&flows, &id);
-	if (!f)
-		return drop(skb, SF_INTERNAL);
-	return out_send(skb, cfg, w, f, SF_ACT_SYN);
+	if (ret == TC_ACT_SHOT)
+		return ret;
+	flow_count(f, skb, true);
+	sf_flow_track(f, &w->seg, true);
+	/* After our reset, or our acknowledgement of the last FIN, no socket but one in TIME_WAIT
+	 * is left. */
+	if (f->state == SF_FLOW_CLOSING && (sf_flow_is_over(f) || (w->seg.flags & SF_TCP_RST)))
+		closed_add(cfg, w, f);
+	return ret;
 }
 
 /** out_repeat() - a repeated SYN: the next attempt, so that a silent instance is left behind. */
@@ -91,6 +68,37 @@ static __always_inline void out_repeat(struct sf_flow *f)
 		sf_flow_unbind(f);
 	else
 		f->attempt++;
+}
+
+/** out_open() - a SYN: a repetition of a flow's, or a new flow, perhaps in place of an older one.
+ * w->tuple and w->seg are filled in. */
+static __always_inline int out_open(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				    struct work *w)
+{
+	__u64 now = bpf_ktime_get_ns(), key;
+	struct sf_flow *f = &w->flow, *old;
+	struct sf_addr own;
+	__u8 incarnation;
+
+	if (!cfg->host)
+		return drop(skb, SF_NOT_JOINED);
+	if (!sf_addr_is_service(&cfg->net, &w->tuple.peer))
+		return drop(skb, SF_NO_FLOW);
+	if (key_choose(cfg, &w->tuple, &key, &old))
+		return drop(skb, SF_ID_CLASH);
+	if (old && sf_sal_out(old, &w->seg).act == SF_ACT_SYN) {
+		out_repeat(old);
+		return out_send(skb, cfg, w, old, SF_ACT_SYN);
+	}
+	incarnation = (__u8)(old ? sf_locator_sock(&old->own) + 1 : bpf_get_prandom_u32());
+	own = sf_locator(&cfg->net, cfg->host, sf_socket_id(key, incarnation));
+	__builtin_memset(f, 0, sizeof(*f));
+	sf_flow_open(f, &cfg->net, &w->tuple, &own, w->seg.seq, now);
+	flow_count(f, skb, true);
+	closed_reap(cfg, w, now);
+	if (bpf_map_update_elem(&flows, &key, f, BPF_ANY))
+		return drop(skb, SF_FLOWS_FULL);
+	return out_write(skb, cfg, w, f, SF_ACT_SYN);
 }
 
 /**
@@ -108,45 +116,59 @@ SUBPROG int out_stray(struct __sk_buff *skb)
 		return drop(skb, SF_HALF_OPEN_LOST);
 	count(skb, SF_NO_FLOW);
 	if ((w->seg.flags & SF_TCP_RST) || !(w->seg.flags & SF_TCP_ACK) ||
-	    (w->seg.empty && !(w->seg.flags & SF_TCP_FIN)))
+	    (!w->seg.len && !(w->seg.flags & SF_TCP_FIN)))
 		return TC_ACT_SHOT;
 	if (!may_answer())
 		return drop(skb, SF_RATE_LIMITED);
 	return reply_reset(skb, OUT, w->seg.ack, 0, 0);
 }
 
-/** out_tcp() - everything but a plain segment of a bound flow. w->tuple is filled in. */
-SUBPROG int out_tcp(struct __sk_buff *skb)
+/** out_judged() - do what the rules say about a segment of @f that is no SYN. w->seg is filled in.
+ */
+static __noinline int out_judged(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				 struct work *w, struct sf_flow *f)
 {
-	struct sf_flow *f = NULL;
-	struct sf_verdict v;
-	__u64 *id;
-	WITH_WORK(OUT);
+	struct sf_verdict v = sf_sal_out(f, &w->seg);
 
+	if (v.act == SF_ACT_DROP)
+		return drop(skb, v.reason);
+	return out_send(skb, cfg, w, f, v.act);
+}
+
+/** out_flow() - a segment of @f that needs more than translation. */
+static __noinline int out_flow(struct __sk_buff *skb, const struct sf_host_config *cfg,
+			       struct sf_flow *f)
+{
+	struct work *w = work_get(OUT);
+
+	if (!w)
+		return TC_ACT_SHOT;
 	w->l4 = L4_AT;
 	if (segment_load(skb, w))
 		return drop(skb, SF_TRUNCATED);
-	id = bpf_map_lookup_elem(&tuples, &w->tuple);
-	if (id) {
-		f = bpf_map_lookup_elem(&flows, id);
-	} else {
-		id = bpf_map_lookup_elem(&halftuples, &w->tuple);
-		if (id)
-			f = bpf_map_lookup_elem(&halfopen, id);
-	}
-	if (!f) {
-		if (sf_segment_opens(&w->seg))
-			return out_open(skb);
-		return out_stray(skb);
-	}
-	v = sf_sal_out(f, &w->seg);
-	if (v.act == SF_ACT_DROP)
-		return drop(skb, v.reason);
-	if (v.act == SF_ACT_OPEN)
-		return out_open(skb);
-	if (v.act == SF_ACT_SYN)
-		out_repeat(f);
-	return out_send(skb, cfg, w, f, v.act);
+	return out_judged(skb, cfg, w, f);
+}
+
+/** out_first() - SYN, SYN-ACK, and segments whose flow is not where most are. */
+SUBPROG int out_first(struct __sk_buff *skb)
+{
+	struct sf_flow *f;
+	struct ip6 ip;
+	WITH_WORK(OUT);
+
+	w->l4 = L4_AT;
+	if (load(skb, IP_AT, &ip, sizeof(ip)) || segment_load(skb, w))
+		return drop(skb, SF_TRUNCATED);
+	__builtin_memset(&w->tuple, 0, sizeof(w->tuple));
+	w->tuple.local = ip.src;
+	w->tuple.peer = ip.dst;
+	w->tuple.lport = w->seg.sport;
+	w->tuple.pport = w->seg.dport;
+	w->tuple.proto = SF_NEXTHDR_TCP;
+	if (sf_segment_opens(&w->seg))
+		return out_open(skb, cfg, w);
+	f = flow_of_tuple(cfg, &w->tuple);
+	return f ? out_judged(skb, cfg, w, f) : out_stray(skb);
 }
 
 #endif

@@ -27,13 +27,10 @@ char _license[] SEC("license") = "GPL";
 
 #define IPV6_PROTOCOL sf_be16(ETH_P_IPV6)
 
-/** out_other() - a packet of a local socket that is not a plain TCP segment of a bound flow. */
+/** out_other() - a packet of a local socket that is not TCP. */
 SUBPROG int out_other(struct __sk_buff *skb)
 {
 	struct ip6 ip;
-	struct {
-		__be16 sport, dport;
-	} ports;
 	WITH_WORK(OUT);
 
 	if (tagged(skb) || load(skb, IP_AT, &ip, sizeof(ip)))
@@ -44,17 +41,6 @@ SUBPROG int out_other(struct __sk_buff *skb)
 	w->kind = SF_KIND_NONE;
 	w->hlen = 0;
 	w->plen = sf_be16(ip.plen);
-	if (ip.nexthdr == SF_NEXTHDR_TCP) {
-		if (load(skb, L4_AT, &ports, sizeof(ports)))
-			return drop(skb, SF_TRUNCATED);
-		__builtin_memset(&w->tuple, 0, sizeof(w->tuple));
-		w->tuple.local = ip.src;
-		w->tuple.peer = ip.dst;
-		w->tuple.lport = ports.sport;
-		w->tuple.pport = ports.dport;
-		w->tuple.proto = SF_NEXTHDR_TCP;
-		return out_tcp(skb);
-	}
 	/* A program bound to a service address that speaks to the plain world or the link. */
 	if (!sf_addr_is_service(&cfg->net, &w->dst) && w->dst.h[0] != cfg->net.as[0])
 		return TC_ACT_UNSPEC;
@@ -81,7 +67,7 @@ int sf_host_egress(struct __sk_buff *skb)
 	struct sf_flow *f;
 	struct tcp *tcp;
 	struct ip6 *ip;
-	__u64 *id;
+	__u8 flags;
 
 	if (skb->protocol != IPV6_PROTOCOL)
 		return TC_ACT_UNSPEC;
@@ -104,14 +90,14 @@ int sf_host_egress(struct __sk_buff *skb)
 	t.lport = tcp->sport;
 	t.pport = tcp->dport;
 	t.proto = SF_NEXTHDR_TCP;
-	if (tcp->flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST))
-		return out_other(skb);
-	id = bpf_map_lookup_elem(&tuples, &t);
-	if (!id)
-		return out_other(skb);
-	f = bpf_map_lookup_elem(&flows, id);
-	if (!f || !sf_flow_is_bound(f))
-		return out_other(skb);
+	flags = tcp->flags;
+	if (flags & SF_TCP_SYN)
+		return out_first(skb);
+	f = flow_here(&flows, sf_flow_key(sf_flow_hash(&cfg->key, &t), false), &t);
+	if (!f)
+		return out_first(skb);
+	if (!sf_flow_is_plain(f, flags))
+		return out_flow(skb, cfg, f);
 	if (readdress(skb, &f->own, L4_AT + TCP_CSUM, f->csum_out, 0))
 		return drop(skb, SF_INTERNAL);
 	flow_count(f, skb, true);
@@ -218,7 +204,6 @@ int sf_host_ingress(struct __sk_buff *skb)
 	struct sf_flow *f;
 	struct tcp *tcp;
 	struct ip6 *ip;
-	__u64 id;
 
 	if (skb->protocol != IPV6_PROTOCOL)
 		return TC_ACT_UNSPEC;
@@ -242,12 +227,12 @@ int sf_host_ingress(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	ip = (void *)ip + IP_AT;
 	tcp = (void *)(ip + 1);
-	id = sf_locator_sock(&ip->dst);
-	f = bpf_map_lookup_elem(&flows, &id);
-	if (!f || !sf_flow_is_bound(f) || !sf_addr_eq(&f->peer, &ip->src) ||
-	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport ||
-	    (tcp->flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST)))
+	f = flow_of(&flows, sf_locator_sock(&ip->dst));
+	if (!f)
 		return in_other(skb);
+	if (!sf_flow_is_plain(f, tcp->flags) || !sf_addr_eq(&f->peer, &ip->src) ||
+	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport)
+		return in_bound(skb, cfg, f);
 	pair[0] = f->tuple.peer;
 	pair[1] = f->tuple.local;
 	if (readdress(skb, pair, L4_AT + TCP_CSUM, sf_csum_undo(f->csum_out), 0))

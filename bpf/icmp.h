@@ -209,8 +209,7 @@ static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct 
 {
 	struct sf_tuple *t = &w->tuple;
 	struct sf_addr inner[2];
-	struct sf_flow *f = NULL;
-	__u64 *id;
+	struct sf_flow *f;
 
 	__builtin_memset(t, 0, sizeof(*t));
 	t->local = w->quote.dst;
@@ -218,10 +217,10 @@ static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct 
 	t->lport = w->quote.seg.dport;
 	t->pport = w->quote.seg.sport;
 	t->proto = SF_NEXTHDR_TCP;
-	id = bpf_map_lookup_elem(&tuples, t);
-	if (id)
-		f = bpf_map_lookup_elem(&flows, id);
-	if (f && f->state != SF_FLOW_CONNECTING) {
+	f = flow_of_tuple(cfg, t);
+	if (!f)
+		return drop(skb, SF_NO_FLOW);
+	if (f->state != SF_FLOW_CONNECTING && f->state != SF_FLOW_HALF_OPEN) {
 		inner[0] = f->peer;
 		inner[1] = f->own;
 		w->pair[0] = f->own;
@@ -229,9 +228,7 @@ static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct 
 		return icmp6_translate(skb, w, w->pair, inner) ? drop(skb, SF_INTERNAL)
 							       : TC_ACT_UNSPEC;
 	}
-	id = bpf_map_lookup_elem(&halftuples, t);
-	f = id ? bpf_map_lookup_elem(&halfopen, id) : NULL;
-	if (!f)
+	if (f->state == SF_FLOW_CONNECTING)
 		return drop(skb, SF_NO_FLOW);
 	if (type != ICMP6_UNREACHABLE)
 		return drop(skb, SF_WRONG_STATE);

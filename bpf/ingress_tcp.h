@@ -8,100 +8,79 @@
 
 #include "bpf/reply.h"
 
-/** in_deliver() - header off, addresses of the local stack's view on, and up. */
-static __noinline int in_deliver(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
+/** in_write() - header off, addresses of the local stack's view on. Return: 0 or negative. */
+static __noinline int in_write(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
 {
 	if (w->hlen && header_pop(skb, w->hlen, SF_NEXTHDR_TCP))
-		return drop(skb, SF_INTERNAL);
+		return -1;
 	w->pair[0] = f->tuple.peer;
 	w->pair[1] = f->tuple.local;
-	if (readdress(skb, w->pair, L4_AT + TCP_CSUM,
-		      sf_csum_delta(&w->src, &w->dst, &w->pair[0], &w->pair[1]), 0))
-		return drop(skb, SF_INTERNAL);
+	return readdress(skb, w->pair, L4_AT + TCP_CSUM,
+			 sf_csum_delta(&w->src, &w->dst, &w->pair[0], &w->pair[1]), 0);
+}
+
+/** in_follow() - count a segment that was written, and follow what it does to its flow. */
+static __always_inline void in_follow(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
+{
 	flow_count(f, skb, false);
-	sf_flow_track(f, w->seg.flags, false);
+	sf_flow_track(f, &w->seg, false);
+}
+
+/** in_deliver() - a segment of @f goes up. */
+static __always_inline int in_deliver(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				      struct work *w, struct sf_flow *f)
+{
+	if (in_write(skb, w, f))
+		return drop(skb, SF_INTERNAL);
+	in_follow(skb, w, f);
+	/* The peer has all, and so have we: our socket closes with this segment. */
+	if (sf_flow_is_over(f) && !(f->flags & SF_FLOW_OVER))
+		flow_end(cfg, w, f);
 	return TC_ACT_UNSPEC;
 }
 
-/** in_promote() - the peer showed that it got our SYN-ACK: from the half-open table to the flows.
- * @half: a copy in w->flow is made bound. */
+/**
+ * in_promote() - the peer showed that it got our SYN-ACK: from the half-open table to the flows.
+ *
+ * w->flow is a copy of the entry, or one that was rebuilt.
+ */
 SUBPROG int in_promote(struct __sk_buff *skb)
 {
-	struct sf_flow *f;
-	__u64 id, *old;
-	long err;
+	__u64 now = bpf_ktime_get_ns(), key;
+	struct sf_flow *f, *old;
 	WITH_WORK(IN);
 
 	f = &w->flow;
-	id = sf_locator_sock(&f->own);
-	old = bpf_map_lookup_elem(&tuples, &f->tuple);
-	f->state = SF_FLOW_BOUND;
-	f->used = bpf_ktime_get_ns();
-	if (old && *old != id) {
-		__u64 gone = *old;
-
-		bpf_map_delete_elem(&flows, &gone);
-	}
-	err = bpf_map_update_elem(&flows, &id, f, BPF_NOEXIST);
-	if (err && err != -17)
-		return drop(skb, SF_FLOWS_FULL);
-	if (bpf_map_update_elem(&tuples, &f->tuple, &id, BPF_ANY)) {
-		bpf_map_delete_elem(&flows, &id);
-		return drop(skb, SF_FLOWS_FULL);
-	}
-	bpf_map_delete_elem(&halftuples, &f->tuple);
-	bpf_map_delete_elem(&halfopen, &id);
-	f = bpf_map_lookup_elem(&flows, &id);
-	if (!f)
+	key = sf_socket_key(sf_locator_sock(&f->own));
+	closed_reap(cfg, w, now);
+	old = bpf_map_lookup_elem(&flows, &key);
+	if (old && !sf_tuple_eq(&old->tuple, &f->tuple))
+		return drop(skb, SF_ID_CLASH);
+	if (in_write(skb, w, f))
 		return drop(skb, SF_INTERNAL);
-	return in_deliver(skb, w, f);
+	f->state = SF_FLOW_BOUND;
+	in_follow(skb, w, f);
+	if (bpf_map_update_elem(&flows, &key, f, BPF_ANY))
+		return drop(skb, SF_FLOWS_FULL);
+	bpf_map_delete_elem(&halfopen, &key);
+	return TC_ACT_UNSPEC;
 }
 
 /**
- * in_bind() - late binding: a SYN-ACK answers our SYN.
- *
- * The entry is replaced, not changed in place, so that no sender sees half an address. Of two
- * instances that answer at once the first wins: it sets the epoch.
+ * in_bind() - late binding: a SYN-ACK answers our SYN. Of two instances that answer at once the
+ * first wins: it sets the epoch.
  */
-static __noinline int in_bind(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
+static __always_inline int in_bind(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				   struct work *w, struct sf_flow *f)
 {
-	__u64 id = sf_locator_sock(&w->dst);
-
 	if (__sync_val_compare_and_swap(&f->epoch, 0, 1))
 		return reply_fail(skb, SF_WRONG_PEER, SF_OTHER_INSTANCE);
-	w->flow = *f;
-	sf_flow_bind(&w->flow, &w->src, &w->hdr.src, bpf_ktime_get_ns());
-	if (bpf_map_update_elem(&flows, &id, &w->flow, BPF_EXIST))
-		return drop(skb, SF_INTERNAL);
-	f = bpf_map_lookup_elem(&flows, &id);
-	if (!f)
-		return drop(skb, SF_INTERNAL);
-	return in_deliver(skb, w, f);
-}
-
-/** in_looks_taken() - whether the tuple w->tuple is in use by another flow, so that the opener at
- * w->src must be shown differently. Flows that yield are removed. */
-static __always_inline bool in_looks_taken(struct work *w, __u64 id)
-{
-	__u64 *other = bpf_map_lookup_elem(&tuples, &w->tuple);
-	struct sf_flow *f;
-
-	if (other && *other != id) {
-		f = bpf_map_lookup_elem(&flows, other);
-		if (f && !sf_flow_yields(f, &w->src))
-			return !sf_locator_same_host(&f->peer, &w->src);
-		if (f)
-			flow_forget(f);
-	}
-	other = bpf_map_lookup_elem(&halftuples, &w->tuple);
-	if (!other || *other == id)
-		return false;
-	f = bpf_map_lookup_elem(&halfopen, other);
-	return f && !sf_locator_same_host(&f->peer, &w->src);
+	sf_flow_bind(f, &w->src, &w->hdr.src, bpf_ktime_get_ns());
+	return in_deliver(skb, cfg, w, f);
 }
 
 /** in_tuple() - how the opener at w->src of the flow to w->service looks to the local stack. */
-static __always_inline void in_tuple(const struct sf_host_config *cfg, struct work *w, __u64 id)
+static __always_inline void in_tuple(const struct sf_host_config *cfg, struct work *w)
 {
 	struct sf_tuple *t = &w->tuple;
 
@@ -112,8 +91,54 @@ static __always_inline void in_tuple(const struct sf_host_config *cfg, struct wo
 	t->pport = w->seg.sport;
 	t->proto = SF_NEXTHDR_TCP;
 	/* An opener on this very host would be answered over lo, past the flow. */
-	if (sf_locator_same_host(&w->src, &cfg->own) || in_looks_taken(w, id))
+	if (sf_locator_same_host(&w->src, &cfg->own))
 		t->peer = w->src;
+}
+
+/** enum meeting - what a SYN meets under the tuple that its flow would have. */
+enum meeting {
+	MEET_NONE,  /* w->key is free for it */
+	MEET_SAME,  /* its own flow: it is a repetition */
+	MEET_OTHER, /* a flow of an opener on another host */
+};
+
+/** in_meets() - which meeting a SYN has with @f. */
+static __always_inline enum meeting in_meets(struct work *w, const struct sf_flow *f)
+{
+	if (f->isn == w->seg.seq && sf_addr_eq(&f->peer, &w->src))
+		return MEET_SAME;
+	/* A port that its opener's host uses again: the kernel knows what became of the old one. */
+	return sf_locator_same_host(&f->peer, &w->src) ? MEET_NONE : MEET_OTHER;
+}
+
+/**
+ * in_meet() - look for a flow with w->tuple; old ones that yield are removed.
+ * @known: receives the flow where the SYN repeats one
+ */
+static __noinline enum meeting in_meet(const struct sf_host_config *cfg, struct work *w,
+				       struct sf_flow **known)
+{
+	enum meeting m = MEET_NONE;
+	struct sf_flow *f;
+
+	*known = NULL;
+	if (key_choose(cfg, &w->tuple, &w->key, &f))
+		return MEET_OTHER;
+	if (f) {
+		m = in_meets(w, f);
+		if (m != MEET_SAME && sf_flow_yields(f, &w->src)) {
+			flow_forget(f);
+			m = MEET_NONE;
+		}
+	}
+	if (m == MEET_NONE) {
+		f = flow_here(&halfopen, w->key, &w->tuple);
+		if (f)
+			m = in_meets(w, f);
+	}
+	if (m == MEET_SAME)
+		*known = f;
+	return m;
 }
 
 /** in_has_socket() - whether the kernel has a socket for a SYN from w->tuple.peer: a listener, or
@@ -134,21 +159,26 @@ static __always_inline bool in_has_socket(struct __sk_buff *skb, struct work *w)
 	return true;
 }
 
-/** in_syn_new() - the first SYN of a flow: enter it half-open. Return: the entry or NULL. */
-static __always_inline struct sf_flow *in_syn_new(const struct sf_host_config *cfg, struct work *w,
-						  __u64 id)
+/** in_syn_new() - the first SYN of a flow: enter it half-open, and deliver it. */
+static __always_inline int in_syn_new(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				      struct work *w)
 {
-	__u64 now = bpf_ktime_get_ns();
-	struct sf_addr own = sf_locator(&cfg->net, cfg->host, id);
+	__u64 now = bpf_ktime_get_ns(), id;
 	struct sf_flow *f = &w->flow;
+	struct sf_addr own;
 
+	id = sf_socket_id(w->key, (__u8)flow_incarnation(cfg, &w->src));
+	own = sf_locator(&cfg->net, cfg->host, id);
 	__builtin_memset(f, 0, sizeof(*f));
 	sf_flow_accept(f, &w->tuple, &own, &w->src, &w->hdr.src, w->seg.seq, now);
-	if (bpf_map_update_elem(&halfopen, &id, f, BPF_ANY) ||
-	    bpf_map_update_elem(&halftuples, &f->tuple, &id, BPF_ANY))
-		return NULL;
+	f->attempt = sf_be16(w->hdr.aux);
+	if (in_write(skb, w, f))
+		return drop(skb, SF_INTERNAL);
+	in_follow(skb, w, f);
+	if (bpf_map_update_elem(&halfopen, &w->key, f, BPF_ANY))
+		return drop(skb, SF_INTERNAL);
 	pressure_add(now);
-	return bpf_map_lookup_elem(&halfopen, &id);
+	return TC_ACT_UNSPEC;
 }
 
 /**
@@ -161,7 +191,6 @@ SUBPROG int in_syn(struct __sk_buff *skb)
 {
 	struct sf_listener *l;
 	struct sf_flow *f;
-	__u64 id;
 	WITH_WORK(IN);
 
 	if (w->proto != SF_NEXTHDR_TCP)
@@ -171,38 +200,38 @@ SUBPROG int in_syn(struct __sk_buff *skb)
 	l = listener_find(cfg, w, SF_NEXTHDR_TCP, w->seg.dport);
 	if (!l)
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
-	id = sf_socket_id(&cfg->key, &w->src, &w->service, w->seg.dport, w->seg.sport,
-			  SF_NEXTHDR_TCP);
-	f = bpf_map_lookup_elem(&flows, &id);
-	if (!f)
-		f = bpf_map_lookup_elem(&halfopen, &id);
-	if (f) {
-		/* A repetition goes to where the first went. */
-		if (f->isn != w->seg.seq || !sf_addr_eq(&f->peer, &w->src))
-			return drop(skb, SF_DUPLICATE);
-		w->tuple = f->tuple;
-		/* A refusal by the local stack is to quote the attempt that the opener waits for.
-		 */
-		f->attempt = sf_be16(w->hdr.aux);
-	} else {
-		in_tuple(cfg, w, id);
+	in_tuple(cfg, w);
+	if (in_meet(cfg, w, &f) == MEET_OTHER) {
+		w->tuple.peer = w->src;
+		if (in_meet(cfg, w, &f) == MEET_OTHER)
+			return drop(skb, SF_ID_CLASH);
 	}
 	if (!in_has_socket(skb, w))
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
-	if (!f) {
-		f = in_syn_new(cfg, w, id);
-		if (!f)
-			return drop(skb, SF_INTERNAL);
-		f->attempt = sf_be16(w->hdr.aux);
-		__sync_fetch_and_add(&l->flows, 1);
-	}
 	count_traffic(skb, SF_TRAFFIC_IN_SYN);
-	return in_deliver(skb, w, f);
+	if (f) {
+		/* A refusal by the local stack is to quote the attempt that the opener waits for.
+		 */
+		f->attempt = sf_be16(w->hdr.aux);
+		return in_deliver(skb, cfg, w, f);
+	}
+	__sync_fetch_and_add(&l->flows, 1);
+	return in_syn_new(skb, cfg, w);
 }
 
 /* What in_unknown() answers when the segment is to be answered with FAIL: its caller does that. A
  * call from in_unknown() itself would find too little stack left (packet_replace()). */
 #define IN_UNKNOWN_FAIL (-100)
+
+/** in_proves() - whether @id is what we gave to the opener at w->src, shown as w->tuple says. */
+static __noinline bool in_proves(const struct sf_host_config *cfg, struct work *w, __u64 id)
+{
+	__u64 hash = flow_hash(cfg, &w->tuple);
+
+	return (sf_socket_key(id) == sf_flow_key(hash, false) ||
+		sf_socket_key(id) == sf_flow_key(hash, true)) &&
+	       (__u8)id == flow_incarnation(cfg, &w->src);
+}
 
 /**
  * in_unknown() - a segment whose socketID no flow has.
@@ -212,22 +241,23 @@ SUBPROG int in_syn(struct __sk_buff *skb)
  */
 SUBPROG int in_unknown(struct __sk_buff *skb)
 {
-	struct sf_addr own;
 	__u64 id;
 	WITH_WORK(IN);
 
 	id = sf_locator_sock(&w->dst);
-	own = sf_locator(&cfg->net, cfg->host, id);
-	if (w->kind == SF_KIND_ACK &&
-	    id == sf_socket_id(&cfg->key, &w->src, &w->service, w->seg.dport, w->seg.sport,
-			       SF_NEXTHDR_TCP)) {
+	if (w->kind == SF_KIND_ACK) {
+		in_tuple(cfg, w);
+		if (!in_proves(cfg, w, id)) {
+			w->tuple.peer = w->src;
+			if (!in_proves(cfg, w, id))
+				return drop(skb, SF_UNKNOWN_SOCKET);
+		}
 		if ((w->seg.flags & (SF_TCP_SYN | SF_TCP_RST | SF_TCP_ACK)) != SF_TCP_ACK)
 			return drop(skb, SF_HALF_OPEN_LOST);
 		if (!listener_find(cfg, w, SF_NEXTHDR_TCP, w->seg.dport))
 			return drop(skb, SF_NOT_REGISTERED);
-		in_tuple(cfg, w, id);
 		__builtin_memset(&w->flow, 0, sizeof(w->flow));
-		sf_flow_accept(&w->flow, &w->tuple, &own, &w->src, &w->hdr.src, w->seg.seq - 1,
+		sf_flow_accept(&w->flow, &w->tuple, &w->dst, &w->src, &w->hdr.src, w->seg.seq - 1,
 			       bpf_ktime_get_ns());
 		return in_promote(skb);
 	}
@@ -238,33 +268,19 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 	return IN_UNKNOWN_FAIL;
 }
 
-/** in_tcp() - a segment for a socketID, with or without header. */
-SUBPROG int in_tcp(struct __sk_buff *skb)
+/** in_flow() - a segment for the socketID of @f. What it says is filled in. */
+static __noinline int in_flow(struct __sk_buff *skb, const struct sf_host_config *cfg,
+			      struct work *w, struct sf_flow *f)
 {
-	struct sf_verdict v;
-	struct sf_flow *f;
-	__u64 id;
-	int ret;
-	WITH_WORK(IN);
+	struct sf_verdict v = sf_sal_in(f, w->kind, &w->src, &w->seg);
 
-	id = sf_locator_sock(&w->dst);
-	f = bpf_map_lookup_elem(&flows, &id);
-	if (!f)
-		f = bpf_map_lookup_elem(&halfopen, &id);
-	if (!f) {
-		ret = in_unknown(skb);
-		if (ret != IN_UNKNOWN_FAIL)
-			return ret;
-		return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
-	}
-	v = sf_sal_in(f, w->kind, &w->src, &w->seg);
 	switch (v.act) {
 	case SF_ACT_DROP:
 		return drop(skb, v.reason);
 	case SF_ACT_FAIL:
 		return reply_fail(skb, v.reason, v.fail);
 	case SF_ACT_BIND:
-		return in_bind(skb, w, f);
+		return in_bind(skb, cfg, w, f);
 	case SF_ACT_PROMOTE:
 		w->flow = *f;
 		return in_promote(skb);
@@ -273,7 +289,48 @@ SUBPROG int in_tcp(struct __sk_buff *skb)
 		break;
 	}
 	count_traffic(skb, SF_TRAFFIC_IN_BOUND);
-	return in_deliver(skb, w, f);
+	return in_deliver(skb, cfg, w, f);
+}
+
+/** in_tcp() - a segment for a socketID, with or without header. */
+SUBPROG int in_tcp(struct __sk_buff *skb)
+{
+	struct sf_flow *f;
+	int ret;
+	WITH_WORK(IN);
+
+	f = flow_of(&flows, sf_locator_sock(&w->dst));
+	if (!f)
+		f = flow_of(&halfopen, sf_locator_sock(&w->dst));
+	if (f)
+		return in_flow(skb, cfg, w, f);
+	ret = in_unknown(skb);
+	if (ret != IN_UNKNOWN_FAIL)
+		return ret;
+	return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
+}
+
+/** in_bound() - a segment without header of @f that needs more than translation. */
+static __noinline int in_bound(struct __sk_buff *skb, const struct sf_host_config *cfg,
+			       struct sf_flow *f)
+{
+	struct work *w = work_get(IN);
+	struct ip6 ip;
+
+	if (!w)
+		return TC_ACT_SHOT;
+	if (load(skb, IP_AT, &ip, sizeof(ip)))
+		return drop(skb, SF_TRUNCATED);
+	w->src = ip.src;
+	w->dst = ip.dst;
+	w->proto = w->nexthdr = SF_NEXTHDR_TCP;
+	w->kind = SF_KIND_NONE;
+	w->hlen = 0;
+	w->l4 = L4_AT;
+	w->plen = sf_be16(ip.plen);
+	if (segment_load(skb, w))
+		return drop(skb, SF_TRUNCATED);
+	return in_flow(skb, cfg, w, f);
 }
 
 #endif

@@ -12,8 +12,9 @@
 #include "bpf/fail.h"
 #include "bpf/packet.h"
 
-#define SF_FLOWS_MAX	 1048576
-#define SF_HALF_OPEN_MAX 65536
+#define SF_FLOWS_MAX	 262144
+#define SF_HALF_OPEN_MAX 16384
+#define SF_CLOSED_MAX	 16384
 #define SF_PEERS_MAX	 65536
 #define SF_FRAGMENTS_MAX 4096
 
@@ -38,13 +39,20 @@ struct {
 	__type(value, struct sf_flow);
 } flows SEC(".maps");
 
+/** struct closed - a flow that is over and waits as long as its socket may: TIME_WAIT. */
+struct closed {
+	__u64 id;
+	__u64 since;
+};
+
+/* The longest wait of a socket, Linux' TIME_WAIT; under pressure of new ones it is shorter. */
+#define SF_CLOSED_NS 60000000000ull
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, SF_FLOWS_MAX);
-	__type(key, struct sf_tuple);
-	__type(value, __u64);
-} tuples SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, SF_CLOSED_MAX);
+	__type(value, struct closed);
+} closed SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -52,13 +60,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct sf_flow);
 } halfopen SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, SF_HALF_OPEN_MAX);
-	__type(key, struct sf_tuple);
-	__type(value, __u64);
-} halftuples SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -83,8 +84,7 @@ struct {
 	__type(value, struct sf_listener);
 } listeners SEC(".maps");
 
-/* How many socketIDs and nonces each CPU has given out; pinned with the key, under which the
- * numbers must not repeat. */
+/* How many nonces each CPU has given out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -147,6 +147,7 @@ struct work {
 	struct sf_addr pair[2];	     /* source and destination to write */
 	struct sf_addr service;
 	struct sf_tuple tuple;
+	__u64 key; /* of a flow to be */
 	struct sf_listener_key listener;
 	struct sf_peer_key peer_key;
 	struct sf_peer peer;
@@ -255,16 +256,18 @@ static __always_inline struct sf_listener *listener_find(const struct sf_host_co
 /** segment_load() - the TCP header at w->l4 into w->seg. Return: 0 or a reason. */
 static __always_inline int segment_load(struct __sk_buff *skb, struct work *w)
 {
+	__u32 end;
 	struct tcp t;
 
 	if (load(skb, w->l4, &t, sizeof(t)))
 		return SF_TRUNCATED;
+	end = w->l4 + (t.doff >> 4) * 4;
 	w->seg.sport = t.sport;
 	w->seg.dport = t.dport;
 	w->seg.seq = sf_be32(t.seq);
 	w->seg.ack = sf_be32(t.ack);
 	w->seg.flags = t.flags;
-	w->seg.empty = w->l4 + (t.doff >> 4) * 4 >= skb->len;
+	w->seg.len = skb->len > end ? skb->len - end : 0;
 	return 0;
 }
 
@@ -274,6 +277,7 @@ static __always_inline void flow_count(struct sf_flow *f, struct __sk_buff *skb,
 {
 	__u32 n = skb->gso_segs ? skb->gso_segs : 1;
 
+	f->used = sf_used_of(bpf_ktime_get_coarse_ns());
 	if (out) {
 		f->tx_packets += n;
 		f->tx_bytes += skb->len;
@@ -283,15 +287,137 @@ static __always_inline void flow_count(struct sf_flow *f, struct __sk_buff *skb,
 	}
 }
 
-/** flow_forget() - remove a flow and, if it is still its own, its tuple. @f is a copy. */
+/** flow_here() - the flow with @key in one of the two tables, if it is that of @t. */
+static __always_inline struct sf_flow *flow_here(void *table, __u64 key, const struct sf_tuple *t)
+{
+	struct sf_flow *f = bpf_map_lookup_elem(table, &key);
+
+	return f && sf_tuple_eq(&f->tuple, t) ? f : NULL;
+}
+
+/** flow_of() - the flow with socketID @id in one of the two tables. */
+static __always_inline struct sf_flow *flow_of(void *table, __u64 id)
+{
+	__u64 key = sf_socket_key(id);
+	struct sf_flow *f = bpf_map_lookup_elem(table, &key);
+
+	return f && sf_locator_sock(&f->own) == id ? f : NULL;
+}
+
+/* Outside of the hot path a call: inline, the hash takes all registers, and the rest goes to the
+ * stack that callees need. */
+static __noinline __u64 flow_hash(const struct sf_host_config *cfg, const struct sf_tuple *t)
+{
+	return sf_flow_hash(&cfg->key, t);
+}
+
+static __noinline __u64 flow_incarnation(const struct sf_host_config *cfg,
+					 const struct sf_addr *peer)
+{
+	return sf_incarnation_of(&cfg->key, peer);
+}
+
+/** flow_of_tuple() - the flow of @t, wherever it is; a half-open one before what it may replace. */
+static __always_inline struct sf_flow *flow_of_tuple(const struct sf_host_config *cfg,
+						     const struct sf_tuple *t)
+{
+	__u64 hash = flow_hash(cfg, t), key = sf_flow_key(hash, false);
+	struct sf_flow *f = flow_here(&halfopen, key, t);
+
+	if (!f)
+		f = flow_here(&flows, key, t);
+	key = sf_flow_key(hash, true);
+	if (!f)
+		f = flow_here(&halfopen, key, t);
+	if (!f)
+		f = flow_here(&flows, key, t);
+	return f;
+}
+
+/**
+ * key_choose() - a key for a new flow of @t: the first choice, unless a flow of another tuple has
+ * it.
+ * @old: receives what will be replaced, or NULL
+ * Return: 0, or -EEXIST when both choices are taken.
+ */
+static __always_inline long key_choose(const struct sf_host_config *cfg, const struct sf_tuple *t,
+				       __u64 *key, struct sf_flow **old)
+{
+	__u64 hash = flow_hash(cfg, t);
+
+	*key = sf_flow_key(hash, false);
+	*old = bpf_map_lookup_elem(&flows, key);
+	if (!*old || sf_tuple_eq(&(*old)->tuple, t))
+		return 0;
+	*key = sf_flow_key(hash, true);
+	*old = bpf_map_lookup_elem(&flows, key);
+	return !*old || sf_tuple_eq(&(*old)->tuple, t) ? 0 : -EEXIST;
+}
+
+/** flow_forget() - remove a flow. @f may be the entry. */
 static __always_inline void flow_forget(struct sf_flow *f)
 {
-	__u64 id = sf_locator_sock(&f->own);
-	__u64 *t = bpf_map_lookup_elem(&tuples, &f->tuple);
+	__u64 key = sf_socket_key(sf_locator_sock(&f->own));
 
-	if (t && *t == id)
-		bpf_map_delete_elem(&tuples, &f->tuple);
-	bpf_map_delete_elem(&flows, &id);
+	bpf_map_delete_elem(&flows, &key);
+}
+
+/** flow_end() - remove a flow that is over; what it carried is added to its listener's totals. */
+static __always_inline void flow_end(const struct sf_host_config *cfg, struct work *w,
+				     struct sf_flow *f)
+{
+	struct sf_listener *l;
+
+	if (f->flags & SF_FLOW_INBOUND) {
+		w->service = f->tuple.local;
+		l = listener_find(cfg, w, f->tuple.proto, f->tuple.lport);
+		if (l) {
+			__sync_fetch_and_add(&l->packets, f->rx_packets + f->tx_packets);
+			__sync_fetch_and_add(&l->bytes, f->rx_bytes + f->tx_bytes);
+		}
+	}
+	flow_forget(f);
+}
+
+/** closed_end() - remove the flow that was closed first. Return: 0, or negative when there is none.
+ */
+static __always_inline long closed_end(const struct sf_host_config *cfg, struct work *w)
+{
+	struct closed c;
+	struct sf_flow *f;
+
+	if (bpf_map_pop_elem(&closed, &c))
+		return -1;
+	f = flow_of(&flows, c.id);
+	if (f && f->state == SF_FLOW_CLOSING)
+		flow_end(cfg, w, f);
+	return 0;
+}
+
+/** closed_add() - @f is over; its socket is in TIME_WAIT. */
+static __always_inline void closed_add(const struct sf_host_config *cfg, struct work *w,
+				       struct sf_flow *f)
+{
+	struct closed c = { .id = sf_locator_sock(&f->own), .since = bpf_ktime_get_ns() };
+
+	if (f->flags & SF_FLOW_OVER)
+		return;
+	f->flags |= SF_FLOW_OVER;
+	if (bpf_map_push_elem(&closed, &c, BPF_ANY) && !closed_end(cfg, w))
+		bpf_map_push_elem(&closed, &c, BPF_ANY);
+}
+
+/** closed_reap() - remove what has been closed long enough. Each new flow removes up to two old
+ * ones, so they are gone in time without anybody's help. */
+static __always_inline void closed_reap(const struct sf_host_config *cfg, struct work *w, __u64 now)
+{
+	struct closed c;
+
+	for (int i = 0; i < 2; i++) {
+		if (bpf_map_peek_elem(&closed, &c) || now - c.since < SF_CLOSED_NS ||
+		    closed_end(cfg, w))
+			return;
+	}
 }
 
 #endif

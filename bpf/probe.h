@@ -19,9 +19,9 @@ static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
 
 	for (int i = 0; i < SOCK_LEN; i++)
 		id = id << 8 | at[i];
-	f = bpf_map_lookup_elem(&flows, &id);
+	f = flow_of(&flows, id);
 	if (!f)
-		f = bpf_map_lookup_elem(&halfopen, &id);
+		f = flow_of(&halfopen, id);
 	/* Another host's flow is none of the prober's business. */
 	return !f || !sf_locator_same_host(&f->peer, &w->src);
 }

@@ -140,7 +140,7 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 
 	w->tuple = f->tuple;
 	f->fail = reason;
-	sf_flow_track(f, SF_TCP_RST, false);
+	sf_flow_reset(f);
 	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
 	if (connecting)
 		return reply_reset(skb, IN, 0, f->isn + 1, SF_TCP_ACK);
@@ -179,10 +179,10 @@ static __always_inline struct sf_flow *quote_flow(const struct sf_host_config *c
 {
 	struct quote *q = &w->quote;
 	__u64 id = sf_locator_sock(&q->src);
-	struct sf_flow *f = bpf_map_lookup_elem(&flows, &id);
+	struct sf_flow *f = flow_of(&flows, id);
 
 	if (!f)
-		f = bpf_map_lookup_elem(&halfopen, &id);
+		f = flow_of(&halfopen, id);
 	*reason = SF_UNKNOWN_SOCKET;
 	if (!f)
 		return NULL;

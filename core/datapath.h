@@ -21,7 +21,7 @@
 #include "core/resolve.h"
 #include "core/siphash.h"
 
-#define SF_HOST_LAYOUT	 1
+#define SF_HOST_LAYOUT	 2
 #define SF_ROUTER_LAYOUT 1
 #define SF_HOOKS_LAYOUT	 1
 
@@ -63,7 +63,8 @@ struct sf_judgement {
  * host-COOKIE/
  *   config     array[1] struct sf_host_config
  *   flows      hash  __u64 socketID -> struct sf_flow
- *   tuples     hash  struct sf_tuple -> __u64 socketID
+ *   tuples     hash  struct sf_tuple -> __u64 socketID, where that cannot be computed
+ *   closed     queue of socketIDs of flows that are over, until their sockets are
  *   halfopen   LRU   __u64 socketID -> struct sf_flow
  *   halftuples LRU   struct sf_tuple -> __u64 socketID
  *   datagrams  LRU   struct sf_peer_key -> struct sf_peer

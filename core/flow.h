@@ -2,13 +2,14 @@
 /*
  * flow.h - the flow entry: what a host knows of one connection (paper section 4.1, Figure 4).
  *
- * Both datapaths keep entries in two tables:
+ * A flow is found from both sides by one key of 40 bits: a keyed hash of the connection as the
+ * local stack sees it. An outbound packet shows just that; an inbound one names the local socketID,
+ * which is the key and, in its low 8 bits, the flow's *incarnation*: a later flow on the same ports
+ * has another, so what the network still holds of the earlier one finds nobody.
  *
- *   flows   local socketID            -> struct sf_flow    inbound packets need nothing else
- *   tuples  what the local stack sees -> local socketID    outbound packets have nothing else
- *
- * Inbound flows that are half open live in tables of their own (halfopen, halftuples), which evict
- * only each other: a SYN flood cannot touch what is established.
+ *   flows     key -> struct sf_flow
+ *   halfopen  key -> struct sf_flow of inbound flows that are half open; it evicts only its own, so
+ *             a SYN flood cannot touch what is established
  *
  * States, and what is allowed in each:
  *
@@ -16,8 +17,8 @@
  *   OPENING     our SYN was answered; our ACK carries the header until the peer shows it has it.
  *   HALF_OPEN   the peer's SYN is in (halfopen table). The peer's ACK makes it BOUND.
  *   BOUND       both locators known. Packets carry no header.
- *   CLOSING     FIN both ways or RST seen. As BOUND; freed when the kernel has no such socket.
- *   DATAGRAM    peers of unbound datagrams (a table that evicts).
+ *   CLOSING     FIN both ways or RST seen. As BOUND; freed when both FINs are acknowledged, else
+ * when the kernel has no such socket. DATAGRAM    peers of unbound datagrams (a table that evicts).
  *
  * Epoch, claim and last-acknowledged socketIDs belong to renegotiation (paper section 4.2.2).
  */
@@ -42,7 +43,10 @@ enum sf_flow_state {
 #define SF_FLOW_FIN_OUT 0x02
 #define SF_FLOW_FIN_IN	0x04
 #define SF_FLOW_RST	0x08
+#define SF_FLOW_OVER	0x10 /* the datapath will free it */
 #define SF_FLOW_ANON	0x20 /* the peer is shown by its first locator */
+#define SF_FLOW_ACK_OUT 0x40 /* we acknowledged the peer's FIN */
+#define SF_FLOW_ACK_IN	0x80 /* the peer acknowledged ours */
 
 /**
  * struct sf_tuple - a connection as the local stack sees it. Ports in network order.
@@ -67,8 +71,11 @@ struct sf_tuple {
  * @peer_host: the peer's host serviceID, under which it is found again after a move (0 = unknown)
  * @csum_out: checksum delta of the outbound translation (core/csum.h); inbound is its inverse
  * @isn: initial sequence number of the opener's SYN, host order
+ * @fin_out, @fin_in: what acknowledges our FIN, the peer's; host order, once FIN_OUT, FIN_IN are
+ * set
  * @attempt: of the last SYN
- * @created, @used: nanoseconds of the datapath's clock (CLOCK_MONOTONIC in the kernel)
+ * @created: nanoseconds of the datapath's clock (CLOCK_MONOTONIC in the kernel)
+ * @used: the same when its last packet passed, sf_used_of()
  * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
  */
 struct sf_flow {
@@ -77,7 +84,7 @@ struct sf_flow {
 	struct sf_addr own;
 	struct sf_addr peer;
 	__u32 csum_out;
-	__u32 isn;
+	__u32 used;
 	__u16 attempt;
 	__u8 state;
 	__u8 flags;
@@ -86,7 +93,8 @@ struct sf_flow {
 	/* Second: what an inbound one needs besides. */
 	struct sf_tuple tuple;
 	__u64 rx_packets, rx_bytes;
-	__u64 used;
+	__u32 isn;
+	__u32 fin_in;
 	/* Third: handshakes and moves. */
 	struct sf_sid peer_sid;
 	struct sf_sid peer_host;
@@ -94,8 +102,9 @@ struct sf_flow {
 	__u64 claim;
 	__u64 own_acked;
 	__u64 peer_acked;
+	__u32 fin_out;
 	__u8 fail;
-	__u8 pad[7];
+	__u8 pad[3];
 };
 
 SF_STATIC_ASSERT(sizeof(struct sf_tuple) == 40, "tuple");
@@ -177,6 +186,25 @@ struct sf_socket_event {
 
 SF_STATIC_ASSERT(sizeof(struct sf_socket_event) == 80, "socket event");
 
+/* Last use is kept in units of 2^24 ns (17 ms), which last for two years. */
+#define SF_USED_SHIFT 24
+
+/** sf_used_of() - a time in nanoseconds as it is kept in @used. */
+SF_INLINE __u32 sf_used_of(__u64 ns)
+{
+	return (__u32)(ns >> SF_USED_SHIFT);
+}
+
+/** sf_used_since() - nanoseconds from @used to @now, 0 if it lies ahead. */
+SF_INLINE __u64 sf_used_since(__u32 used, __u64 now)
+{
+	__s32 units = (__s32)(sf_used_of(now) - used);
+
+	return units > 0 ? (__u64)units << SF_USED_SHIFT : 0;
+}
+
+#define SF_INCARNATION_BITS 8
+
 /** sf_socket_id_of() - a hash's 48 bits as a socketID, never one that reads as unset. */
 SF_INLINE __u64 sf_socket_id_of(__u64 hash)
 {
@@ -186,34 +214,68 @@ SF_INLINE __u64 sf_socket_id_of(__u64 hash)
 }
 
 /**
- * sf_socket_id() - the socketID of an inbound flow: a keyed function of what its SYN says, so that
- * an evicted half-open entry can be checked and rebuilt from the handshake ACK alone.
- * @peer: the opener's locator, whose own socketID makes it unique
+ * sf_flow_hash() - what the keys of a flow are made of: SipHash-1-3 of its tuple.
  *
- * Return: 48 bits, never one that reads as unset.
+ * It is a function of what every packet of the local socket shows, and of what an acceptor learns
+ * from a SYN or a handshake ACK: so an evicted half-open entry can be checked and rebuilt, and no
+ * table leads from tuples to flows.
  */
-SF_INLINE __u64 sf_socket_id(const struct sf_hashkey *key, const struct sf_addr *peer,
-			     const struct sf_addr *local, __be16 lport, __be16 pport, __u8 proto)
+SF_INLINE __u64 sf_flow_hash(const struct sf_hashkey *key, const struct sf_tuple *t)
 {
 	__u64 words[5];
 
-	words[0] = (__u64)peer->w[0] << 32 | peer->w[1];
-	words[1] = (__u64)peer->w[2] << 32 | peer->w[3];
-	words[2] = (__u64)local->w[0] << 32 | local->w[1];
-	words[3] = (__u64)local->w[2] << 32 | local->w[3];
-	words[4] = (__u64)lport << 32 | (__u64)pport << 16 | proto;
-	return sf_socket_id_of(sf_siphash24(key, words, 5));
+	words[0] = (__u64)t->peer.w[0] << 32 | t->peer.w[1];
+	words[1] = (__u64)t->peer.w[2] << 32 | t->peer.w[3];
+	words[2] = (__u64)t->local.w[0] << 32 | t->local.w[1];
+	words[3] = (__u64)t->local.w[2] << 32 | t->local.w[3];
+	words[4] = (__u64)t->lport << 32 | (__u64)t->pport << 16 | t->proto;
+	return sf_siphash13(key, words, 5);
 }
 
 /**
- * sf_socket_id_next() - the socketID of an outbound flow: a keyed function of a counter that never
- * repeats under one key (the datapath joins CPU and count).
+ * sf_flow_key() - a flow's key.
+ * @hash: sf_flow_hash()
+ * @other: the second choice, where another flow has the first
+ *
+ * Return: 40 bits that make a socketID which does not read as unset.
  */
-SF_INLINE __u64 sf_socket_id_next(const struct sf_hashkey *key, __u64 counter)
+SF_INLINE __u64 sf_flow_key(__u64 hash, bool other)
 {
-	__u64 words[2] = { counter, 0x6f7574626f756e64ull /* domain: "outbound" */ };
+	__u64 id = (other ? hash >> 16 : hash << SF_INCARNATION_BITS) & SF_SOCK_MASK;
 
-	return sf_socket_id_of(sf_siphash24(key, words, 2));
+	return sf_socket_id_of(id) >> SF_INCARNATION_BITS;
+}
+
+/** sf_socket_id() - the socketID of a flow: its key and its incarnation. */
+SF_INLINE __u64 sf_socket_id(__u64 flow_key, __u8 incarnation)
+{
+	return flow_key << SF_INCARNATION_BITS | incarnation;
+}
+
+/** sf_socket_key() - the key of the flow that has this socketID. */
+SF_INLINE __u64 sf_socket_key(__u64 id)
+{
+	return id >> SF_INCARNATION_BITS;
+}
+
+/**
+ * sf_incarnation_of() - the incarnation of an inbound flow: a keyed function of the opener's
+ * locator, which has an incarnation of its own.
+ */
+SF_INLINE __u8 sf_incarnation_of(const struct sf_hashkey *key, const struct sf_addr *peer)
+{
+	__u64 words[2];
+
+	words[0] = (__u64)peer->w[0] << 32 | peer->w[1];
+	words[1] = (__u64)peer->w[2] << 32 | peer->w[3];
+	return (__u8)sf_siphash13(key, words, 2);
+}
+
+/** sf_tuple_eq() - whether two tuples are one. */
+SF_INLINE bool sf_tuple_eq(const struct sf_tuple *a, const struct sf_tuple *b)
+{
+	return sf_addr_eq(&a->local, &b->local) && sf_addr_eq(&a->peer, &b->peer) &&
+	       a->lport == b->lport && a->pport == b->pport && a->proto == b->proto;
 }
 
 /**

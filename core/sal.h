@@ -33,15 +33,15 @@
 /**
  * struct sf_segment - what decisions need to know of a TCP segment.
  * @seq, @ack: host order
- * @empty: no payload
+ * @len: bytes of payload
  */
 struct sf_segment {
 	__be16 sport;
 	__be16 dport;
 	__u32 seq;
 	__u32 ack;
+	__u32 len;
 	__u8 flags;
-	bool empty;
 };
 
 enum sf_action {
@@ -99,12 +99,6 @@ SF_INLINE bool sf_segment_opens(const struct sf_segment *s)
 	return (s->flags & (SF_TCP_SYN | SF_TCP_ACK | SF_TCP_RST)) == SF_TCP_SYN;
 }
 
-/** sf_flow_is_bound() - whether both locators are known and settled: the hot path's question. */
-SF_INLINE bool sf_flow_is_bound(const struct sf_flow *f)
-{
-	return f->state == SF_FLOW_BOUND || f->state == SF_FLOW_CLOSING;
-}
-
 /**
  * sf_sal_out() - what becomes of a segment of a local socket.
  * @f: its flow, from either table
@@ -126,7 +120,7 @@ SF_INLINE struct sf_verdict sf_sal_out(const struct sf_flow *f, const struct sf_
 	case SF_FLOW_CONNECTING:
 		return sf_verdict_drop(SF_WRONG_STATE);
 	case SF_FLOW_OPENING:
-		return sf_verdict(s->empty && !(s->flags & SF_TCP_RST) ? SF_ACT_ACK : SF_ACT_PLAIN);
+		return sf_verdict(!s->len && !(s->flags & SF_TCP_RST) ? SF_ACT_ACK : SF_ACT_PLAIN);
 	case SF_FLOW_HALF_OPEN:
 		if (s->flags & SF_TCP_SYN)
 			return sf_verdict(SF_ACT_SYN_ACK);
@@ -174,8 +168,12 @@ SF_INLINE struct sf_verdict sf_sal_in(const struct sf_flow *f, __u8 kind, const 
 		return sf_verdict_drop(SF_WRONG_STATE);
 	if (kind == SF_KIND_SYN_ACK)
 		return sf_sal_in_syn_ack(f, src, s);
-	if (f->state == SF_FLOW_CONNECTING)
+	if (f->state == SF_FLOW_CONNECTING) {
+		/* The peer speaks to what had this socketID before. */
+		if (kind == SF_KIND_NONE && !(s->flags & SF_TCP_RST))
+			return sf_verdict_fail(SF_WRONG_STATE, SF_NO_SUCH_SOCKET);
 		return sf_verdict_drop(SF_WRONG_STATE);
+	}
 	if (!sf_addr_eq(&f->peer, src)) {
 		if (kind == SF_KIND_NONE && !(s->flags & SF_TCP_RST))
 			return sf_verdict_fail(SF_WRONG_PEER, SF_NO_SUCH_SOCKET);
@@ -265,14 +263,14 @@ SF_INLINE void sf_flow_open(struct sf_flow *f, const struct sf_net *net, const s
 	f->isn = isn;
 	f->state = SF_FLOW_CONNECTING;
 	f->created = now;
-	f->used = now;
+	f->used = sf_used_of(now);
 }
 
 /**
  * sf_flow_accept() - make the entry of an inbound flow.
  * @f: zeroed
  * @t: tuple as the local stack will see it
- * @own: own locator with sf_socket_id()
+ * @own: own locator with the flow's socketID
  * @peer: the opener's locator
  * @peer_sid: the opener's serviceID, 0 when anonymous
  */
@@ -292,19 +290,25 @@ SF_INLINE void sf_flow_accept(struct sf_flow *f, const struct sf_tuple *t,
 	if (sf_addr_eq(&t->peer, peer))
 		f->flags |= SF_FLOW_ANON;
 	f->created = now;
-	f->used = now;
+	f->used = sf_used_of(now);
 }
 
-/** sf_flow_bind() - late binding: the SYN-ACK told where the peer is. @host: its host serviceID. */
+/**
+ * sf_flow_bind() - late binding: the SYN-ACK told where the peer is.
+ * @host: the peer's host serviceID
+ *
+ * The state changes last: whoever sees it sees the rest. Until then nothing but a repeated SYN may
+ * leave, whose loss TCP mends.
+ */
 SF_INLINE void sf_flow_bind(struct sf_flow *f, const struct sf_addr *peer,
 			    const struct sf_sid *host, __u64 now)
 {
 	f->peer = *peer;
 	f->peer_host = *host;
 	f->csum_out = sf_csum_delta(&f->tuple.local, &f->tuple.peer, &f->own, peer);
-	f->state = SF_FLOW_OPENING;
 	f->epoch = 1;
-	f->used = now;
+	f->used = sf_used_of(now);
+	*(volatile __u8 *)&f->state = SF_FLOW_OPENING;
 }
 
 /** sf_flow_unbind() - our SYN is repeated although it was answered: the answer was not taken. */
@@ -316,17 +320,55 @@ SF_INLINE void sf_flow_unbind(struct sf_flow *f)
 	f->epoch = 0;
 }
 
-/** sf_flow_track() - follow FIN and RST. @out: the segment is ours. */
-SF_INLINE void sf_flow_track(struct sf_flow *f, __u8 tcp_flags, bool out)
+/** sf_flow_is_plain() - whether a segment with these TCP flags needs nothing but translation: the
+ * hot path's question. */
+SF_INLINE bool sf_flow_is_plain(const struct sf_flow *f, __u8 tcp_flags)
 {
-	if (tcp_flags & SF_TCP_FIN)
+	return f->state == SF_FLOW_BOUND && !(f->flags & (SF_FLOW_FIN_OUT | SF_FLOW_FIN_IN)) &&
+	       !(tcp_flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST));
+}
+
+/** sf_flow_is_over() - whether each end knows that the other has all: nothing that matters can come
+ * any more. */
+SF_INLINE bool sf_flow_is_over(const struct sf_flow *f)
+{
+	return f->state == SF_FLOW_CLOSING && (f->flags & SF_FLOW_ACK_OUT) &&
+	       (f->flags & SF_FLOW_ACK_IN);
+}
+
+/** sf_flow_reset() - a reset passed. */
+SF_INLINE void sf_flow_reset(struct sf_flow *f)
+{
+	f->flags |= SF_FLOW_RST;
+	if (f->state != SF_FLOW_HALF_OPEN)
+		f->state = SF_FLOW_CLOSING;
+}
+
+/**
+ * sf_flow_track() - follow FIN and RST and what acknowledges them. @out: the segment is ours.
+ *
+ * A FIN that was seen need not have been taken, and what went before it neither; that shows when it
+ * is acknowledged.
+ */
+SF_INLINE void sf_flow_track(struct sf_flow *f, const struct sf_segment *s, bool out)
+{
+	if (s->flags & SF_TCP_FIN) {
+		if (out)
+			f->fin_out = s->seq + s->len + 1;
+		else
+			f->fin_in = s->seq + s->len + 1;
 		f->flags |= out ? SF_FLOW_FIN_OUT : SF_FLOW_FIN_IN;
-	if (tcp_flags & SF_TCP_RST)
-		f->flags |= SF_FLOW_RST;
-	if (f->state == SF_FLOW_HALF_OPEN)
-		return;
-	if ((f->flags & SF_FLOW_RST) ||
-	    ((f->flags & SF_FLOW_FIN_OUT) && (f->flags & SF_FLOW_FIN_IN)))
+	}
+	if (s->flags & SF_TCP_ACK) {
+		if (out && (f->flags & SF_FLOW_FIN_IN) && s->ack == f->fin_in)
+			f->flags |= SF_FLOW_ACK_OUT;
+		if (!out && (f->flags & SF_FLOW_FIN_OUT) && s->ack == f->fin_out)
+			f->flags |= SF_FLOW_ACK_IN;
+	}
+	if (s->flags & SF_TCP_RST)
+		sf_flow_reset(f);
+	if (f->state != SF_FLOW_HALF_OPEN && (f->flags & SF_FLOW_FIN_OUT) &&
+	    (f->flags & SF_FLOW_FIN_IN))
 		f->state = SF_FLOW_CLOSING;
 }
 

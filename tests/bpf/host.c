@@ -81,6 +81,7 @@ int host_load(struct host *h, uint32_t addr, const struct sf_sid *identity, uint
 			bpf_map__set_max_entries(map, ENTRIES);
 	}
 	bpf_map__set_max_entries(h->skel->maps.flows, FULL);
+	bpf_map__set_max_entries(h->skel->maps.closed, CLOSED);
 	h->skel->rodata->sf_half_open_max = ENTRIES;
 	h->skel->rodata->sf_has_csum_ipv6 = sf_bpf_has_csum_ipv6() == 1;
 	if (sf_bpf_skeleton_load(h->skel->skeleton, err, sizeof(err))) {
@@ -156,12 +157,13 @@ void host_mtu(struct host *h, uint32_t mtu)
 
 static void host_empty(struct host *h)
 {
+	uint64_t closed[2];
 	uint32_t zero = 0;
 
 	map_clear(h->skel->maps.flows);
-	map_clear(h->skel->maps.tuples);
+	while (!bpf_map_lookup_and_delete_elem(bpf_map__fd(h->skel->maps.closed), NULL, closed))
+		;
 	map_clear(h->skel->maps.halfopen);
-	map_clear(h->skel->maps.halftuples);
 	map_clear(h->skel->maps.datagrams);
 	map_clear(h->skel->maps.fragments);
 	map_clear(h->skel->maps.listeners);
@@ -271,8 +273,10 @@ void host_listener(struct host *h, const struct sf_addr *addr, uint8_t proto, ui
 
 bool host_flow(struct host *h, uint64_t id, bool half, struct sf_flow *out)
 {
-	return !bpf_map_lookup_elem(
-		bpf_map__fd(half ? h->skel->maps.halfopen : h->skel->maps.flows), &id, out);
+	uint64_t key = sf_socket_key(id);
+	int fd = bpf_map__fd(half ? h->skel->maps.halfopen : h->skel->maps.flows);
+
+	return !bpf_map_lookup_elem(fd, &key, out) && sf_locator_sock(&out->own) == id;
 }
 
 static uint32_t map_size(struct bpf_map *map)
@@ -287,10 +291,16 @@ static uint32_t map_size(struct bpf_map *map)
 	return n;
 }
 
-uint32_t host_flows(struct host *h, uint32_t *tuples, uint32_t *half)
+void host_flow_set(struct host *h, const struct sf_flow *f)
 {
-	if (tuples)
-		*tuples = map_size(h->skel->maps.tuples);
+	uint64_t key = sf_socket_key(sf_locator_sock(&f->own));
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(h->skel->maps.flows), &key, f, BPF_EXIST),
+			 0);
+}
+
+uint32_t host_flows(struct host *h, uint32_t *half)
+{
 	if (half)
 		*half = map_size(h->skel->maps.halfopen);
 	return map_size(h->skel->maps.flows);

@@ -15,6 +15,7 @@
 
 #define PORT	   80
 #define CLIENT	   40000	  /* its port */
+#define CLOSED	   8		  /* flows in TIME_WAIT that a host keeps */
 #define VERDICT_UP ((uint32_t)-1) /* TC_ACT_UNSPEC */
 #define DROPPED	   2
 #define REDIRECTED 7
@@ -71,8 +72,11 @@ void host_listener(struct host *h, const struct sf_addr *addr, uint8_t proto, ui
  */
 bool host_flow(struct host *h, uint64_t id, bool half, struct sf_flow *out);
 
-/** host_flows() - how many flows, tuples, half-open flows there are. */
-uint32_t host_flows(struct host *h, uint32_t *tuples, uint32_t *half);
+/** host_flow_set() - change a flow of flows. */
+void host_flow_set(struct host *h, const struct sf_flow *f);
+
+/** host_flows() - how many flows, and half-open ones, there are. */
+uint32_t host_flows(struct host *h, uint32_t *half);
 
 /** struct talk - one TCP connection of A to X on B, as the test has carried it so far. */
 struct talk {

@@ -274,7 +274,7 @@ static void established_flow_is_reset_by_its_peer_alone(void **state)
 	host_clear(NULL);
 	talk_start(&t);
 	host_sends(&a, &p, &s);
-	uint64_t gone = sf_locator_sock(&t.server);
+	uint64_t gone = sf_socket_key(sf_locator_sock(&t.server));
 	bpf_map_delete_elem(bpf_map__fd(b.skel->maps.flows), &gone);
 	assert_int_equal(host_in(&b, &p), REDIRECTED);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);

@@ -105,14 +105,16 @@ static void dead_sockets_are_named(void **state)
 	struct parsed q;
 	struct talk t;
 	struct sf_flow f;
-	uint64_t id;
+	uint64_t id, key;
 
 	talk_start(&t);
 	/* Another host's flow counts as dead: it is not the prober's. */
 	assert_true(host_flow(&b, sf_locator_sock(&t.server), false, &f));
 	f.peer = sf_locator(&b.cfg.net, 0x10044, 0x121212121212);
 	id = 0x343434343434;
-	bpf_map_update_elem(bpf_map__fd(b.skel->maps.flows), &id, &f, BPF_ANY);
+	f.own = sf_locator(&b.cfg.net, b.cfg.host, id);
+	key = sf_socket_key(id);
+	bpf_map_update_elem(bpf_map__fd(b.skel->maps.flows), &key, &f, BPF_ANY);
 	for (int i = 0; i < 16; i++)
 		sock_put(tlvs.socks[i], i == 5	 ? sf_locator_sock(&t.server)
 					: i == 7 ? id

@@ -42,13 +42,6 @@ static void flow(struct gc *gc, uint64_t id, uint32_t n)
 	assert_int_equal(gc_flow(gc, &f), 0);
 }
 
-static void entry(struct gc *gc, uint32_t n, uint64_t id)
-{
-	struct sf_tuple t = tuple(n);
-
-	assert_int_equal(gc_tuple(gc, &t, id), 0);
-}
-
 static void sock(struct gc *gc, uint32_t n)
 {
 	struct sf_tuple t = tuple(n);
@@ -73,8 +66,6 @@ static void freed_after_two_scans(void **state)
 		gc_begin(gc);
 		flow(gc, 10, 1);
 		flow(gc, 20, 2);
-		entry(gc, 1, 10);
-		entry(gc, 2, 20);
 		sock(gc, 2);
 		assert_int_equal(end(gc, &gone), scan);
 		if (!scan)
@@ -92,45 +83,10 @@ static void socket_that_comes_back_saves_its_flow(void **state)
 	for (int scan = 0; scan < 4; scan++) {
 		gc_begin(gc);
 		flow(gc, 10, 1);
-		entry(gc, 1, 10);
 		if (scan % 2)
 			sock(gc, 1);
 		assert_int_equal(end(gc, &gone), 0);
 	}
-}
-
-static void superseded_flow_goes_though_its_tuple_lives(void **state)
-{
-	struct gc *gc = *state;
-	const struct gc_flow *gone;
-
-	for (int scan = 0; scan < 2; scan++) {
-		gc_begin(gc);
-		flow(gc, 10, 1);
-		flow(gc, 11, 1);
-		entry(gc, 1, 11);
-		sock(gc, 1);
-		assert_int_equal(end(gc, &gone), scan);
-	}
-	assert_int_equal(gone[0].id, 10);
-}
-
-static void lone_tuples_go_too(void **state)
-{
-	struct gc *gc = *state;
-	const struct gc_flow *gone;
-	const struct gc_tuple *lone;
-
-	for (size_t scan = 0; scan < 2; scan++) {
-		gc_begin(gc);
-		flow(gc, 10, 1);
-		entry(gc, 1, 10);
-		entry(gc, 3, 33);
-		sock(gc, 1);
-		assert_int_equal(end(gc, &gone), 0);
-		assert_int_equal(gc_lone(gc, &lone), scan);
-	}
-	assert_int_equal(lone[0].id, 33);
 }
 
 static void abandoned_scan_keeps_suspects(void **state)
@@ -158,7 +114,6 @@ static void closing_flows_hurry(void **state)
 
 	gc_begin(gc);
 	assert_int_equal(gc_flow(gc, &f), 0);
-	entry(gc, 1, 10);
 	sock(gc, 1);
 	assert_int_equal(end(gc, &gone), 0);
 	assert_true(gc_busy(gc));
@@ -177,8 +132,6 @@ static void many(void **state)
 		gc_begin(gc);
 		for (uint32_t i = 1; i <= N; i++)
 			flow(gc, 1000000 + i, i);
-		for (uint32_t i = 1; i <= N; i++)
-			entry(gc, i, 1000000 + i);
 		for (uint32_t i = 1; i <= N; i++)
 			if (i % 3)
 				sock(gc, i);
@@ -208,8 +161,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(freed_after_two_scans),
 		T(socket_that_comes_back_saves_its_flow),
-		T(superseded_flow_goes_though_its_tuple_lives),
-		T(lone_tuples_go_too),
 		T(abandoned_scan_keeps_suspects),
 		T(closing_flows_hurry),
 		T(many),

@@ -58,36 +58,85 @@ static void ids_are_never_unset(void **state)
 	assert_int_equal(sf_socket_id_of(~0ull), SF_SOCK_MASK);
 }
 
-static void inbound_ids_depend_on_every_field(void **state)
+static struct sf_tuple tuple(void)
 {
 	struct sf_net net = sf_net_default(1);
 	struct sf_sid sid = sf_sid_make(1, 42);
-	struct sf_addr peer = sf_locator(&net, 0x10002, 0x123456789abcull);
-	struct sf_addr local = sf_service_addr(&net, &sid);
-	__be16 lport = sf_be16(80), pport = sf_be16(40000);
-	__u64 id = sf_socket_id(&key, &peer, &local, lport, pport, 6);
+	struct sf_tuple t = { .local = sf_service_addr(&net, &sid),
+			      .peer = sf_locator(&net, 0x10002, 0x123456789abcull),
+			      .lport = sf_be16(80),
+			      .pport = sf_be16(40000),
+			      .proto = 6 };
 
-	assert_int_equal(sf_socket_id(&key, &peer, &local, lport, pport, 6), id);
-	assert_false(sf_sock_is_unset(id));
-	assert_int_equal(id & ~SF_SOCK_MASK, 0);
-	assert_int_not_equal(sf_socket_id(&other_key, &peer, &local, lport, pport, 6), id);
-	assert_int_not_equal(sf_socket_id(&key, &peer, &local, pport, lport, 6), id);
-	assert_int_not_equal(sf_socket_id(&key, &local, &peer, lport, pport, 6), id);
-	assert_int_not_equal(sf_socket_id(&key, &peer, &local, lport, pport, 17), id);
+	return t;
+}
+
+static void hash_depends_on_every_field(void **state)
+{
+	struct sf_tuple t = tuple(), u;
+	__u64 hash = sf_flow_hash(&key, &t);
+
+	assert_int_not_equal(sf_flow_hash(&other_key, &t), hash);
+	/* pad is no field */
+	for (size_t bit = 0; bit < 8 * offsetof(struct sf_tuple, pad); bit++) {
+		u = t;
+		((__u8 *)&u)[bit / 8] ^= (__u8)(1 << bit % 8);
+		assert_int_not_equal(sf_flow_hash(&key, &u), hash);
+		assert_false(sf_tuple_eq(&t, &u));
+	}
+	u = t;
+	u.pad[1] = 1;
+	assert_int_equal(sf_flow_hash(&key, &u), hash);
+	assert_true(sf_tuple_eq(&t, &u));
+}
+
+static void socket_ids_hold_key_and_incarnation(void **state)
+{
+	__u64 hash = 0xfedcba9876543210ull, k = sf_flow_key(hash, false);
+
+	assert_int_equal(k, 0x9876543210ull);
+	assert_int_equal(sf_flow_key(hash, true), 0xfedcba9876ull);
+	assert_int_equal(sf_socket_id(k, 0xab), 0x9876543210abull);
+	assert_int_equal(sf_socket_key(0x9876543210abull), k);
+	/* Whatever the hash, the socketID does not read as unset, and its key leads back. */
+	for (int shift = 0; shift < 64; shift++) {
+		for (int other = 0; other < 2; other++) {
+			k = sf_flow_key(1ull << shift, other);
+			assert_false(sf_sock_is_unset(sf_socket_id(k, 0)));
+			assert_int_equal(sf_socket_id(k, 255) & ~SF_SOCK_MASK, 0);
+			assert_int_equal(sf_socket_key(sf_socket_id(k, 255)), k);
+		}
+	}
+	assert_false(sf_sock_is_unset(sf_socket_id(sf_flow_key(0, false), 0)));
+}
+
+static void incarnations_follow_the_opener(void **state)
+{
+	struct sf_tuple t = tuple();
+	__u8 first = sf_incarnation_of(&key, &t.peer);
+	int others = 0;
+
 	for (int bit = 0; bit < 128; bit++) {
-		struct sf_addr p = peer, l = local;
+		struct sf_addr peer = t.peer;
 
-		p.b[bit / 8] ^= 1 << bit % 8;
-		l.b[bit / 8] ^= 1 << bit % 8;
-		assert_int_not_equal(sf_socket_id(&key, &p, &local, lport, pport, 6), id);
-		assert_int_not_equal(sf_socket_id(&key, &peer, &l, lport, pport, 6), id);
+		peer.b[bit / 8] ^= (__u8)(1 << bit % 8);
+		others += sf_incarnation_of(&key, &peer) != first;
 	}
-	for (int bit = 0; bit < 16; bit++) {
-		__be16 flip = (__be16)(1 << bit);
+	/* One in 256 is alike by chance. */
+	assert_in_range(others, 122, 128);
+	assert_int_equal(sf_incarnation_of(&key, &t.peer), first);
+}
 
-		assert_int_not_equal(sf_socket_id(&key, &peer, &local, lport ^ flip, pport, 6), id);
-		assert_int_not_equal(sf_socket_id(&key, &peer, &local, lport, pport ^ flip, 6), id);
-	}
+static void last_use_is_kept_coarsely(void **state)
+{
+	const __u64 ms = 1000000, wrap = 1ull << (32 + SF_USED_SHIFT);
+
+	assert_int_equal(sf_used_since(sf_used_of(5000 * ms), 5000 * ms), 0);
+	assert_in_range(sf_used_since(sf_used_of(5000 * ms), 65000 * ms), 59980 * ms, 60020 * ms);
+	/* A clock that is coarser, or another CPU's, may lie behind. */
+	assert_int_equal(sf_used_since(sf_used_of(5000 * ms), 4900 * ms), 0);
+	assert_in_range(sf_used_since(sf_used_of(wrap - 500 * ms), wrap + 500 * ms), 980 * ms,
+			1020 * ms);
 }
 
 static int compare(const void *a, const void *b)
@@ -97,25 +146,28 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void outbound_ids_do_not_repeat(void **state)
+static void keys_rarely_meet(void **state)
 {
 	enum { N = 100000 };
 	__u64 *ids = calloc(N, sizeof(*ids));
-	int ones[48] = { 0 };
+	int ones[40] = { 0 };
 
 	for (int i = 0; i < N; i++) {
-		ids[i] = sf_socket_id_next(&key, (__u64)i);
+		struct sf_tuple t = tuple();
+
+		t.local.w[3] = (__u32)i;
+		ids[i] = sf_socket_id(sf_flow_key(sf_flow_hash(&key, &t), false), 0);
 		assert_false(sf_sock_is_unset(ids[i]));
 		assert_int_equal(ids[i] & ~SF_SOCK_MASK, 0);
-		for (int bit = 0; bit < 48; bit++)
-			ones[bit] += ids[i] >> bit & 1;
+		for (int bit = 0; bit < 40; bit++)
+			ones[bit] += sf_socket_key(ids[i]) >> bit & 1;
 	}
-	/* 100,000 of 2^48: one pair alike in 56,000 keys; this key has none. */
+	/* 100,000 of 2^40: one pair alike in 220 keys; this key has none. */
 	qsort(ids, N, sizeof(*ids), compare);
 	for (int i = 1; i < N; i++)
 		assert_int_not_equal(ids[i - 1], ids[i]);
 	/* Six standard deviations of a fair coin. */
-	for (int bit = 0; bit < 48; bit++)
+	for (int bit = 0; bit < 40; bit++)
 		assert_in_range(ones[bit], N / 2 - 950, N / 2 + 950);
 	free(ids);
 }
@@ -139,8 +191,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(ids_are_never_unset),
-		cmocka_unit_test(inbound_ids_depend_on_every_field),
-		cmocka_unit_test(outbound_ids_do_not_repeat),
+		cmocka_unit_test(hash_depends_on_every_field),
+		cmocka_unit_test(socket_ids_hold_key_and_incarnation),
+		cmocka_unit_test(incarnations_follow_the_opener),
+		cmocka_unit_test(last_use_is_kept_coarsely),
+		cmocka_unit_test(keys_rarely_meet),
 		cmocka_unit_test(datagram_ids),
 	};
 
