@@ -141,6 +141,7 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 	w->tuple = f->tuple;
 	f->fail = reason;
 	sf_flow_reset(f);
+	count(skb, reason); /* why, for the event log */
 	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
 	if (connecting)
 		return reply_reset(skb, IN, 0, f->isn + 1, SF_TCP_ACK);
@@ -252,6 +253,8 @@ static __noinline int refused_datagram(struct __sk_buff *skb, const struct sf_ho
 
 	if (bad)
 		return drop(skb, bad);
+	if (reason < SF_TRUNCATED) /* what travels; the rest is ours to count */
+		count(skb, reason);
 	__builtin_memset(&w->peer_key, 0, sizeof(w->peer_key));
 	w->peer_key.peer = w->tuple.peer;
 	w->peer_key.pport = w->quote.seg.dport;

@@ -145,6 +145,7 @@ static void no_such_service_refuses_at_once(void **state)
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	is_refusal(&t);
 	assert_int_equal(host_traffic(&a, SF_TRAFFIC_FAIL_TAKEN), 1);
+	assert_int_equal(host_count(&a, SF_NO_SUCH_SERVICE), 1);
 }
 
 static void forged_fails_are_ignored(void **state)

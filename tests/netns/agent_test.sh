@@ -181,6 +181,9 @@ import raw
 raw.Link('r2').send(raw.syn(raw.sock('$(locator h4)', 0x123456789abc), '$WEB', 4000, 4242, dst='$(locator h5)'))"
 tries 5 logged_event h5 not-registered && ok "the event log tells of a refused SYN: $(rest h5 agent /v1/events | jq -r '[.events[] | select(.reason == "not-registered")][-1].text')" || bad "the event log: $(rest h5 agent /v1/events | jq -c '.events[-3:]')"
 
+says "a connect to what nobody serves is refused" ECONNREFUSED peer h1 connect "$(address nobody)" 80 --timeout 5
+tries 5 logged_event h1 no-such-service && ok "the client's event log tells of the FAIL" || bad "the event log: $(rest h1 agent /v1/events | jq -c '.events[-3:]')"
+
 # ---- a namespace that goes away
 ip netns add "$LAB-gone"
 mkdir -p "$TMP/gone"
