@@ -171,12 +171,14 @@ touch "$TMP/stop2"
 wait $kept_b && ok "and its flow went on" || bad "its flow: $(cat "$TMP/keep-b")"
 
 # ---- the end of an uplink: what was on it is gone, and a stop leaves nothing
-cookie() { ask "$1" /v1/status | jq -r .cookie; }
+# Of each namespace, by which the pins of its host are called.
+declare -A COOKIE=()
+for n in v b a s; do COOKIE[$n]=$(ask $n /v1/status | jq -r .cookie); done
 end_gone() { ! kill -0 "${PID[$1]}" 2>/dev/null; }
 for n in v b a s; do
 	kill -TERM "${PID[$n]}"
 	wait_for "$n stops" end_gone $n
-	left=$(in_ns $n ip -6 rule | grep 213; in_ns $n ip -6 route show table all | grep 'proto 213'; for d in $(ip netns exec $n ls /sys/class/net); do in_ns $n tc filter show dev $d egress; in_ns $n tc filter show dev $d ingress; done 2>/dev/null; find /sys/fs/bpf/uplinks -name "host-$(cookie $n)")
+	left=$(in_ns $n ip -6 rule | grep 213; in_ns $n ip -6 route show table all | grep 'proto 213'; for d in $(ip netns exec $n ls /sys/class/net); do in_ns $n tc filter show dev $d egress; in_ns $n tc filter show dev $d ingress; done 2>/dev/null; find /sys/fs/bpf/uplinks -name "host-${COOKIE[$n]}" 2>/dev/null)
 	equal "$n leaves nothing" "" "$left"
 done
 finish
