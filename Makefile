@@ -5,7 +5,7 @@ PREFIX ?= /usr
 J ?= $(shell nproc)
 MESON_FLAGS ?=
 
-.PHONY: build deps demo check bench install clean asan coverage fuzz lint
+.PHONY: build deps demo check bench install clean asan coverage fuzz lint tidy
 
 build: $(B)/build.ninja
 	@ninja -C $(B) -j $(J)
@@ -55,6 +55,10 @@ lint:
 	cppcheck -q -j $(J) --error-exitcode=1 --inline-suppr --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=unknownMacro --suppress=uninitvar --suppress=varFuncNullUB \
 		-I . core util agent router controller lab cli
+
+# Bugs by pattern and by path, and long functions (.clang-tidy says what and what not): minutes, hence apart from lint.
+tidy: build
+	run-clang-tidy -quiet -p $(B) -j $(J) '^$(CURDIR)/(core|util|agent|router|controller|lab|cli)/[a-z0-9_]+\.c$$'
 
 clean:
 	rm -rf $(B) build-asan build-cov
