@@ -149,14 +149,26 @@ out:
 	return err;
 }
 
+/* 25 %, 0.47 % */
+static void share_text(const json_t *share, char *buf, size_t len)
+{
+	double percent = json_real_value(share) * 100;
+
+	if (!json_is_real(share))
+		snprintf(buf, len, "-");
+	else
+		snprintf(buf, len, percent > 0 && percent < 9.95 ? "%.2g%%" : "%.0f%%", percent);
+}
+
 int sf_services_print(const struct sf_cli *cli, const json_t *rows)
 {
 	static const struct sf_show_column columns[] = {
 		{ "SERVICE", "title", SF_SHOW_TEXT },	 { "PROTO", "proto", SF_SHOW_TEXT },
 		{ "PORT", "port_text", SF_SHOW_TEXT },	 { "HOST", "host_text", SF_SHOW_TEXT },
-		{ "WEIGHT", "weight", SF_SHOW_TEXT },	 { "STATE", "state_text", SF_SHOW_TEXT },
-		{ "FLOWS", "flows", SF_SHOW_COUNT },	 { "OPEN", "open", SF_SHOW_COUNT },
-		{ "PACKETS", "packets", SF_SHOW_COUNT }, { "BYTES", "bytes", SF_SHOW_BYTES },
+		{ "WEIGHT", "weight", SF_SHOW_TEXT },	 { "SHARE", "share_text", SF_SHOW_TEXT },
+		{ "STATE", "state_text", SF_SHOW_TEXT }, { "FLOWS", "flows", SF_SHOW_COUNT },
+		{ "OPEN", "open", SF_SHOW_COUNT },	 { "PACKETS", "packets", SF_SHOW_COUNT },
+		{ "BYTES", "bytes", SF_SHOW_BYTES },
 	};
 	json_t *shown;
 	json_t *row;
@@ -178,6 +190,8 @@ int sf_services_print(const struct sf_cli *cli, const json_t *rows)
 		json_object_set(r, "title", json_object_get(row, service ? "service" : "sid"));
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, port);
 		json_object_set_new(r, "port_text", json_string(port ? text : "any"));
+		share_text(json_object_get(row, "share"), text, sizeof(text));
+		json_object_set_new(r, "share_text", json_string(text));
 		json_object_set(r, "host_text", json_object_get(row, host ? "host" : "locator"));
 		snprintf(text, sizeof(text), why ? "%s (%s)" : "%s", state ? state : "?", why);
 		json_object_set_new(r, "state_text", json_string(text));

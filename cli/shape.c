@@ -65,18 +65,27 @@ static void controller_service(const json_t *s, const struct sf_names *names, bo
 		json_array_foreach (json_object_get(ep, "instances"), k, in) {
 			load = json_object_get(in, "load");
 			row_add(rows, names, sid, text_of(s, "name"), ep,
-				json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, "
-					  "s:o}",
+				json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, "
+					  "s:o, s:o}",
 					  "host", copy(in, "host_name"), "host_id",
 					  copy(in, "host"), "locator", copy(in, "locator"),
 					  "router", copy(in, "router_name"), "weight",
-					  copy(in, "weight"), "state",
+					  copy(in, "weight"), "share", copy(in, "share"), "state",
 					  controller_state(text_of(in, "state")), "reason",
 					  copy(in, "reason"), "since", copy(in, "since"), "flows",
 					  copy(load, "flows"), "open", copy(in, "open"), "packets",
 					  copy(load, "packets"), "bytes", copy(load, "bytes")));
 		}
 	}
+}
+
+/* The part of the table that an instance has. */
+static json_t *router_share(const json_t *service, const json_t *in)
+{
+	json_int_t slots = json_integer_value(json_object_get(in, "slots"));
+	json_int_t all = json_integer_value(json_object_get(service, "slots"));
+
+	return json_real(all > 0 ? (double)slots / (double)all : 0.0);
 }
 
 /* What its datapath has takes flows; of hosts that are not its own a router knows the locator. */
@@ -92,13 +101,14 @@ static void router_service(const json_t *s, const struct sf_names *names, bool a
 		bool weighs = json_integer_value(json_object_get(in, "weight")) > 0;
 
 		row_add(rows, names, sid, text_of(s, "name"), s,
-			json_pack("{s:o, s:o, s:o, s:n, s:o, s:s, s:n, s:o, s:o, s:o, s:o, s:o}",
-				  "host", copy(in, "host_name"), "host_id", copy(in, "host"),
-				  "locator", copy(in, "locator"), "router", "weight",
-				  copy(in, "weight"), "state", weighs ? "live" : "weight-0",
-				  "reason", "since", copy(in, "since"), "flows", copy(in, "flows"),
-				  "open", copy(in, "open"), "packets", copy(in, "packets"), "bytes",
-				  copy(in, "bytes")));
+			json_pack(
+				"{s:o, s:o, s:o, s:n, s:o, s:o, s:s, s:n, s:o, s:o, s:o, s:o, s:o}",
+				"host", copy(in, "host_name"), "host_id", copy(in, "host"),
+				"locator", copy(in, "locator"), "router", "weight",
+				copy(in, "weight"), "share", router_share(s, in), "state",
+				weighs ? "live" : "weight-0", "reason", "since", copy(in, "since"),
+				"flows", copy(in, "flows"), "open", copy(in, "open"), "packets",
+				copy(in, "packets"), "bytes", copy(in, "bytes")));
 	}
 }
 
@@ -119,11 +129,11 @@ static void agent_service(const json_t *r, const struct sf_names *names, bool al
 	if (!sid || (!all && is_identity(sid)))
 		return;
 	row_add(rows, names, sid, text_of(r, "name"), r,
-		json_pack("{s:n, s:n, s:n, s:n, s:n, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
-			  "host_id", "locator", "router", "weight", "state", agent_state(r),
-			  "reason", copy(r, "reason"), "since", copy(r, "since"), "flows",
-			  copy(r, "flows"), "open", copy(r, "open"), "packets", copy(r, "packets"),
-			  "bytes", copy(r, "bytes")));
+		json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+			  "host", "host_id", "locator", "router", "weight", "share", "state",
+			  agent_state(r), "reason", copy(r, "reason"), "since", copy(r, "since"),
+			  "flows", copy(r, "flows"), "open", copy(r, "open"), "packets",
+			  copy(r, "packets"), "bytes", copy(r, "bytes")));
 }
 
 void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struct sf_names *names,
@@ -211,8 +221,9 @@ json_t *sf_shape_flow(const json_t *f, const struct sf_names *names)
 
 json_t *sf_shape_event(const json_t *e, const struct sf_names *names)
 {
-	static const char *const same[] = { "id",    "time", "kind",   "locator",
-					    "proto", "port", "reason", "text" };
+	static const char *const same[] = { "id",    "time",  "kind",	    "locator",
+					    "proto", "port",  "reason",	    "text",
+					    "link",  "count", "interval_ms" };
 	static const char *const named[][2] = { { "router", "router_name" },
 						{ "host", "host_name" },
 						{ "service", "service_name" } };

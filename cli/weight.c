@@ -7,6 +7,44 @@
 #include "cli/services.h"
 #include "core/resolve.h"
 
+#define COARSE 1.5 /* times the share that was asked for: worth a word */
+
+/* The share that the weights ask for, among rows of the same protocol and port; 0: unknown. */
+static double wanted(const json_t *rows, const json_t *row)
+{
+	json_int_t sum = 0;
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach (rows, i, other)
+		if (json_equal(json_object_get(other, "proto"), json_object_get(row, "proto")) &&
+		    json_equal(json_object_get(other, "port"), json_object_get(row, "port")))
+			sum += json_integer_value(json_object_get(other, "weight"));
+	return sum ? (double)json_integer_value(json_object_get(row, "weight")) / (double)sum : 0;
+}
+
+/* An instance has a slot of the routers' table at least, however small its weight. */
+static void say_coarse(const json_t *rows)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		const char *host = json_string_value(json_object_get(row, "host"));
+		double share = json_real_value(json_object_get(row, "share"));
+		double ask = wanted(rows, row);
+
+		if (ask <= 0 || share < ask * COARSE)
+			continue;
+		fprintf(stderr,
+			"scaffold weight: %s gets %.2g %% of new flows where its weight asks for "
+			"%.2g %%: "
+			"the table of a service has about a hundred slots for each instance, and "
+			"each gets one at least; weight 0 takes it out\n",
+			host ? host : "an instance", share * 100, ask * 100);
+	}
+}
+
 /* What is now: the service's instances. Without any, the policy waits for them. */
 static int show(struct sf_cli *cli, const char *service, const char *host)
 {
@@ -24,6 +62,7 @@ static int show(struct sf_cli *cli, const char *service, const char *host)
 			"scaffold weight: no instance of %s on '%s' now; the weight holds when "
 			"there is one\n",
 			service, host);
+	say_coarse(rows);
 	ret = json_array_size(rows) || cli->json ? sf_services_print(cli, rows) : 0;
 	json_decref(rows);
 	return ret;

@@ -83,28 +83,66 @@ static const char *state_of(const struct ctl *c, const struct ctl_instance *in)
 	return in->weight ? "serving" : "weight-0";
 }
 
-static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in)
+/* What the tables of service routers make of the weights. NULL without memory. */
+struct shares {
+	int size; /* slots in all; 0: nobody takes flows; negative: not known */
+	__u32 *slots;
+};
+
+static struct shares shares_of(const struct ctl_endpoint *ep)
+{
+	struct sf_instance *list = calloc(ep->n_instances + 1, sizeof(*list));
+	struct shares s = { .size = -ENOMEM, .slots = calloc(ep->n_instances + 1, sizeof(__u32)) };
+	const struct ctl_instance *in;
+	__u32 n = 0;
+
+	if (list && s.slots) {
+		DL_FOREACH(ep->instances, in)
+		{
+			list[n].dst = in->key.host->locator;
+			list[n++].weight = in->denied ? 0 : in->weight;
+		}
+		s.size = sf_table_shares(list, n, s.slots);
+	}
+	free(list);
+	return s;
+}
+
+static json_t *json_share(const struct shares *s, unsigned int at)
+{
+	if (s->size < 0)
+		return json_null();
+	return json_real(s->size ? (double)s->slots[at] / s->size : 0.0);
+}
+
+static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in, json_t *share)
 {
 	const struct ctl_host *h = in->key.host;
 
-	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:i, s:s, s:o, s:o, s:o, s:I}", "host",
-		sf_json_sid(&h->identity->sid), "host_name", sf_json_name(h->name), "locator",
-		sf_json_addr(&h->locator), "router", sf_json_sid(&h->router->id), "router_name",
-		sf_json_name(h->router->name), "router_connected", h->router->session != NULL,
-		"weight", in->denied ? 0 : in->weight, "wish", in->wish, "state", state_of(c, in),
-		"reason", in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
-		"since", sf_json_time(in->since_ms), "load", json_load(&in->load), "open",
-		(json_int_t)in->open);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:o, s:i, s:s, s:o, s:o, s:o, s:I}",
+			 "host", sf_json_sid(&h->identity->sid), "host_name", sf_json_name(h->name),
+			 "locator", sf_json_addr(&h->locator), "router",
+			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
+			 "router_connected", h->router->session != NULL, "weight",
+			 in->denied ? 0 : in->weight, "share", share, "wish", in->wish, "state",
+			 state_of(c, in), "reason",
+			 in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
+			 "since", sf_json_time(in->since_ms), "load", json_load(&in->load), "open",
+			 (json_int_t)in->open);
 }
 
 static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep, bool full)
 {
 	json_t *list = full ? json_array() : NULL;
+	struct shares shares = { .size = -ENODATA };
 	unsigned int serving = 0;
 	unsigned int weight = 0;
+	unsigned int at = 0;
 	struct ctl_instance *in;
 	json_t *o;
+
+	if (full)
+		shares = shares_of(ep);
 
 	DL_FOREACH(ep->instances, in)
 	{
@@ -113,7 +151,8 @@ static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep,
 			weight += in->weight;
 		}
 		if (full)
-			json_array_append_new(list, json_instance(c, in));
+			json_array_append_new(list,
+					      json_instance(c, in, json_share(&shares, at++)));
 	}
 	o = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "proto", sf_proto_name(ep->key.proto),
 		      "port", sf_be16(ep->key.port), "registered", (json_int_t)ep->n_instances,
@@ -121,6 +160,7 @@ static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep,
 		      (json_int_t)weight);
 	if (full)
 		json_object_set_new(o, "instances", list);
+	free(shares.slots);
 	return o;
 }
 

@@ -145,6 +145,72 @@ int sf_table_build(const struct sf_instance *inst, __u32 n, __u32 size, __u16 *s
 	return count < 0 ? count : 0;
 }
 
+/* Slots that an instance has after @turns turns of slots_fill(), were there no end of them. */
+static __u64 slots_after(const struct filler *f, __u64 turns, __u32 heaviest)
+{
+	__u64 n = turns * f->weight / heaviest + 1;
+
+	return n < turns ? n : turns;
+}
+
+static __u64 filled_after(const struct filler *f, int count, __u64 turns, __u32 heaviest)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < count; i++)
+		sum += slots_after(&f[i], turns, heaviest);
+	return sum;
+}
+
+/* The last turn that all have in full, by bisection; in the next one some come too late. */
+static void shares_count(const struct filler *f, int count, __u32 size, __u32 *slots)
+{
+	__u64 full = 0, beyond = (__u64)size + 1, left;
+	__u32 heaviest = 0;
+
+	for (int i = 0; i < count; i++)
+		if (f[i].weight > heaviest)
+			heaviest = f[i].weight;
+	while (beyond - full > 1) {
+		__u64 middle = (full + beyond) / 2;
+
+		if (filled_after(f, count, middle, heaviest) <= size)
+			full = middle;
+		else
+			beyond = middle;
+	}
+	left = size - filled_after(f, count, full, heaviest);
+	for (int i = 0; i < count; i++) {
+		__u64 n = slots_after(&f[i], full, heaviest);
+
+		if (left && slots_after(&f[i], full + 1, heaviest) > n) {
+			n++;
+			left--;
+		}
+		slots[f[i].index] = (__u32)n;
+	}
+}
+
+int sf_table_shares(const struct sf_instance *inst, __u32 n, __u32 *slots)
+{
+	struct filler *f;
+	int count, size;
+
+	if (n > SF_INSTANCES_MAX)
+		return -EINVAL;
+	f = calloc(n ? n : 1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	count = fillers_collect(inst, n, 1, f);
+	size = count < 0 ? count : (int)sf_table_size((__u32)count);
+	if (size >= 0)
+		memset(slots, 0, n * sizeof(*slots));
+	if (size > 0)
+		shares_count(f, count, (__u32)size, slots);
+	free(f);
+	return size;
+}
+
 int sf_resolve(const struct sf_hashkey *key, const struct sf_rule *rule,
 	       const struct sf_addr *slots, const struct sf_addr *src, __u16 attempt, __u16 nonce,
 	       struct sf_addr *dst)

@@ -174,6 +174,14 @@ __u32 sf_table_size(__u32 instances);
 int sf_table_build(const struct sf_instance *inst, __u32 n, __u32 size, __u16 *slots);
 
 /**
+ * sf_table_shares() - how many slots each instance has in the table of sf_table_build(), without
+ * building it: an instance of any weight has at least one, so that extreme weights are not kept.
+ * @slots: @n counts out, 0 for those of weight 0
+ * Return: the table's size, -EINVAL for bad weights or too many, -ENOMEM.
+ */
+int sf_table_shares(const struct sf_instance *inst, __u32 n, __u32 *slots);
+
+/**
  * sf_resolve() - the router's choice, natively: as the kernel datapath makes it.
  * @rule: its @size and @instances; @slots: the extent (ignored when size is 1)
  * Return: 0 and *@dst, or -ENOENT when no instance takes new flows.

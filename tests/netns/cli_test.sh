@@ -47,7 +47,7 @@ json "hosts: a router's own" r2 'map(.host) | sort == ["h3", "h4", "h5"]' hosts
 json "hosts: oneself" h1 'length == 1 and .[0].host == "h1"' hosts
 
 # ---- services, id
-equal "services: a table" 'SERVICE PROTO PORT HOST WEIGHT STATE' "$(sf ctl services | head -n 1 | awk '{ print $1, $2, $3, $4, $5, $6 }')"
+equal "services: a table" 'SERVICE PROTO PORT HOST WEIGHT SHARE STATE' "$(sf ctl services | head -n 1 | awk '{ print $1, $2, $3, $4, $5, $6, $7 }')"
 json "services: instances, as the controller knows them" ctl "[.[] | select(.sid == \"$(sid web)\") | .host] | sort == [\"h3\", \"h4\"]" services
 json "services: by name" ctl 'length == 2 and all(.state == "live" and .port == 80 and .proto == "tcp" and .weight == 100)' services web
 json "services: as the service router has them" sr "any(.sid == \"$(sid datagrams)\" and .proto == \"udp\" and .port == 53)" services
@@ -115,6 +115,13 @@ kill -CONT $(on h4 ss -Hltnp "sport = :80" | grep -o 'pid=[0-9]*' | cut -d= -f2)
 
 # ---- weight, drain
 json "weight" ctl '[.[] | select(.host == "h4") | .weight] == [300]' weight web h4 300
+json "weight: the share that comes of it" ctl 'all(.share > 0) and ([.[].share] | add > 0.999) and ([.[] | select(.host == "h4") | .share][0] > 0.7)' services web
+sf ctl weight web h4 1000 >/dev/null
+says "weight: one that a table cannot keep is told of" "h3 gets 0.47 % of new flows where its weight asks for 0.1 %" sf ctl weight web h3 1
+share() { sf $1 --json services web | jq '[.[].share] | min * 10000 | floor'; }
+shares_alike() { [ "$(share ctl)" = 47 ] && [ "$(share sr)" = 47 ]; }
+wait_for "the share in the service router's table" shares_alike && ok "weight: the share is the one of the router's table"
+sf ctl weight web h3 100 >/dev/null 2>&1; sf ctl weight web h4 300 >/dev/null
 status "weight: too large" 2 sf ctl weight web h4 5000
 status "weight: no number" 2 sf ctl weight web h4 much
 json "drain of one instance" ctl '.draining and .host == "h3"' drain web --host h3

@@ -18,11 +18,13 @@ static json_int_t number_at(const json_t *rows, size_t i, const char *key)
 
 /* ---- whom to ask ------------------------------------------------------------------------ */
 
-#define INSTANCE(host, state, weight, open)                                                \
-	"{\"host\":\"80000000:000000000000000" host "\",\"host_name\":\"h" host            \
-	"\",\"locator\":\"fd5c:0:1:1:" host                                                \
-	"::\",\"router\":\"80000000:2\",\"router_name\":\"r2\",\"weight\":" weight         \
-	",\"state\":\"" state "\",\"reason\":null,\"since\":\"2026-11-22T04:30:22.398Z\"," \
+#define INSTANCE(host, state, weight, open) SHARED(host, state, weight, "null", open)
+#define SHARED(host, state, weight, share, open)                                   \
+	"{\"host\":\"80000000:000000000000000" host "\",\"host_name\":\"h" host    \
+	"\",\"locator\":\"fd5c:0:1:1:" host                                        \
+	"::\",\"router\":\"80000000:2\",\"router_name\":\"r2\",\"weight\":" weight \
+	",\"share\":" share ",\"state\":\"" state                                  \
+	"\",\"reason\":null,\"since\":\"2026-11-22T04:30:22.398Z\","               \
 	"\"load\":{\"flows\":250,\"packets\":3000,\"bytes\":2200000},\"open\":" open "}"
 #define SERVICE(a, b)                                                                         \
 	"{\"id\":\"" WEB "\",\"name\":\"web\",\"endpoints\":[{\"proto\":\"tcp\",\"port\":80," \
@@ -81,7 +83,7 @@ static void services_as_table(void **state)
 	assert_int_equal(fake_run(cmd_services, false, "services", NULL), 0);
 	out = fake_text("out");
 	assert_has(out, "SERVICE  ");
-	assert_has(out, "web                        tcp    80    h3    100     live");
+	assert_has(out, "web                        tcp    80    h3    100     -      live");
 	assert_has(out, "2.1 MiB");
 	assert_has_not(out, "known to the"); /* the heading is for terminals */
 }
@@ -333,8 +335,11 @@ static void weight_sets(void **state)
 		{ "PUT", "/v1/services/web/instances/h3/weight", 200, "{}" },
 		{ "PUT", "/v1/services/web/instances/h9/weight", 200, "{}" },
 		{ "GET", "/v1/services/web", 200,
-		  SERVICE(INSTANCE("4", "serving", "300", "7"),
-			  INSTANCE("3", "serving", "100", "2")) },
+		  SERVICE(SHARED("4", "serving", "300", "0.749", "7"),
+			  SHARED("3", "serving", "100", "0.251", "2")) },
+		{ "GET", "/v1/services/web", 200,
+		  SERVICE(SHARED("4", "serving", "1000", "0.9953", "7"),
+			  SHARED("3", "serving", "1", "0.0047", "2")) },
 		{ 0 },
 	};
 
@@ -343,10 +348,14 @@ static void weight_sets(void **state)
 	assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h3", "100", NULL), 0);
 	assert_has(fake_text("asked"),
 		   "PUT /v1/services/web/instances/h3/weight {\"weight\":100}\n");
-	assert_has(fake_text("out"), "h4    300     live");
+	assert_has(fake_text("out"), "h4    300     75%    live");
 	assert_string_equal(fake_text("err"), "");
 	assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h9", "5", NULL), 0);
 	assert_has(fake_text("err"), "no instance of web on 'h9' now");
+	/* Of 1:1000 the table makes 1:210. */
+	assert_has(fake_text("err"), "h3 gets 0.47 % of new flows where its weight asks for 0.1 %");
+	assert_has_not(fake_text("err"), "h4 gets");
+	assert_has(fake_text("out"), "h3    1       0.47%  live");
 	for (const char *const *bad = (const char *const[]){ "1001", "-1", "x", "", NULL }; *bad;
 	     bad++) {
 		assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h3", *bad, NULL),

@@ -150,6 +150,43 @@ static void shares_follow_weights(void **state)
 }
 
 /* The weights of the main demonstration, over many sources. */
+/* Counted without the table, and as the table has it: any weights, also extreme ones. */
+static void shares_without_a_table(void **state)
+{
+	static struct sf_instance inst[MAX];
+	static __u16 index[SF_TABLE_MAX];
+	static __u32 told[MAX], built[MAX];
+
+	for (int round = 0; round < 60; round++) {
+		__u32 n = round < 20 ? 1 + (__u32)round : 1 + rnd() % (round < 50 ? 60 : MAX);
+		__u32 size;
+
+		instances_make(inst, n);
+		for (__u32 i = 0; i < n; i++)
+			inst[i].weight = round % 3 == 0	  ? rnd() % (SF_WEIGHT_MAX + 1)
+					 : round % 3 == 1 ? (rnd() % 4 ? 1 : SF_WEIGHT_MAX)
+							  : rnd() % 3;
+		size = sf_table_size(positive(inst, n));
+		memset(built, 0, sizeof(built));
+		assert_int_equal(sf_table_build(inst, n, size, index), 0);
+		for (__u32 i = 0; i < size; i++)
+			built[index[i]]++;
+		assert_int_equal(sf_table_shares(inst, n, told), size);
+		assert_memory_equal(told, built, n * sizeof(*told));
+	}
+	/* What an operator of weights 1 and 1000 gets. */
+	instances_make(inst, 2);
+	inst[0].weight = 1;
+	inst[1].weight = 1000;
+	assert_int_equal(sf_table_shares(inst, 2, told), 211);
+	assert_int_equal(told[0], 1);
+	assert_int_equal(told[1], 210);
+	inst[0].weight = SF_WEIGHT_MAX + 1;
+	assert_int_equal(sf_table_shares(inst, 2, told), -EINVAL);
+	assert_int_equal(sf_table_shares(inst, SF_INSTANCES_MAX + 1, told), -EINVAL);
+	assert_int_equal(sf_table_shares(inst, 0, told), 0);
+}
+
 static void flows_split_one_to_three(void **state)
 {
 	enum { N = 40000 };
@@ -475,6 +512,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(shares_follow_weights),
+		cmocka_unit_test(shares_without_a_table),
 		cmocka_unit_test(flows_split_one_to_three),
 		cmocka_unit_test(order_does_not_matter),
 		cmocka_unit_test(tables_stay_as_they_are),
