@@ -124,7 +124,8 @@ int sf_cli_fail(const struct sf_cli *cli, const char *fmt, ...)
 	return SF_EXIT_FAILED;
 }
 
-int sf_cli_main(int argc, char **argv)
+/* Options before the command. Return: -1 to go on, else the exit status. */
+static int options_parse(struct sf_cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "run", required_argument, NULL, 'r' },
@@ -134,23 +135,18 @@ int sf_cli_main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct sf_cli cli = { .run = getenv("SCAFFOLD_RUN"),
-			      .controller = getenv("SCAFFOLD_CONTROLLER"),
-			      .token = getenv("SCAFFOLD_TOKEN"),
-			      .ca = getenv("SCAFFOLD_CA") };
-	const struct sf_command *command;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "+jh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'r':
-			cli.run = optarg;
+			cli->run = optarg;
 			break;
 		case 'c':
-			cli.controller = optarg;
+			cli->controller = optarg;
 			break;
 		case 'j':
-			cli.json = true;
+			cli->json = true;
 			break;
 		case 'v':
 			puts("scaffold " SF_VERSION);
@@ -161,8 +157,34 @@ int sf_cli_main(int argc, char **argv)
 			return help(stderr);
 		}
 	}
-	if (optind >= argc)
-		return help(stderr);
+	return optind < argc ? -1 : help(stderr);
+}
+
+/* --json may also follow the command, where people look for it; never past "--". Return: argc. */
+static int json_take(struct sf_cli *cli, int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--json") != 0)
+			continue;
+		cli->json = true;
+		memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
+		argc--;
+		i--;
+	}
+	return argc;
+}
+
+int sf_cli_main(int argc, char **argv)
+{
+	struct sf_cli cli = { .run = getenv("SCAFFOLD_RUN"),
+			      .controller = getenv("SCAFFOLD_CONTROLLER"),
+			      .token = getenv("SCAFFOLD_TOKEN"),
+			      .ca = getenv("SCAFFOLD_CA") };
+	const struct sf_command *command;
+	int status = options_parse(&cli, argc, argv);
+
+	if (status >= 0)
+		return status;
 	if (!cli.run || !*cli.run)
 		cli.run = "/run/scaffold";
 	argc -= optind;
@@ -177,15 +199,7 @@ int sf_cli_main(int argc, char **argv)
 		printf("usage: scaffold %s %s\n%s\n", command->name, command->args, command->help);
 		return 0;
 	}
-	/* --json may also follow the command, where people look for it; never past "--". */
-	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--json") != 0)
-			continue;
-		cli.json = true;
-		memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
-		argc--;
-		i--;
-	}
+	argc = json_take(&cli, argc, argv);
 	optind = 0; /* the subcommand parses afresh */
 	return command->call(&cli, argc, argv);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/http.h"
 #include "util/log.h"
 #include "util/program.h"
 
@@ -31,7 +32,8 @@ static const struct sf_conf_key keys[] = {
 	KEY(tls_cert, SF_CONF_STRING, "", "own certificate, PEM, its chain behind it"),
 	KEY(tls_key, SF_CONF_STRING, "", "its private key, PEM"),
 	KEY(tls_ca, SF_CONF_STRING, "", "who signs the routers' certificates, PEM"),
-	KEY(socket_group, SF_CONF_STRING, "", "group that may use RUN/controller.sock"),
+	KEY(socket_group, SF_CONF_STRING, SF_SOCKET_GROUP,
+	    "group that may use RUN/controller.sock, where it exists"),
 	KEY(rest_listen, SF_CONF_STRING, "", "REST over TLS too: [addr]:port"),
 	KEY(rest_token_file, SF_CONF_STRING, "", "bearer token for rest_listen, mode 0600"),
 	KEY(backup_dir, SF_CONF_STRING, "", "where POST /v1/backup writes; default STATE/backup"),

@@ -445,8 +445,7 @@ int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, 
 		ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
 	if (!ret)
 		ret = sf_http_listen_unix(rest->http, path, 0660,
-					  *c->config->socket_group ? c->config->socket_group : NULL,
-					  err, errlen);
+					  sf_http_group(c->config->socket_group), err, errlen);
 	if (!ret && *c->config->rest_listen)
 		ret = listen_tcp(rest, err, errlen);
 	if (ret)

@@ -11,6 +11,7 @@
 
 #include "core/ctrl.h"
 #include "util/errtext.h"
+#include "util/http.h"
 #include "util/log.h"
 #include "util/program.h"
 
@@ -61,7 +62,8 @@ static const struct sf_conf_key keys[] = {
 	    .max = 100000),
 	KEY("message_rate", U32, message_rate, "2000", "messages heard of each session in a second",
 	    .min = 10, .max = 1000000),
-	KEY("socket_group", STRING, socket_group, "", "group that may use RUN/router.sock"),
+	KEY("socket_group", STRING, socket_group, SF_SOCKET_GROUP,
+	    "group that may use RUN/router.sock, where it exists"),
 	KEY("log", ENUM, log, "info", "least important messages shown", .choices = sf_log_names),
 	{ .section = "link",
 	  .key = "access",

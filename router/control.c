@@ -314,8 +314,7 @@ int control_open(struct router *r, char *err, size_t errlen)
 	ret = sf_http_new(r->base, http_routes, NULL, r, &c->http, err, errlen);
 	if (ret)
 		return ret;
-	return sf_http_listen_unix(c->http, path, 0660,
-				   r->config.socket_group[0] ? r->config.socket_group : NULL, err,
+	return sf_http_listen_unix(c->http, path, 0660, sf_http_group(r->config.socket_group), err,
 				   errlen);
 }
 

@@ -16,6 +16,7 @@
 #include "util/http.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
@@ -591,6 +592,17 @@ static struct evhttp *evhttp_make(struct sf_http *http,
 	evhttp_set_flags(ev, EVHTTP_SERVER_LINGERING_CLOSE);
 	evhttp_set_gencb(ev, serve_cb, http);
 	return ev;
+}
+
+const char *sf_http_group(const char *name)
+{
+	const struct group *gr = *name && !strcmp(name, SF_SOCKET_GROUP) ? getgrnam(name) : NULL;
+
+	if (!*name)
+		return NULL;
+	if (strcmp(name, SF_SOCKET_GROUP) != 0)
+		return name;
+	return gr && (!geteuid() || group_member(gr->gr_gid)) ? name : NULL;
 }
 
 int sf_http_listen_unix(struct sf_http *http, const char *path, mode_t mode, const char *group,

@@ -86,6 +86,14 @@ int sf_http_new(struct event_base *base, const struct sf_http_route *routes,
 int sf_http_listen_unix(struct sf_http *http, const char *path, mode_t mode, const char *group,
 			char *err, size_t errlen);
 
+#define SF_SOCKET_GROUP "scaffold" /* who may use daemons' sockets besides root, by default */
+
+/**
+ * sf_http_group() - what a configured group means for sf_http_listen_unix(): NULL for "", and for
+ * SF_SOCKET_GROUP where there is no such group, or we may not give it (neither root nor in it).
+ */
+const char *sf_http_group(const char *name);
+
 /**
  * sf_http_listen_tcp() - Listen on TCP with TLS; requests need "Authorization: Bearer TOKEN".
  * @address: "[::]:8443", "192.0.2.1:8443"; port 0 picks one.

@@ -6,6 +6,7 @@
 #include "util/http.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -513,6 +514,11 @@ static void test_socket_file(void **state)
 	assert_int_equal(sf_http_listen_unix(other, name, 0600, "no-such-group", err, sizeof(err)),
 			 -EINVAL);
 	assert_says(err, "no-such-group");
+	/* The default alone need not exist. */
+	assert_null(sf_http_group(""));
+	assert_string_equal(sf_http_group("no-such-group"), "no-such-group");
+	assert_int_equal(sf_http_group(SF_SOCKET_GROUP) != NULL,
+			 getgrnam(SF_SOCKET_GROUP) != NULL && !geteuid());
 	assert_int_equal(sf_http_listen_unix(other, name, 0660, NULL, err, sizeof(err)), 0);
 	assert_int_equal(stat(name, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0660);
