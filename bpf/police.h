@@ -19,8 +19,8 @@
  * the limit.
  *
  * The filter also remembers from which link address a JOIN came, for the access filter of shared
- * links (learn()): the first to say a sequence number counts, so that nobody can say the same JOIN
- * again and be taken for its sender.
+ * links (learn()): who says it first counts, so that nobody can say the same JOIN again
+ * and be taken for its sender.
  */
 #ifndef SF_BPF_POLICE_H
 #define SF_BPF_POLICE_H
@@ -80,11 +80,15 @@ static __always_inline struct sf_link_address link_address(struct __sk_buff *skb
 	return a;
 }
 
-static __always_inline void learn(struct __sk_buff *skb, const struct sf_ctrl_hdr *h)
+static __always_inline void learn(struct __sk_buff *skb)
 {
-	struct sf_joiner_key key = { .ifindex = skb->ifindex, .seq = h->seq };
+	struct sf_joiner_key key = { .ifindex = skb->ifindex };
 	struct sf_link_address from = link_address(skb);
+	__u32 len = skb->len;
 
+	if (len < MESSAGE_AT + SF_JOIN_TAIL ||
+	    bpf_skb_load_bytes(skb, len - SF_JOIN_TAIL, key.tail, SF_JOIN_TAIL))
+		return;
 	if (!bpf_skb_load_bytes_relative(skb, 8, &key.addr, sizeof(key.addr), BPF_HDR_START_NET))
 		bpf_map_update_elem(&joiners, &key, &from, BPF_NOEXIST);
 }
@@ -118,7 +122,7 @@ static __always_inline bool police(struct __sk_buff *skb)
 	if (!full || !bucket_take(full, now, &cfg->link))
 		return false;
 	if (h.type == SF_CTRL_JOIN)
-		learn(skb, &h);
+		learn(skb);
 	return true;
 }
 

@@ -14,8 +14,9 @@
  *   absent_egress   tc egress of the dummy device to which the block's /64 points: packets to
  *                   hosts that are not there; those that may draw one get a soft FAIL
  *   sf_control_filter  of the socket that hosts talk to: how much each may say (police.h)
- *   router_xdp      resolution alone, for drivers with native XDP; whatever it cannot resolve it
+ *   router_xdp      resolution, for drivers with native XDP; whatever it does not resolve it
  *                   leaves to the tc program of the same link, which counts and answers
+ *   sf_access_xdp   likewise, of access links: what the filter would drop is not resolved first
  *
  * Resolution is one 16-byte store into the destination. It leaves the ones'-complement sum as it
  * was (core/csum.h), so it is right for checksums that are complete, partial or in hardware. Then
@@ -294,12 +295,24 @@ static __noinline int drop_of_link(struct __sk_buff *skb, __u32 reason)
 	return drop(skb, reason);
 }
 
+/** is_from() - whether the frame's source is @a, or that is not known. */
+static __always_inline bool is_from(const struct ethhdr *eth, const struct sf_link_address *a)
+{
+	const __u16 *got = (const void *)eth->h_source, *want = (const void *)a->mac;
+
+	if (!(want[0] | want[1] | want[2]))
+		return true;
+	return got[0] == want[0] && got[1] == want[1] && got[2] == want[2];
+}
+
 /**
  * source_check() - the access filter (docs/protocol.md section 4).
+ * @eth: the frame's header, in bounds
  * Return: 0 or the reason for which the packet is dropped.
  */
 static __always_inline __u8 source_check(const struct sf_router_config *cfg, __u32 ifindex,
-					 const struct ip6 *ip, const void *end)
+					 const struct ethhdr *eth, const struct ip6 *ip,
+					 const void *end)
 {
 	const struct sf_link *link = bpf_map_lookup_elem(&links, &ifindex);
 	const struct sf_hdr *h = (const void *)(ip + 1);
@@ -326,6 +339,9 @@ static __always_inline __u8 source_check(const struct sf_router_config *cfg, __u
 		here = bpf_map_lookup_elem(&present, &host);
 		if (!here || here->ifindex != ifindex)
 			return SF_SPOOFED_LOCATOR;
+		/* Neighbours on one wire are told apart by this alone. */
+		if (!is_from(eth, &here->from))
+			return SF_SPOOFED_MAC;
 	}
 	if (ip->nexthdr != SF_NEXTHDR_DSTOPTS)
 		return 0;
@@ -382,7 +398,8 @@ static __always_inline int ingress(struct __sk_buff *skb, bool access)
 			if (!ip)
 				return drop(skb, SF_TRUNCATED);
 		}
-		reason = source_check(cfg, skb->ifindex, ip, (void *)(long)skb->data_end);
+		reason = source_check(cfg, skb->ifindex, (void *)ip - IP_AT, ip,
+				      (void *)(long)skb->data_end);
 		if (reason)
 			return drop_of_link(skb, reason);
 	}
@@ -453,8 +470,9 @@ int absent_egress(struct __sk_buff *skb)
 
 /* ---- XDP ---- */
 
-SEC("xdp")
-int router_xdp(struct xdp_md *ctx)
+/* Whatever is not resolved here, the tc program of the same link sees as it came: it drops, counts
+ * and answers. */
+static __always_inline int xdp_ingress(struct xdp_md *ctx, bool access)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -470,6 +488,8 @@ int router_xdp(struct xdp_md *ctx)
 	cfg = bpf_map_lookup_elem(&config, &zero);
 	if (!cfg || !meant_for_us(cfg, &ip->dst) || !(cfg->roles & SF_ROLE_SERVICE))
 		return XDP_PASS;
+	if (access && source_check(cfg, ctx->ingress_ifindex, eth, ip, end))
+		return XDP_PASS;
 	if (resolve(cfg, ip, end, end - (void *)(ip + 1), &to))
 		return XDP_PASS;
 	ip->dst = *to;
@@ -479,6 +499,18 @@ int router_xdp(struct xdp_md *ctx)
 		c->bytes += end - data;
 	}
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int router_xdp(struct xdp_md *ctx)
+{
+	return xdp_ingress(ctx, false);
+}
+
+SEC("xdp")
+int sf_access_xdp(struct xdp_md *ctx)
+{
+	return xdp_ingress(ctx, true);
 }
 
 /* ---- the control socket ---- */

@@ -22,7 +22,7 @@
 #include "core/siphash.h"
 
 #define SF_HOST_LAYOUT	 2
-#define SF_ROUTER_LAYOUT 1
+#define SF_ROUTER_LAYOUT 2
 #define SF_HOOKS_LAYOUT	 1
 
 /*
@@ -182,11 +182,17 @@ struct sf_link {
 	__u32 flags;
 };
 
+struct sf_link_address {
+	__u8 mac[6]; /* 0: not known */
+	__u8 pad[2];
+};
+
+/** struct sf_presence - a host that is here. @from: its link address, as it was when it joined. */
 struct sf_presence {
 	__u32 ifindex;
 	__u32 flags;
 	struct sf_sid identity;
-	__u32 pad;
+	struct sf_link_address from;
 };
 
 struct sf_source_key {
@@ -208,22 +214,19 @@ struct sf_police_config {
 	struct sf_police_limit session;
 };
 
-struct sf_link_address {
-	__u8 mac[6];
-	__u8 pad[2];
-};
-
 /** struct sf_talk - a session's bucket, and the link address from which it last spoke. */
 struct sf_talk {
 	__u64 full; /* when the bucket is full, in nanoseconds of CLOCK_MONOTONIC */
 	struct sf_link_address from;
 };
 
-/** struct sf_joiner_key - a JOIN, by what its sender chose at random. */
+#define SF_JOIN_TAIL 16
+
+/** struct sf_joiner_key - a JOIN, by the end of its signature: nobody knows it beforehand. */
 struct sf_joiner_key {
 	__u32 ifindex;
-	__be32 seq;
 	struct sf_addr addr;
+	__u8 tail[SF_JOIN_TAIL];
 };
 
 /** struct sf_link_drop - what came in from a link and was dropped for a reason that is about it. */
@@ -234,6 +237,7 @@ struct sf_link_drop {
 
 SF_STATIC_ASSERT(sizeof(struct sf_host_config) == 88, "host config");
 SF_STATIC_ASSERT(sizeof(struct sf_router_config) == 64, "router config");
+SF_STATIC_ASSERT(sizeof(struct sf_presence) == 28, "presence");
 SF_STATIC_ASSERT(sizeof(struct sf_peer_key) == 24, "peer key");
 SF_STATIC_ASSERT(sizeof(struct sf_judgement) == 40, "judgement");
 SF_STATIC_ASSERT(sizeof(struct sf_source_key) == 16, "source key");

@@ -172,12 +172,13 @@ int datapath_attach(struct datapath *dp, int ifindex, bool filter, bool xdp, enu
 	if (ret)
 		return ret;
 	*xdp_err = 0;
-	if (xdp)
-		*xdp_err =
-			sf_bpf_xdp_attach(dp->dir, xdp_pin, ifindex,
-					  bpf_program__fd(dp->skel->progs.router_xdp), err, errlen);
-	else
+	if (xdp) {
+		prog = filter ? dp->skel->progs.sf_access_xdp : dp->skel->progs.router_xdp;
+		*xdp_err = sf_bpf_xdp_attach(dp->dir, xdp_pin, ifindex, bpf_program__fd(prog), err,
+					     errlen);
+	} else {
 		sf_bpf_link_detach(dp->dir, xdp_pin, NULL, 0);
+	}
 	return 0;
 }
 
@@ -281,6 +282,11 @@ int datapath_link(struct datapath *dp, uint32_t ifindex, const struct sf_link *l
 int datapath_present(struct datapath *dp, uint32_t host, const struct sf_presence *here)
 {
 	return set_or_delete(dp->skel->maps.present, &host, here);
+}
+
+int datapath_present_get(struct datapath *dp, uint32_t host, struct sf_presence *out)
+{
+	return bpf_map_lookup_elem(fd_of(dp->skel->maps.present), &host, out) ? -errno : 0;
 }
 
 int datapath_source(struct datapath *dp, uint32_t host, const struct sf_sid *sid, bool allowed)
@@ -402,6 +408,27 @@ int datapath_talk(struct datapath *dp, uint64_t session, bool alive)
 	__be64 key = sf_be64(session);
 
 	return set_or_delete(dp->skel->maps.talks, &key, alive ? &talk : NULL);
+}
+
+int datapath_talk_from(struct datapath *dp, uint64_t session, struct sf_link_address *out)
+{
+	__be64 key = sf_be64(session);
+	struct sf_talk talk;
+
+	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.talks), &key, &talk))
+		return -errno;
+	*out = talk.from;
+	return 0;
+}
+
+int datapath_joiner(struct datapath *dp, int ifindex, const struct in6_addr *addr,
+		    const uint8_t *end, struct sf_link_address *out)
+{
+	struct sf_joiner_key key = { .ifindex = (uint32_t)ifindex };
+
+	memcpy(key.tail, end - SF_JOIN_TAIL, SF_JOIN_TAIL);
+	memcpy(&key.addr, addr, sizeof(key.addr));
+	return bpf_map_lookup_elem(fd_of(dp->skel->maps.joiners), &key, out) ? -errno : 0;
 }
 
 int datapath_drops_each(struct datapath *dp, sf_bpf_map_each each, void *ctx)

@@ -6,6 +6,7 @@
 #ifndef SF_ROUTER_DATAPATH_H
 #define SF_ROUTER_DATAPATH_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ void datapath_sweep(struct datapath *dp, bool (*wanted)(int ifindex, void *ctx),
 /* Entries of the maps. NULL as value: take it away. Return: 0 or -errno. */
 int datapath_link(struct datapath *dp, uint32_t ifindex, const struct sf_link *link);
 int datapath_present(struct datapath *dp, uint32_t host, const struct sf_presence *here);
+int datapath_present_get(struct datapath *dp, uint32_t host, struct sf_presence *out);
 int datapath_source(struct datapath *dp, uint32_t host, const struct sf_sid *sid, bool allowed);
 
 /** datapath_rules_put() - Return: 0, -E2BIG when the table is full, or -errno. */
@@ -82,6 +84,17 @@ int datapath_police_attach(struct datapath *dp, int fd);
 
 /** datapath_talk() - a session begins or ends. Return: 0 or -errno. */
 int datapath_talk(struct datapath *dp, uint64_t session, bool alive);
+
+/** datapath_talk_from() - from which link address a session last spoke. Return: 0 or -errno. */
+int datapath_talk_from(struct datapath *dp, uint64_t session, struct sf_link_address *out);
+
+/**
+ * datapath_joiner() - from which link address a JOIN came, when it was first heard.
+ * @end: of the datagram
+ * Return: 0 or -errno.
+ */
+int datapath_joiner(struct datapath *dp, int ifindex, const struct in6_addr *addr,
+		    const uint8_t *end, struct sf_link_address *out);
 
 /** datapath_drops_each() - keys are struct sf_link_drop, values struct sf_count. */
 int datapath_drops_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);

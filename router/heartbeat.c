@@ -164,24 +164,54 @@ void heartbeat_orphan(struct router *r, const struct host *h)
 	}
 }
 
-/* Whatever a host's own locator says, well-formed and to us, shows that its datapath lives: a
- * PROBE-ACK, or a FAIL of one that knows no such target. */
+/* The ident of a PROBE's target, or of the answer that echoes it. Return: it, or -1. */
+static int ident_of(const struct sf_packet *p)
+{
+	const __u8 *value;
+	__be16 ident;
+
+	if (sf_tlv_find(p->tlvs, p->tlvs_len, SF_TLV_TARGET, &value) !=
+	    sizeof(struct sf_tlv_target) - 2)
+		return -1;
+	memcpy(&ident, value + offsetof(struct sf_tlv_target, ident) - 2, sizeof(ident));
+	return sf_be16(ident);
+}
+
+/* Which PROBE a packet answers: PROBE-ACK echoes its ident, FAIL (of a host that knows no such
+ * target) quotes it whole. Return: the ident, or -1: none of ours. */
+static int answered_ident(const struct router *r, const struct sf_packet *p)
+{
+	struct sf_packet quoted;
+	uint8_t reason;
+
+	if (sf_hdr_kind(&p->hdr) == SF_KIND_PROBE_ACK)
+		return ident_of(p);
+	if (sf_hdr_kind(&p->hdr) != SF_KIND_FAIL ||
+	    sf_packet_decode(p->rest, p->rest_len, &quoted, &reason) ||
+	    sf_hdr_kind(&quoted.hdr) != SF_KIND_PROBE || !sf_addr_eq(&quoted.src, &r->own))
+		return -1;
+	return ident_of(&quoted);
+}
+
+/* A packet from a host's own locator that answers our PROBE shows that its datapath lives. An
+ * ident that was not asked for does not: the answer is an old one, or made up. */
 static void on_packet(struct router *r, const uint8_t *packet, size_t len)
 {
 	struct sf_packet got;
 	struct probe *p, *tmp;
-	uint8_t reason, kind;
+	uint8_t reason;
+	int ident;
 
 	if (sf_packet_decode(packet, len, &got, &reason))
 		return;
-	kind = sf_hdr_kind(&got.hdr);
-	if (kind != SF_KIND_PROBE_ACK && kind != SF_KIND_FAIL)
+	ident = answered_ident(r, &got);
+	if (ident < 0)
 		return;
 	DL_FOREACH_SAFE(r->probes->list, p, tmp)
 	{
 		struct host *h = probe_host(p);
 
-		if (h && sf_locator_same_host(&h->locator, &got.src)) {
+		if (h && p->ident == ident && sf_locator_same_host(&h->locator, &got.src)) {
 			probe_end(p, true);
 			break; /* its callback may have ended others */
 		}
@@ -241,8 +271,7 @@ static void on_silent_told(struct router *r, struct host *h, bool alive, void *c
 		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
 		rules_flush(r);
 		controller_link_flush(r);
-		events_add(r, "lease-ended", h, NULL, SF_SILENT, "%u registrations gone",
-			   n);
+		events_add(r, "lease-ended", h, NULL, SF_SILENT, "%u registrations gone", n);
 	}
 }
 

@@ -345,30 +345,32 @@ void hosts_relink(struct router *r, int ifindex)
 		sf_error("link %s: access filter: %s", link_name(r, ifindex), strerror(-ret));
 }
 
-static int set_present(struct router *r, const struct host *h, int ifindex)
+static int set_present(struct router *r, const struct host *h, int ifindex,
+		       const struct sf_link_address *from)
 {
-	struct sf_presence here = { .ifindex = (uint32_t)ifindex };
+	struct sf_presence here = { .ifindex = (uint32_t)ifindex, .from = *from };
 
 	if (h->proven)
 		here.identity = h->identity;
 	return datapath_present(r->datapath, h->addr, &here);
 }
 
-int host_arrive(struct router *r, struct host *h, int ifindex, const struct sockaddr_in6 *peer)
+int host_arrive(struct router *r, struct host *h, int ifindex, const struct sockaddr_in6 *peer,
+		const struct sf_link_address *from)
 {
 	int before = h->state == HOST_ABSENT ? 0 : h->ifindex;
 	bool was_here = h->state != HOST_ABSENT;
 	int ret;
 
 	/* The filter before the route: nothing that the host answers may be dropped. */
-	ret = set_present(r, h, ifindex);
+	ret = set_present(r, h, ifindex, from);
 	if (!ret)
 		ret = here_enter(r, h, ifindex);
 	if (!ret)
 		ret = routes_host_add(r, &h->locator, ifindex, &peer->sin6_addr);
 	if (ret) {
 		if (was_here) {
-			set_present(r, h, before);
+			set_present(r, h, before, &h->from);
 			here_enter(r, h, before);
 		} else {
 			datapath_present(r->datapath, h->addr, NULL);
@@ -378,6 +380,7 @@ int host_arrive(struct router *r, struct host *h, int ifindex, const struct sock
 	}
 	h->ifindex = ifindex;
 	h->peer = *peer;
+	h->from = *from;
 	h->dying = h->silent = false;
 	if (!was_here) {
 		r->hosts->here++;
@@ -396,7 +399,7 @@ int host_prove(struct router *r, struct host *h)
 	if (h->proven)
 		return 0;
 	h->proven = true;
-	ret = set_present(r, h, h->ifindex);
+	ret = set_present(r, h, h->ifindex, &h->from);
 	if (!ret)
 		ret = host_store(r, h);
 	if (ret) {
@@ -436,11 +439,14 @@ void hosts_adopt(struct router *r)
 
 	HASH_ITER (hh, r->hosts->by_addr, h, tmp) {
 		struct sockaddr_in6 peer = h->peer;
+		struct sf_presence here = { 0 };
 
 		if (h->state != HOST_RESTORED)
 			continue;
+		/* After a reboot it is not known until the host has joined again. */
+		datapath_present_get(r->datapath, h->addr, &here);
 		if (link_access(r, h->ifindex) == LINK_ACCESS_NO ||
-		    host_arrive(r, h, h->ifindex, &peer)) {
+		    host_arrive(r, h, h->ifindex, &peer, &here.from)) {
 			sf_warn("host %s: cannot be taken over", h->name);
 			host_leave(r, h, SF_INTERNAL);
 			continue;

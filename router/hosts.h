@@ -21,6 +21,7 @@
 
 #include "core/addr.h"
 #include "core/ctrl.h"
+#include "core/datapath.h"
 #include "util/crypto.h"
 #include "util/session.h"
 
@@ -39,6 +40,7 @@ enum host_state { HOST_ABSENT, HOST_RESTORED, HOST_JOINED };
  * @time: TIME of its last JOIN
  * @released_ms: wall clock, when it left
  * @peer: where its agent sends from
+ * @from: link address of its last JOIN: on a link with neighbours its packets come from there
  * @joined: the last JOINED, for exact repeats of the JOIN whose digest is @join_digest
  * @seen_ms: last authentic message (monotonic)
  * @digest: of its explicit registrations that are not stale; @stale_digest of the stale ones
@@ -59,6 +61,7 @@ struct host {
 
 	int ifindex;
 	struct sockaddr_in6 peer;
+	struct sf_link_address from;
 	struct sf_session session;
 	uint8_t join_digest[SF_SHA256_LEN];
 	uint8_t *joined;
@@ -135,7 +138,8 @@ void host_end_session(struct router *r, struct host *h);
  * host_arrive() - it is on @ifindex, its agent at @peer: route, filter, presence. Again after a
  * move. Return: 0 or -errno; nothing is left half done.
  */
-int host_arrive(struct router *r, struct host *h, int ifindex, const struct sockaddr_in6 *peer);
+int host_arrive(struct router *r, struct host *h, int ifindex, const struct sockaddr_in6 *peer,
+		const struct sf_link_address *from);
 
 /**
  * host_prove() - it has used its session's key: what it is called counts from now on.

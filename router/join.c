@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "router/controller_link.h"
+#include "router/datapath.h"
 #include "router/events.h"
 #include "router/heartbeat.h"
 #include "router/hosts.h"
@@ -210,12 +211,18 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 {
 	struct sf_session_terms terms;
 	struct sf_session session = { 0 };
+	struct sf_link_address from;
 	bool was_absent = h->state == HOST_ABSENT, made = was_absent && !h->time;
 	bool moved = !was_absent && (h->ifindex != q->ifindex ||
 				     !IN6_ARE_ADDR_EQUAL(&h->peer.sin6_addr, &q->from.sin6_addr));
 	int ret;
 
 	set_name(h, j);
+	ret = datapath_joiner(r->datapath, q->ifindex, &q->from.sin6_addr, q->in.end, &from);
+	if (ret) { /* pushed out by others; it is noted when the host says it again */
+		refuse(r, q, h, made, SF_INTERNAL, ret);
+		return false;
+	}
 	ret = make_session(r, j, &terms, &session);
 	if (!ret)
 		ret = make_joined(r, h, q, &terms, session.id);
@@ -227,7 +234,7 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	start_anew(r, h, j);
 	h->boot = j->boot;
 	h->time = j->time;
-	ret = host_arrive(r, h, q->ifindex, &q->from);
+	ret = host_arrive(r, h, q->ifindex, &q->from, &from);
 	if (!ret && h->kept) /* its TIME, before the host hears that it counts */
 		ret = host_store(r, h);
 	if (ret) {

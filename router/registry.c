@@ -8,6 +8,7 @@
 #include "core/flow.h"
 #include "core/name.h"
 #include "router/controller_link.h"
+#include "router/datapath.h"
 #include "router/events.h"
 #include "router/hosts.h"
 #include "router/router.h"
@@ -207,6 +208,16 @@ static void put_denied(struct host *h, struct reply *p)
 	}
 }
 
+/* A host's link address may change while it is joined. Only a JOIN says the new one for certain. */
+static void check_link_address(struct router *r, struct host *h)
+{
+	struct sf_link_address from;
+
+	if (!datapath_talk_from(r->datapath, h->session.id, &from) &&
+	    memcmp(&from, &h->from, sizeof(from)))
+		session_refresh(r, h, "your link address has changed");
+}
+
 void registry_heartbeat(struct router *r, struct request *q)
 {
 	struct host *h = q->host;
@@ -227,6 +238,8 @@ void registry_heartbeat(struct router *r, struct request *q)
 	reply_begin(&p, h, SF_CTRL_ALIVE, q->in.seq);
 	put_denied(h, &p);
 	reply_send(r, &p);
+	if (!q->repeat)
+		check_link_address(r, h);
 	digest = sf_ctrl_find(&q->in, SF_ITEM_DIGEST, NULL);
 	if (!q->repeat && digest) {
 		uint64_t value;

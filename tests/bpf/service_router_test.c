@@ -694,6 +694,39 @@ static void access_filter(void **state)
 	bpf_map_update_elem(map_fd(skel->maps.links), &ifindex, &shared, 0);
 }
 
+/* Where hosts share a link, each speaks from its own link address. */
+static void neighbours(void **state)
+{
+	struct sf_presence here = { .ifindex = IFINDEX, .identity = client };
+	const struct sf_link alone = { .host = HOST }, shared = { 0 };
+	static const __u8 eth[6] = { 2, 0, 0, 0, 0, 2 }; /* build()'s */
+	struct bpf_program *access = skel->progs.access_ingress;
+	__u32 ifindex = IFINDEX, host = HOST;
+	struct wish w = syn(&web), bound = syn(&web);
+	struct packet p;
+
+	bound.bare = true;
+	bound.dst = sf_locator(&net, 0x20001, 0xabcdef012345);
+	bpf_map_update_elem(map_fd(skel->maps.links), &ifindex, &shared, 0);
+	assert_int_equal(send_wish(access, &w, &p), TC_ACT_UNSPEC); /* not known yet */
+	memcpy(here.from.mac, eth, 6);
+	bpf_map_update_elem(map_fd(skel->maps.present), &host, &here, 0);
+	assert_int_equal(send_wish(access, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(access, &bound, &p), TC_ACT_UNSPEC);
+	for (int i = 0; i < 6; i++) {
+		memcpy(here.from.mac, eth, 6);
+		here.from.mac[i] ^= 0x40;
+		bpf_map_update_elem(map_fd(skel->maps.present), &host, &here, 0);
+		spoof(&w, SF_SPOOFED_MAC);
+		spoof(&bound, SF_SPOOFED_MAC);
+	}
+	/* alone on its link it may change it, and pays nothing for the question */
+	bpf_map_update_elem(map_fd(skel->maps.links), &ifindex, &alone, 0);
+	assert_int_equal(send_wish(access, &w, &p), TC_ACT_UNSPEC);
+	memset(&here.from, 0, sizeof(here.from));
+	bpf_map_update_elem(map_fd(skel->maps.present), &host, &here, 0);
+}
+
 /* ---- absent hosts ---- */
 
 static void absent_hosts(void **state)
@@ -768,6 +801,32 @@ static void xdp_agrees(void **state)
 	assert_memory_equal(p.b, before.b, before.len);
 }
 
+/* On an access link the filter comes first: what it will drop at tc goes there as it came. */
+static void xdp_is_filtered(void **state)
+{
+	struct bpf_program *access = skel->progs.sf_access_xdp;
+	struct packet p, before;
+	struct wish w = syn(&web);
+	struct sf_addr want = instance_of(&web, 0x20001), got;
+
+	assert_int_equal(send_wish(access, &w, &p), XDP_PASS);
+	got = dst_of(&p);
+	assert_memory_equal(&got, &want, 16);
+	for (int i = 0; i < 3; i++) {
+		w = syn(&web);
+		if (i == 0)
+			w.src = sf_locator(&net, OTHER, 0x123456789abc);
+		else if (i == 1)
+			w.src_sid = other_sid;
+		else
+			memset(&w.src, 0x20, 16);
+		build(&before, &w);
+		p = before;
+		assert_int_equal(run(access, &p), XDP_PASS);
+		assert_memory_equal(p.b, before.b, before.len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -776,6 +835,7 @@ int main(void)
 		cmocka_unit_test(probe_by_target),    cmocka_unit_test(unknown_service_fails),
 		cmocka_unit_test(malformed_is_named), cmocka_unit_test(others_pass),
 		cmocka_unit_test(role_off_passes),    cmocka_unit_test(access_filter),
+		cmocka_unit_test(neighbours),	      cmocka_unit_test(xdp_is_filtered),
 		cmocka_unit_test(xdp_agrees),	      cmocka_unit_test(fails_go_to_locators_only),
 		cmocka_unit_test(fails_are_limited),  cmocka_unit_test(absent_hosts),
 		cmocka_unit_test(fragment_by_target),

@@ -515,13 +515,34 @@ static void renumbered(void **state)
 	assert_int_equal(sf_locator_host(&a->locator) >> 16, BLOCK + 1);
 }
 
+/* A JOIN waits until it is known whether its key's other host lives. That one's entry goes. */
+static void twin_is_forgotten(void **state)
+{
+	struct guest *b = &world.guests[1];
+	json_int_t heard;
+	struct sf_dh *dh;
+
+	synced();
+	guest_join(a);
+	guest_become(b, a);
+	b->boot = a->boot + 1;
+	heard = rest_number("/v1/counters", "control.messages");
+	dh = guest_build_join(b);
+	guest_say(b, NULL, b->join, (size_t)b->join_len);
+	wait_for(rest_number("/v1/counters", "control.messages") > heard);
+	welcome(BLOCK + 1, TERM);
+	guest_expect(b, SF_CTRL_JOINED); /* it was said once */
+	sf_dh_free(dh);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(place_and_events), T(failures),   T(who_serves),	T(sync_at_once), T(routes),
-		T(verdicts),	     T(lower_term), T(controller_gone), T(renumbered),
+		T(place_and_events), T(failures),	   T(who_serves), T(sync_at_once),
+		T(routes),	     T(verdicts),	   T(lower_term), T(controller_gone),
+		T(renumbered),	     T(twin_is_forgotten),
 	};
 	int ret;
 

@@ -335,6 +335,19 @@ void guest_key(struct guest *g)
 	sf_random(&g->boot, sizeof(g->boot));
 }
 
+void guest_become(struct guest *g, const struct guest *original)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/clone.key", world.dir);
+	unlink(path);
+	assert_int_equal(sf_sign_key_store(original->key, path, NULL, 0), 0);
+	sf_sign_key_free(g->key);
+	assert_int_equal(sf_sign_key_load(path, &g->key, NULL, 0), 0);
+	memcpy(g->pub, original->pub, sizeof(g->pub));
+	g->identity = original->identity;
+}
+
 struct sf_dh *guest_build_join(struct guest *g)
 {
 	static uint32_t seq;
@@ -542,12 +555,16 @@ void guest_frame(struct guest *g, const uint8_t *mac, const struct sf_addr *src,
 			 sizeof(f));
 }
 
+enum answer guest_answer;
+
 /* Answer one PROBE that came without its IPv6 header. */
 static bool answer_probe(struct guest *g, const uint8_t *data, size_t len,
 			 const struct sockaddr_in6 *from)
 {
-	uint8_t out[SF_IPV6_LEN + SF_HDR_MAX] __attribute__((aligned(8)));
+	uint8_t out[SF_IPV6_LEN + SF_HDR_MAX + SF_QUOTE_MAX] __attribute__((aligned(8)));
+	uint8_t quote[SF_IPV6_LEN + SF_PROBE_LEN] __attribute__((aligned(8)));
 	struct sockaddr_in6 to = *from;
+	struct sf_tlv_target target;
 	struct sf_addr dst;
 	struct sf_hdr h;
 	int n;
@@ -558,8 +575,26 @@ static bool answer_probe(struct guest *g, const uint8_t *data, size_t len,
 	if (sf_hdr_kind(&h) != SF_KIND_PROBE)
 		return false;
 	memcpy(&dst, &from->sin6_addr, sizeof(dst));
-	n = sf_alone_encode(out, sizeof(out), &g->locator, &dst, 64, SF_KIND_PROBE_ACK, 0, &h.src,
-			    &h.dst, data + SF_HDR_LEN, sizeof(struct sf_tlv_target), NULL, 0);
+	memcpy(&target, data + SF_HDR_LEN, sizeof(target));
+	if (guest_answer == ANSWER_OTHER_IDENT)
+		target.ident = (__be16)~target.ident;
+	if (guest_answer == ANSWER_FAIL) {
+		struct sf_tlv_reason why = { SF_TLV_REASON,
+					     6,
+					     SF_NO_SUCH_SOCKET,
+					     SF_KIND_PROBE,
+					     htons(SF_IPV6_LEN + SF_PROBE_LEN),
+					     0 };
+
+		n = sf_alone_encode(quote, sizeof(quote), &dst, &g->locator, 63, SF_KIND_PROBE, 0,
+				    &h.dst, &h.src, &target, sizeof(target), NULL, 0);
+		assert_true(n > 0);
+		n = sf_alone_encode(out, sizeof(out), &g->locator, &dst, 64, SF_KIND_FAIL, 0,
+				    &h.src, &h.dst, &why, sizeof(why), quote, (size_t)n);
+	} else {
+		n = sf_alone_encode(out, sizeof(out), &g->locator, &dst, 64, SF_KIND_PROBE_ACK, 0,
+				    &h.src, &h.dst, &target, sizeof(target), NULL, 0);
+	}
 	assert_true(n > 0);
 	to.sin6_port = 0;
 	assert_int_equal(sendto(g->raw, out + SF_IPV6_LEN, (size_t)n - SF_IPV6_LEN, 0,

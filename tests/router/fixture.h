@@ -100,6 +100,8 @@ bool route_exists(const struct sf_addr *locator);
 
 /** guest_key() - a new host key. */
 void guest_key(struct guest *g);
+/** guest_become() - a copy of another machine: its key. */
+void guest_become(struct guest *g, const struct guest *original);
 /** guest_build_join() - a fresh JOIN in g->join; returns the DH to finish with. */
 struct sf_dh *guest_build_join(struct guest *g);
 /** guest_say() - a datagram to @to (NULL: the multicast group). */
@@ -129,6 +131,13 @@ void guest_heartbeat(struct guest *g, uint64_t digest);
  */
 void guest_frame(struct guest *g, const uint8_t *mac, const struct sf_addr *src,
 		 const struct sf_addr *dst);
+
+/**
+ * guest_answer_probe() - how the guest answers: PROBE-ACK as it should, with another ident, or
+ * FAIL.
+ */
+enum answer { ANSWER_ACK, ANSWER_OTHER_IDENT, ANSWER_FAIL };
+extern enum answer guest_answer;
 
 /** guest_answer_probes() - answer PROBEs until one came or @ms passed. Return: whether. */
 bool guest_answer_probes(struct guest *g, int ms);

@@ -354,6 +354,30 @@ static void silent_but_alive(void **state)
 	assert_int_equal(instances(&web, 80), 1);
 }
 
+/* What answers no PROBE of ours is no sign of life, be it from the right place; a FAIL of one is.
+ */
+static void silent_and_guessing(void **state)
+{
+	char text[SF_ADDR_STRLEN];
+
+	router_start(CONFIG_QUICK);
+	guest_join(a);
+	assert_int_equal(shell(a->ns,
+			       "ip -6 addr add %s/128 dev lo && ip -6 route replace default "
+			       "via $(ip -6 neigh show dev up0 | grep -o 'fe80[^ ]*' | head "
+			       "-1) dev up0",
+			       sf_addr_print(&a->locator, text)),
+			 0);
+	guest_answer = ANSWER_FAIL;
+	assert_true(guest_answer_probes(a, WAIT_MS));
+	wait_for(rest_event("host-silent", "silent"));
+	guest_answer = ANSWER_OTHER_IDENT;
+	for (int i = 0; i < 100 && !host_is(a, "absent"); i++)
+		guest_answer_probes(a, 100);
+	guest_answer = ANSWER_ACK;
+	assert_true(host_is(a, "absent"));
+}
+
 static void carrier(void **state)
 {
 	router_start(CONFIG);
@@ -466,6 +490,57 @@ static void auto_links(void **state)
 	assert_int_equal(spoofed(), 3);
 	shell(world.ns, "ip -6 route del default; ip -6 route del fd5c:0:7:99::/64; "
 			"ip -6 route del fd5c:0:7:97::/64");
+}
+
+/* Two hosts on one link: neither speaks as the other. */
+static void neighbours(void **state)
+{
+	static const uint8_t fake[6] = { 2, 0, 0, 0, 0x0a, 1 }, moved[6] = { 2, 0, 0, 0, 0x0a, 2 };
+	static const char counter[] = "reasons.spoofed-mac.packets";
+	static struct guest beside;
+	struct sf_addr here;
+
+	router_start(CONFIG);
+	guest_join(a);
+	guest_join(b);
+	here = sf_locator(&a->net, sf_locator_host(&a->locator), 0x123456789abc);
+	guest_frame(a, fake, &here, &b->locator);
+	guest_frame(a, NULL, &here, &b->locator);
+	beside = *a; /* its sockets */
+	beside.key = NULL;
+	memset(&beside.session, 0, sizeof(beside.session));
+	guest_key(&beside);
+	guest_join(&beside);
+	assert_int_equal(rest_number("/v1/counters", counter), 0); /* it was alone */
+	guest_frame(a, NULL, &here, &b->locator);
+	guest_frame(a, fake, &here, &b->locator);
+	wait_for(rest_number("/v1/counters", counter) == 1);
+	wait_for(rest_failures("spoofed-mac", "h0") == 1);
+
+	/* known also to the next daemon, while it has not heard of the host */
+	router_end(SIGKILL);
+	router_start(CONFIG);
+	guest_frame(a, fake, &here, &b->locator);
+	wait_for(rest_number("/v1/counters", counter) == 2);
+	guest_expect(a, SF_CTRL_REFRESH);
+	guest_join(a);
+
+	/* a host with another card is asked to join again, and goes on */
+	assert_int_equal(shell(a->ns, "ip link set up0 address 02:00:00:00:0a:02"), 0);
+	usleep(1100000); /* one REFRESH a second */
+	guest_heartbeat(a, 0);
+	guest_expect(a, SF_CTRL_REFRESH);
+	guest_join(a);
+	guest_frame(a, NULL, &here, &b->locator);
+	wait_for(rest_number("/v1/counters", counter) == 3);
+	guest_frame(a, moved, &here, &b->locator);
+	guest_frame(a, fake, &here, &b->locator);
+	wait_for(rest_number("/v1/counters", counter) == 4);
+	assert_int_equal(shell(a->ns, "ip link set up0 address %02x:%02x:%02x:%02x:%02x:%02x",
+			       a->mac[0], a->mac[1], a->mac[2], a->mac[3], a->mac[4], a->mac[5]),
+			 0);
+	sf_session_close(&beside.session);
+	sf_sign_key_free(beside.key);
 }
 
 /* ---- room ---- */
@@ -631,19 +706,6 @@ static void flood_of_joins(void **state)
 
 /* ---- one key twice ---- */
 
-static void become(struct guest *g, const struct guest *original)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "%s/clone.key", world.dir);
-	unlink(path);
-	assert_int_equal(sf_sign_key_store(original->key, path, NULL, 0), 0);
-	sf_sign_key_free(g->key);
-	assert_int_equal(sf_sign_key_load(path, &g->key, NULL, 0), 0);
-	memcpy(g->pub, original->pub, sizeof(g->pub));
-	g->identity = original->identity;
-}
-
 /* The same machine after a reboot, on another link: its old self is dead. */
 static void reboot_elsewhere(void **state)
 {
@@ -653,7 +715,7 @@ static void reboot_elsewhere(void **state)
 	guest_join(a);
 	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
 	first = a->locator;
-	become(b, a);
+	guest_become(b, a);
 	guest_join(b);
 	assert_true(sf_addr_eq(&b->locator, &first));
 	assert_null(rest_service(&web, 80)); /* sockets do not survive a reboot */
@@ -692,7 +754,7 @@ static void clone(void **state)
 			       "-1) dev up0",
 			       sf_addr_print(&a->locator, text)),
 			 0);
-	become(b, a);
+	guest_become(b, a);
 	dh = guest_build_join(b);
 	guest_say(b, NULL, b->join, (size_t)b->join_len);
 	assert_true(guest_answer_probes(a, WAIT_MS));
@@ -715,7 +777,7 @@ static void move(void **state)
 	guest_join(a);
 	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
 	first = a->locator;
-	become(b, a);
+	guest_become(b, a);
 	b->boot = a->boot;
 	guest_join(b);
 	assert_true(sf_addr_eq(&b->locator, &first));
@@ -900,10 +962,12 @@ int main(int argc, char **argv)
 		T(digest),
 		T(silent_and_dead),
 		T(silent_but_alive),
+		T(silent_and_guessing),
 		T(carrier),
 		T(leave),
 		T(failures),
 		T(auto_links),
+		T(neighbours),
 		T(link_full),
 		T(machine_dies),
 		T(killed_before_proof),
