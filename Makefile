@@ -5,7 +5,7 @@ PREFIX ?= /usr
 J ?= $(shell nproc)
 MESON_FLAGS ?=
 
-.PHONY: build deps demo check bench install clean asan coverage fuzz lint tidy
+.PHONY: build deps demo check bench install uninstall clean asan coverage fuzz lint tidy
 
 build: $(B)/build.ninja
 	@ninja -C $(B) -j $(J)
@@ -34,6 +34,10 @@ ifneq ($(origin PREFIX),file)
 	meson configure $(B) -Dprefix=$(PREFIX)
 endif
 	DESTDIR="$(abspath $(DESTDIR))" meson install -C $(B)
+
+# What the last `make install` from $(B) put there, wherever that was. Configuration and state stay.
+uninstall:
+	ninja -C $(B) uninstall
 
 # The same tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan:
