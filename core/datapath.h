@@ -62,16 +62,14 @@ struct sf_judgement {
 /*
  * host-COOKIE/
  *   config     array[1] struct sf_host_config
- *   flows      hash  __u64 socketID -> struct sf_flow
- *   tuples     hash  struct sf_tuple -> __u64 socketID, where that cannot be computed
+ *   flows      hash  __u64 key (core/flow.h) -> struct sf_flow
+ *   halfopen   LRU   __u64 key -> struct sf_flow
  *   closed     queue of socketIDs of flows that are over, until their sockets are
- *   halfopen   LRU   __u64 socketID -> struct sf_flow
- *   halftuples LRU   struct sf_tuple -> __u64 socketID
  *   datagrams  LRU   struct sf_peer_key -> struct sf_peer
  *   fragments  LRU   struct sf_frag_key -> struct sf_frag
  *   counters   per-CPU array[SF_REASON_MAX] of struct sf_count, by reason
  *   traffic    per-CPU array[SF_TRAFFIC_MAX] of struct sf_count
- *   sequence   per-CPU array[1] of __u64: socketIDs given out; lives as long as config's key
+ *   sequence   per-CPU array[1] of __u64: nonces given out
  *   budgets, pressure  the datapath's own
  */
 struct sf_host_config {
@@ -84,7 +82,7 @@ struct sf_host_config {
 	__u32 ifindex; /* uplink */
 	__u32 mtu;
 	__u32 flags;   /* 0 */
-	__u32 boot_id; /* lower half of the boot nonce, for counters of socketIDs */
+	__u32 boot_id; /* lower half of the boot nonce: nonces of datagrams start anew with it */
 };
 
 /** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */
