@@ -4,8 +4,8 @@
  *
  *   forward resolve SERVICES ROUNDS   SYNs to another service each time, against the same packets
  *                                     already resolved, in plain IPv6 forwarding
- *   forward bound FLOWS ROUNDS        packets of bound flows: router_ingress against no program
- *   forward access FLOWS ROUNDS       the same: access_ingress against no program
+ *   forward bound FLOWS ROUNDS        packets of bound flows: sf_router_ingress against no program
+ *   forward access FLOWS ROUNDS       the same: sf_access_ingress against no program
  *
  *      [generator] g0 ---- r0 [router] r1 ---- s0 [sink]
  *        CPU 0                 CPU 1
@@ -347,8 +347,8 @@ int main(int argc, char **argv)
 	network_make(name);
 	router = bench_router(resolve ? count : 1, 1);
 	admit(router);
-	with.prog_fd = bpf_program__fd(strcmp(what, "access") ? router->progs.router_ingress
-							      : router->progs.access_ingress);
+	with.prog_fd = bpf_program__fd(strcmp(what, "access") ? router->progs.sf_router_ingress
+							      : router->progs.sf_access_ingress);
 	with.traffic = resolve ? BENCH_UNRESOLVED : BENCH_BOUND;
 	without.traffic = resolve ? BENCH_RESOLVED : BENCH_BOUND;
 	with.packets = bench_packets(with.traffic, count, r0.mac);

@@ -2,7 +2,7 @@
 /*
  * testrun - nanoseconds per packet of one eBPF program, by BPF_PROG_TEST_RUN.
  *
- *   testrun resolve SERVICES INSTANCES ROUNDS   router_ingress: SYN to another service each time
+ *   testrun resolve SERVICES INSTANCES ROUNDS   sf_router_ingress: SYN to another service each time
  *   testrun outbound FLOWS ROUNDS               sf_host_egress: segments of bound flows
  *   testrun inbound FLOWS ROUNDS                sf_host_ingress: likewise
  *
@@ -103,7 +103,7 @@ static void resolve(uint32_t services, uint32_t instances, unsigned int rounds)
 	struct service_router_bpf *router = bench_router(services, instances);
 
 	packets = bench_packets(BENCH_UNRESOLVED, services, NULL);
-	target = bpf_program__fd(router->progs.router_ingress);
+	target = bpf_program__fd(router->progs.sf_router_ingress);
 	measure(BENCH_UNRESOLVED, services, bpf_map__fd(router->maps.traffic), SF_TRAFFIC_RESOLVED,
 		rounds);
 	service_router_bpf__destroy(router);

@@ -9,14 +9,14 @@
  * packet. What the programs here do to it is: one compare of its destination, and on access links
  * one look-up of its source.
  *
- *   router_ingress  tc ingress of links to other routers: resolution
- *   access_ingress  tc ingress of links where hosts may join: filter, then resolution
- *   absent_egress   tc egress of the dummy device to which the block's /64 points: packets to
- *                   hosts that are not there; those that may draw one get a soft FAIL
- *   sf_control_filter  of the socket that hosts talk to: how much each may say (police.h)
- *   router_xdp      resolution, for drivers with native XDP; whatever it does not resolve it
- *                   leaves to the tc program of the same link, which counts and answers
- *   sf_access_xdp   likewise, of access links: what the filter would drop is not resolved first
+ *   sf_router_ingress  tc ingress of links to other routers: resolution
+ *   sf_access_ingress  tc ingress of links where hosts may join: filter, then resolution
+ *   sf_absent_egress   tc egress of the dummy device to which the block's /64 points: packets to
+ *                      hosts that are not there; those that may draw one get a soft FAIL
+ *   sf_router_xdp      resolution, for drivers with native XDP; whatever it does not resolve it
+ *                      leaves to the tc program of the same link, which counts and answers
+ *   sf_access_xdp      likewise, of access links: what the filter will drop is not resolved first
+ *   sf_control_filter  of the socket that hosts talk to: how much each may say (bpf/police.h)
  *
  * Resolution is one 16-byte store into the destination. It leaves the ones'-complement sum as it
  * was (core/csum.h), so it is right for checksums that are complete, partial or in hardware. Then
@@ -24,8 +24,6 @@
  *
  * Nothing here keeps state about packets, and nothing needs the daemon to be alive.
  */
-#include <bpf/bpf_endian.h>
-
 #include "bpf/count.h"
 #include "bpf/fail.h"
 #include "bpf/packet.h"
@@ -366,7 +364,7 @@ static __always_inline struct ip6 *ip_of(struct __sk_buff *skb, __u32 need)
 	struct ip6 *ip = (void *)(long)skb->data + IP_AT;
 
 	/* A VLAN's packets come again on the VLAN's device. */
-	if (skb->protocol != bpf_htons(ETH_P_IPV6) || skb->vlan_present)
+	if (skb->protocol != sf_be16(ETH_P_IPV6) || skb->vlan_present)
 		return NULL;
 	if ((void *)(long)skb->data + need > (void *)(long)skb->data_end) {
 		if (need > skb->len)
@@ -422,13 +420,13 @@ static __always_inline int ingress(struct __sk_buff *skb, bool access)
 }
 
 SEC("tc")
-int router_ingress(struct __sk_buff *skb)
+int sf_router_ingress(struct __sk_buff *skb)
 {
 	return ingress(skb, false);
 }
 
 SEC("tc")
-int access_ingress(struct __sk_buff *skb)
+int sf_access_ingress(struct __sk_buff *skb)
 {
 	return ingress(skb, true);
 }
@@ -449,7 +447,7 @@ static __always_inline bool draws_fail(const struct ip6 *ip, const void *end)
 }
 
 SEC("tc")
-int absent_egress(struct __sk_buff *skb)
+int sf_absent_egress(struct __sk_buff *skb)
 {
 	const struct sf_router_config *cfg;
 	struct ip6 *ip;
@@ -483,7 +481,7 @@ static __always_inline int xdp_ingress(struct xdp_md *ctx, bool access)
 	__u32 zero = 0, what = SF_TRAFFIC_RESOLVED;
 	struct sf_count *c;
 
-	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IPV6))
+	if ((void *)(ip + 1) > end || eth->h_proto != sf_be16(ETH_P_IPV6))
 		return XDP_PASS;
 	cfg = bpf_map_lookup_elem(&config, &zero);
 	if (!cfg || !meant_for_us(cfg, &ip->dst) || !(cfg->roles & SF_ROLE_SERVICE))
@@ -502,7 +500,7 @@ static __always_inline int xdp_ingress(struct xdp_md *ctx, bool access)
 }
 
 SEC("xdp")
-int router_xdp(struct xdp_md *ctx)
+int sf_router_xdp(struct xdp_md *ctx)
 {
 	return xdp_ingress(ctx, false);
 }

@@ -160,7 +160,7 @@ int datapath_attach(struct datapath *dp, int ifindex, bool filter, bool xdp, enu
 		    int *xdp_err, char *err, size_t errlen)
 {
 	struct bpf_program *prog =
-		filter ? dp->skel->progs.access_ingress : dp->skel->progs.router_ingress;
+		filter ? dp->skel->progs.sf_access_ingress : dp->skel->progs.sf_router_ingress;
 	char tc_pin[SF_BPF_NAME_MAX + 1], xdp_pin[SF_BPF_NAME_MAX + 1];
 	struct sf_bpf_tc at;
 	int ret;
@@ -173,7 +173,7 @@ int datapath_attach(struct datapath *dp, int ifindex, bool filter, bool xdp, enu
 		return ret;
 	*xdp_err = 0;
 	if (xdp) {
-		prog = filter ? dp->skel->progs.sf_access_xdp : dp->skel->progs.router_xdp;
+		prog = filter ? dp->skel->progs.sf_access_xdp : dp->skel->progs.sf_router_xdp;
 		*xdp_err = sf_bpf_xdp_attach(dp->dir, xdp_pin, ifindex, bpf_program__fd(prog), err,
 					     errlen);
 	} else {
@@ -205,7 +205,7 @@ int datapath_attach_absent(struct datapath *dp, int ifindex, char *err, size_t e
 	enum sf_bpf_how how;
 
 	dp->absent_ifindex = ifindex;
-	return sf_bpf_tc_attach(&at, bpf_program__fd(dp->skel->progs.absent_egress), &how, err,
+	return sf_bpf_tc_attach(&at, bpf_program__fd(dp->skel->progs.sf_absent_egress), &how, err,
 				errlen);
 }
 

@@ -151,7 +151,7 @@ static int router_fill(void)
 
 static int router_attach(void *ctx)
 {
-	int fd = bpf_program__fd(router->progs.router_ingress);
+	int fd = bpf_program__fd(router->progs.sf_router_ingress);
 
 	return attach("l0", fd, BPF_TC_INGRESS) || attach("l1", fd, BPF_TC_INGRESS) ||
 	       attach("l2", fd, BPF_TC_INGRESS);

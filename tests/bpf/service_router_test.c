@@ -253,7 +253,7 @@ static void resolves_one(void **state)
 	struct sf_addr want = instance_of(&web, 0x20001), got;
 
 	build(&before, &w);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
 	got = dst_of(&p);
 	assert_memory_equal(&got, &want, 16);
 	check_sum(&p);
@@ -266,7 +266,7 @@ static void resolves_one(void **state)
 	w.dst = sf_locator(&net, 0, 0);
 	got = sf_service_addr(&net, &web);
 	sf_csum_neutral(&got, &w.dst);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
 	got = dst_of(&p);
 	assert_memory_equal(&got, &want, 16);
 	check_sum(&p);
@@ -282,23 +282,23 @@ static void key_order(void **state)
 	struct sf_addr got;
 
 	put_rule(&web, 0, 0, &any);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
 	got = dst_of(&p);
 	assert_int_equal(sf_locator_host(&got), 0x20001);
 	w.port = 81;
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
 	got = dst_of(&p);
 	assert_int_equal(sf_locator_host(&got), 0x20002);
 	w.port = 80;
 	w.proto = SF_NEXTHDR_UDP;
 	w.kind = SF_KIND_DATA;
 	w.payload = 5;
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
 	got = dst_of(&p);
 	assert_int_equal(sf_locator_host(&got), 0x20002);
 	check_sum(&p);
 	bpf_map_delete_elem(map_fd(skel->maps.rules), &key);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_REDIRECT);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_REDIRECT);
 }
 
 /* Every socketID and attempt: as the native choice of core, which is the specification. */
@@ -318,7 +318,7 @@ static void choice_is_cores(void **state)
 
 			assert_int_equal(
 				sf_resolve(&cfg.key, &rule, table, &w.src, w.aux, 0, &want), 0);
-			assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p),
+			assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p),
 					 TC_ACT_UNSPEC);
 			got = dst_of(&p);
 			assert_memory_equal(&got, &want, 16);
@@ -349,7 +349,7 @@ static void nonce_spreads(void **state)
 		for (w.aux = 0; w.aux < 200; w.aux++) {
 			struct sf_addr got;
 
-			assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p),
+			assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p),
 					 TC_ACT_UNSPEC);
 			got = dst_of(&p);
 			seen |= 1u << (sf_locator_host(&got) - 0x30001);
@@ -395,11 +395,11 @@ static void probe_by_target(void **state)
 	__u8 reason;
 
 	build_probe(&p, SF_NEXTHDR_TCP, 80);
-	assert_int_equal(run(skel->progs.router_ingress, &p), TC_ACT_UNSPEC);
+	assert_int_equal(run(skel->progs.sf_router_ingress, &p), TC_ACT_UNSPEC);
 	assert_int_equal(sf_packet_decode(p.b + ETH, p.len - ETH, &got, &reason), 0);
 	assert_int_equal(sf_locator_host(&got.dst), 0x20001);
 	build_probe(&p, SF_NEXTHDR_TCP, 81);
-	assert_int_equal(run(skel->progs.router_ingress, &p), TC_ACT_REDIRECT);
+	assert_int_equal(run(skel->progs.sf_router_ingress, &p), TC_ACT_REDIRECT);
 }
 
 /* A fragment of a datagram, not the first: its header says whose it is. */
@@ -420,7 +420,7 @@ static void fragment_by_target(void **state)
 	memset(at + sizeof(target), 0xff, 8); /* where ports would be */
 	h = (void *)(at - SF_HDR_LEN);
 	sf_hdr_init(h, SF_NEXTHDR_FRAG, SF_PROBE_LEN, SF_KIND_DATA, 0, 7, &w.dst_sid, &w.src_sid);
-	assert_int_equal(run(skel->progs.router_ingress, &p), TC_ACT_UNSPEC);
+	assert_int_equal(run(skel->progs.sf_router_ingress, &p), TC_ACT_UNSPEC);
 	to = dst_of(&p);
 	assert_int_equal(sf_locator_host(&to), 0x20001);
 }
@@ -466,13 +466,13 @@ static void unknown_service_fails(void **state)
 	struct packet p, before;
 
 	build(&before, &w);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_REDIRECT);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_REDIRECT);
 	check_fail(&p, &before, SF_NO_SUCH_SERVICE, SF_KIND_SYN);
 	assert_int_equal(counted(skel->maps.counters, SF_NO_SUCH_SERVICE), none + 1);
 
 	w = syn(&drained);
 	build(&before, &w);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_REDIRECT);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_REDIRECT);
 	check_fail(&p, &before, SF_NO_SUCH_SERVICE, SF_KIND_SYN);
 	assert_int_equal(counted(skel->maps.counters, SF_NO_INSTANCE), empty + 1);
 	assert_int_equal(counted(skel->maps.traffic, SF_TRAFFIC_FAIL_SENT), sent + 2);
@@ -484,7 +484,7 @@ static void unknown_service_fails(void **state)
 		w.proto = SF_NEXTHDR_UDP;
 		w.payload = payload;
 		build(&before, &w);
-		assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_REDIRECT);
+		assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_REDIRECT);
 		check_fail(&p, &before, SF_NO_SUCH_SERVICE, SF_KIND_DATA);
 	}
 }
@@ -493,7 +493,7 @@ static void refused(struct packet *p, __u8 reason)
 {
 	__u64 before = counted(skel->maps.counters, reason);
 
-	assert_int_equal(run(skel->progs.router_ingress, p), TC_ACT_SHOT);
+	assert_int_equal(run(skel->progs.sf_router_ingress, p), TC_ACT_SHOT);
 	assert_int_equal(counted(skel->maps.counters, reason), before + 1);
 }
 
@@ -554,11 +554,11 @@ static void fails_go_to_locators_only(void **state)
 	struct wish w = syn(&other_sid);
 	struct packet p;
 
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_REDIRECT);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_REDIRECT);
 	w.src = sf_locator(&net, HOST, 1); /* a plain address sends no SYN */
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_SHOT);
 	memset(&w.src, 0x20, 16);
-	assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_SHOT);
 }
 
 /* FAILs have a budget; beyond it packets are dropped and counted. */
@@ -569,7 +569,7 @@ static void fails_are_limited(void **state)
 	struct packet p;
 
 	for (int i = 0; i < 3 * SF_FAIL_PER_SEC; i++) {
-		int verdict = send_wish(skel->progs.router_ingress, &w, &p);
+		int verdict = send_wish(skel->progs.sf_router_ingress, &w, &p);
 
 		if (verdict == TC_ACT_SHOT)
 			break;
@@ -591,7 +591,8 @@ static void passes_untouched(struct bpf_program *prog, struct packet *p)
 
 static void others_pass(void **state)
 {
-	struct bpf_program *progs[] = { skel->progs.router_ingress, skel->progs.access_ingress };
+	struct bpf_program *progs[] = { skel->progs.sf_router_ingress,
+					skel->progs.sf_access_ingress };
 	struct wish w = syn(&web);
 	struct sf_net foreign = sf_net_default(2);
 	struct packet p;
@@ -631,7 +632,7 @@ static void role_off_passes(void **state)
 	access_only.roles = SF_ROLE_ACCESS;
 	bpf_map_update_elem(map_fd(skel->maps.config), &zero, &access_only, 0);
 	build(&p, &w);
-	passes_untouched(skel->progs.router_ingress, &p);
+	passes_untouched(skel->progs.sf_router_ingress, &p);
 	bpf_map_update_elem(map_fd(skel->maps.config), &zero, &cfg, 0);
 }
 
@@ -641,7 +642,7 @@ static void spoof(const struct wish *w, __u8 reason)
 {
 	__u64 before = counted(skel->maps.counters, reason);
 	struct packet p;
-	int verdict = send_wish(skel->progs.access_ingress, w, &p);
+	int verdict = send_wish(skel->progs.sf_access_ingress, w, &p);
 
 	assert_int_equal(verdict, TC_ACT_SHOT);
 	assert_int_equal(counted(skel->maps.counters, reason), before + 1);
@@ -657,11 +658,11 @@ static void access_filter(void **state)
 
 	for (int many_hosts = 0; many_hosts < 2; many_hosts++) {
 		w = syn(&web);
-		assert_int_equal(send_wish(skel->progs.access_ingress, &w, &p), TC_ACT_UNSPEC);
+		assert_int_equal(send_wish(skel->progs.sf_access_ingress, &w, &p), TC_ACT_UNSPEC);
 		w.src_sid = web; /* registered by this host */
-		assert_int_equal(send_wish(skel->progs.access_ingress, &w, &p), TC_ACT_UNSPEC);
+		assert_int_equal(send_wish(skel->progs.sf_access_ingress, &w, &p), TC_ACT_UNSPEC);
 		memset(&w.src_sid, 0, sizeof(w.src_sid));
-		assert_int_equal(send_wish(skel->progs.access_ingress, &w, &p), TC_ACT_UNSPEC);
+		assert_int_equal(send_wish(skel->progs.sf_access_ingress, &w, &p), TC_ACT_UNSPEC);
 		w.src_sid = other_sid;
 		spoof(&w, SF_SPOOFED_SERVICE);
 		w.dst = sf_locator(&net, 0x20001, 5); /* also when it was resolved elsewhere */
@@ -689,7 +690,7 @@ static void access_filter(void **state)
 	bpf_map_delete_elem(map_fd(skel->maps.links), &ifindex);
 	w = syn(&web);
 	w.src = sf_locator(&net, OTHER, 0x123456789abc);
-	assert_int_equal(send_wish(skel->progs.access_ingress, &w, &p), TC_ACT_UNSPEC);
+	assert_int_equal(send_wish(skel->progs.sf_access_ingress, &w, &p), TC_ACT_UNSPEC);
 	shared.host = HOST;
 	bpf_map_update_elem(map_fd(skel->maps.links), &ifindex, &shared, 0);
 }
@@ -700,7 +701,7 @@ static void neighbours(void **state)
 	struct sf_presence here = { .ifindex = IFINDEX, .identity = client };
 	const struct sf_link alone = { .host = HOST }, shared = { 0 };
 	static const __u8 eth[6] = { 2, 0, 0, 0, 0, 2 }; /* build()'s */
-	struct bpf_program *access = skel->progs.access_ingress;
+	struct bpf_program *access = skel->progs.sf_access_ingress;
 	__u32 ifindex = IFINDEX, host = HOST;
 	struct wish w = syn(&web), bound = syn(&web);
 	struct packet p;
@@ -741,36 +742,36 @@ static void absent_hosts(void **state)
 	w.bare = true;
 	w.payload = 900;
 	build(&before, &w);
-	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_REDIRECT);
+	assert_int_equal(send_wish(skel->progs.sf_absent_egress, &w, &p), TC_ACT_REDIRECT);
 	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_NONE);
 	w = syn(&web);
 	w.dst = sf_locator(&net, OTHER, 5);
 	build(&before, &w);
-	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_REDIRECT);
+	assert_int_equal(send_wish(skel->progs.sf_absent_egress, &w, &p), TC_ACT_REDIRECT);
 	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_SYN);
 	assert_int_equal(counted(skel->maps.counters, SF_ABSENT_HOST), absent + 2);
 
 	/* a FAIL, and whoever has no socket, draw none */
-	assert_int_equal(run(skel->progs.absent_egress, &p), TC_ACT_SHOT);
+	assert_int_equal(run(skel->progs.sf_absent_egress, &p), TC_ACT_SHOT);
 	w.kind = SF_KIND_SYN_ACK;
-	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(send_wish(skel->progs.sf_absent_egress, &w, &p), TC_ACT_SHOT);
 	w = syn(&web);
 	w.bare = true;
 	w.dst = sf_locator(&net, OTHER, 1); /* its plain address */
-	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(send_wish(skel->progs.sf_absent_egress, &w, &p), TC_ACT_SHOT);
 	w.dst = sf_locator(&net, OTHER, 0x123456789abc);
 	w.src = sf_locator(&net, HOST, 1);
-	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(send_wish(skel->progs.sf_absent_egress, &w, &p), TC_ACT_SHOT);
 	w = syn(&web);
 	w.dst = sf_locator(&net, OTHER, 5);
 	w.src = sf_locator(&net, HOST, 1);
-	assert_int_equal(send_wish(skel->progs.absent_egress, &w, &p), TC_ACT_SHOT);
+	assert_int_equal(send_wish(skel->progs.sf_absent_egress, &w, &p), TC_ACT_SHOT);
 	assert_int_equal(counted(skel->maps.counters, SF_ABSENT_HOST), absent + 7);
 
 	/* but a PROBE does: it comes from a plain address */
 	build_probe_to(&p, &w.src, &w.dst, SF_NEXTHDR_TCP, 80);
 	before = p;
-	assert_int_equal(run(skel->progs.absent_egress, &p), TC_ACT_REDIRECT);
+	assert_int_equal(run(skel->progs.sf_absent_egress, &p), TC_ACT_REDIRECT);
 	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_PROBE);
 }
 
@@ -786,9 +787,9 @@ static void xdp_agrees(void **state)
 		w = syn(&many);
 		w.src = sf_locator(&net, HOST, 0x222200000000ull + i * 104729);
 		w.aux = i % 5;
-		assert_int_equal(send_wish(skel->progs.router_ingress, &w, &p), TC_ACT_UNSPEC);
+		assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
 		want = dst_of(&p);
-		assert_int_equal(send_wish(skel->progs.router_xdp, &w, &p), XDP_PASS);
+		assert_int_equal(send_wish(skel->progs.sf_router_xdp, &w, &p), XDP_PASS);
 		got = dst_of(&p);
 		assert_memory_equal(&got, &want, 16);
 		check_sum(&p);
@@ -797,7 +798,7 @@ static void xdp_agrees(void **state)
 	w = syn(&other_sid);
 	build(&before, &w);
 	p = before;
-	assert_int_equal(run(skel->progs.router_xdp, &p), XDP_PASS);
+	assert_int_equal(run(skel->progs.sf_router_xdp, &p), XDP_PASS);
 	assert_memory_equal(p.b, before.b, before.len);
 }
 
