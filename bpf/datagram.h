@@ -211,11 +211,29 @@ static __always_inline void in_datagram_remember(struct work *w, __u32 flags)
 }
 
 /**
+ * socket_asked() - whether (w->service, port) may have an answer though it does not serve.
+ *
+ * Under its host's own identity, or none, any socket may ask. One that is bound to a service may
+ * speak before it is judged (a TFTP server's, for each transfer) and when it drains.
+ */
+static __always_inline bool socket_asked(const struct sf_host_config *cfg, struct work *w)
+{
+	struct sf_listener *l;
+
+	if (sf_addr_eq(&w->service, &cfg->self) || sf_addr_eq(&w->service, &cfg->own))
+		return true;
+	w->listener.port = w->seg.dport; /* after listener_find() */
+	w->listener.proto = SF_NEXTHDR_UDP;
+	l = bpf_map_lookup_elem(&listeners, &w->listener);
+	return l && l->state != SF_LISTENER_DENIED;
+}
+
+/**
  * in_datagram_to() - may the datagram be delivered, and between whom: w->pair.
  *
- * Return: 0, or a reason. There must be a live listener. But under its host's own identity, or
- * none, a socket may ask without serving: then the socketID must be the hash of the very address
- * and port that it sent from.
+ * Return: 0, or a reason. There must be a live listener. A socket that asked may be answered
+ * without (socket_asked()): then the socketID is the hash of the very address and port that it sent
+ * from.
  */
 static __always_inline int in_datagram_to(struct __sk_buff *skb, const struct sf_host_config *cfg,
 					  struct work *w)
@@ -235,8 +253,7 @@ static __always_inline int in_datagram_to(struct __sk_buff *skb, const struct sf
 	if (l) {
 		__sync_fetch_and_add(&l->packets, 1);
 		__sync_fetch_and_add(&l->bytes, skb->len);
-	} else if (unset ||
-		   !(sf_addr_eq(&w->service, &cfg->self) || sf_addr_eq(&w->service, &cfg->own))) {
+	} else if (unset || !socket_asked(cfg, w)) {
 		return SF_NOT_REGISTERED;
 	}
 	if (!(w->hdr.flags & SF_FLAG_UNBOUND))

@@ -122,7 +122,8 @@ static void request_and_answer(void **state)
  */
 static void known_socket_must_still_be_registered(void **state)
 {
-	static const uint8_t gone[] = { 0, SF_LISTENER_PENDING, SF_LISTENER_DENIED };
+	static const uint8_t gone[] = { 0, SF_LISTENER_DENIED };
+	static const uint8_t there[] = { SF_LISTENER_PENDING, SF_LISTENER_DRAINING };
 	struct segment s = request(100), back = answer(200);
 	struct parsed r;
 
@@ -144,6 +145,17 @@ static void known_socket_must_still_be_registered(void **state)
 		assert_memory_equal(&r.dst, &service, 16);
 	}
 	assert_int_equal(host_count(&b, SF_NOT_REGISTERED), sizeof(gone));
+	/* One that is not judged yet, or drains, has its answers; nobody new is sent to it. */
+	host_listener(&b, &service, IPPROTO_UDP, DNS, SF_LISTENER_LIVE);
+	ask_and_answer(&s, &back);
+	for (size_t i = 0; i < sizeof(there); i++) {
+		host_listener(&b, &service, IPPROTO_UDP, DNS, there[i]);
+		out_of_a(&s, &r);
+		into_b(&r);
+	}
+	out_of_a(&s, &r);
+	packet_resolve(&p, &b.cfg.own);
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
 }
 
 static void silent_answerer_is_left_after_a_while(void **state)
