@@ -44,7 +44,6 @@ enum sf_flow_state {
 #define SF_FLOW_FIN_IN	0x04
 #define SF_FLOW_RST	0x08
 #define SF_FLOW_OVER	0x10 /* the datapath will free it */
-#define SF_FLOW_ANON	0x20 /* the peer is shown by its first locator */
 #define SF_FLOW_ACK_OUT 0x40 /* we acknowledged the peer's FIN */
 #define SF_FLOW_ACK_IN	0x80 /* the peer acknowledged ours */
 

@@ -287,8 +287,6 @@ SF_INLINE void sf_flow_accept(struct sf_flow *f, const struct sf_tuple *t,
 	f->epoch = 1;
 	f->state = SF_FLOW_HALF_OPEN;
 	f->flags = SF_FLOW_INBOUND;
-	if (sf_addr_eq(&t->peer, peer))
-		f->flags |= SF_FLOW_ANON;
 	f->created = now;
 	f->used = sf_used_of(now);
 }

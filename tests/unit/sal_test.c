@@ -299,7 +299,7 @@ static void life_of_an_acceptor(void **state)
 	t.peer = sf_sid_shown(&net, &none, &peer);
 	assert_memory_equal(&t.peer, &peer, 16);
 	sf_flow_accept(&f, &t, &own, &peer, &none, ISN, 5);
-	assert_int_equal(f.flags, SF_FLOW_INBOUND | SF_FLOW_ANON);
+	assert_int_equal(f.flags, SF_FLOW_INBOUND);
 	deltas_are_inverse(&f);
 }
 
