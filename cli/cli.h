@@ -126,6 +126,7 @@ enum sf_show {
 	SF_SHOW_BYTES, /* 3.4 MiB */
 	SF_SHOW_MS,    /* milliseconds as a duration */
 	SF_SHOW_ADDR,  /* a locator with its socketID shortened */
+	SF_SHOW_TIME,  /* ISO 8601 in UTC, as the second in the reader's time zone */
 };
 
 /** struct sf_show_column - title, key in each row's object ("a.b" descends), how to show it. */
@@ -147,11 +148,18 @@ int sf_cli_rows(const struct sf_cli *cli, const json_t *rows, const struct sf_sh
  */
 void sf_cli_heading(const struct sf_cli *cli, const char *what, enum sf_daemon_kind who);
 
+/** sf_cli_none() - "no services are known to the agent", to standard error, not with --json. */
+void sf_cli_none(const struct sf_cli *cli, const json_t *rows, const char *what,
+		 enum sf_daemon_kind who);
+
 /**
  * sf_cli_sort() - sort an array of objects by keys whose values are strings, integers or null.
  * Return: a new array with the same rows; NULL without memory.
  */
 json_t *sf_cli_sort(const json_t *rows, const char *const *keys, size_t n_keys);
+
+/** sf_cli_time() - the second of an ISO time in the reader's time zone; "-" for NULL. */
+char *sf_cli_time(const char *iso, char *buf, size_t len);
 
 /** sf_cli_value() - print one JSON value, indented. Return: exit status. */
 int sf_cli_value(const json_t *value);

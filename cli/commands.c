@@ -37,6 +37,14 @@ static const struct sf_command commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+/* What a command takes and does. */
+static int command_help(const struct sf_command *command)
+{
+	printf("usage: scaffold %s%s%s\n%s\n", command->name, *command->args ? " " : "",
+	       command->args, command->help);
+	return 0;
+}
+
 static const struct sf_command *command_find(const char *name)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -108,7 +116,7 @@ int sf_cli_usage(const struct sf_cli *cli)
 {
 	const struct sf_command *c = command_find(cli->command);
 
-	fprintf(stderr, "usage: scaffold %s %s\n", c->name, c->args);
+	fprintf(stderr, "usage: scaffold %s%s%s\n", c->name, *c->args ? " " : "", c->args);
 	return SF_EXIT_USAGE;
 }
 
@@ -182,6 +190,7 @@ int sf_cli_main(int argc, char **argv)
 			      .ca = getenv("SCAFFOLD_CA") };
 	const struct sf_command *command;
 	int status = options_parse(&cli, argc, argv);
+	bool asked;
 
 	if (status >= 0)
 		return status;
@@ -191,14 +200,15 @@ int sf_cli_main(int argc, char **argv)
 	argv += optind;
 	if (!strcmp(argv[0], "complete")) /* for the shell; not in the help */
 		return sf_cli_complete(&cli, commands, COMMANDS, argc - 1, argv + 1);
-	command = command_find(argv[0]);
+	if (!strcmp(argv[0], "help") && argc == 1)
+		return help(stdout);
+	asked = !strcmp(argv[0], "help");
+	command = command_find(argv[asked]);
 	if (!command)
-		return command_unknown(argv[0]);
+		return command_unknown(argv[asked]);
 	cli.command = command->name;
-	if (argc > 1 && !strcmp(argv[1], "--help")) {
-		printf("usage: scaffold %s %s\n%s\n", command->name, command->args, command->help);
-		return 0;
-	}
+	if (asked || (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))))
+		return command_help(command);
 	argc = json_take(&cli, argc, argv);
 	optind = 0; /* the subcommand parses afresh */
 	return command->call(&cli, argc, argv);

@@ -115,6 +115,11 @@ int sf_cli_try(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *m
 			 "no %s answers in %s (is it running? --run DIR or $SCAFFOLD_RUN says "
 			 "where)",
 			 anybody ? "agent, router or controller" : names[kind], cli->run);
+	else if (ret && sf_cli_find(cli, kind) == SF_DAEMON_FORBIDDEN)
+		snprintf(err, errlen,
+			 "%s: this user may not ask it (%s): root may, and members of its "
+			 "socket_group",
+			 names[kind], endpoint);
 	else if (ret)
 		snprintf(err, errlen, "%s: %s", names[kind], *text ? text : strerror(-ret));
 	return ret;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/shape.h"
 #include "util/httpc.h"
@@ -15,20 +14,6 @@ struct events {
 	enum sf_daemon_kind who;
 	struct sf_names names;
 };
-
-/* The second, in the reader's time zone: "2026-11-22 04:31:19". */
-static void local_time(const char *iso, char *buf, size_t len)
-{
-	struct tm tm = { 0 };
-	time_t at;
-
-	snprintf(buf, len, "%s", iso ? iso : "-");
-	if (!iso || !strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm))
-		return;
-	at = timegm(&tm);
-	if (localtime_r(&at, &tm))
-		strftime(buf, len, "%Y-%m-%d %H:%M:%S", &tm);
-}
 
 /* Text of the network's: no control characters reach the terminal. */
 static void put_text(const char *text)
@@ -66,10 +51,12 @@ static int event_line(const struct events *e, const json_t *row)
 			return SF_EXIT_FAILED;
 		return fflush(stdout) ? SF_EXIT_FAILED : 0;
 	}
-	local_time(json_string_value(json_object_get(row, "time")), at, sizeof(at));
+	sf_cli_time(json_string_value(json_object_get(row, "time")), at, sizeof(at));
 	printf("%s  %-16s  ", at, kind ? kind : "?");
 	put_text(host ? host : router ? router : "-");
-	put_service(row);
+	/* A host's registration of itself needs its name but once. */
+	if (!json_equal(json_object_get(row, "host"), json_object_get(row, "service")))
+		put_service(row);
 	if (reason && (!text || !strstr(text, reason)))
 		printf("  %s", reason);
 	if (text && *text) {

@@ -10,6 +10,7 @@
 
 #include "cli/shape.h"
 #include "cli/target.h"
+#include "core/flow.h"
 
 struct flows {
 	struct sf_cli *cli;
@@ -98,6 +99,10 @@ static int flows_once(struct flows *f)
 		json_decref(reply);
 		return sf_cli_fail(f->cli, "out of memory");
 	}
+	if (!f->watch_ms)
+		sf_cli_none(f->cli, rows,
+			    f->service || f->state || f->proto ? "such flows are" : "flows are",
+			    SF_AGENT);
 	total = json_integer_value(json_object_get(reply, "total"));
 	shown = (json_int_t)json_array_size(json_object_get(reply, "flows"));
 	if (f->watch_ms && f->cli->json) {
@@ -169,10 +174,21 @@ int cmd_flows(struct sf_cli *cli, int argc, char **argv)
 	struct flows f = { .cli = cli };
 	const char *limit = "1000";
 	struct sf_sid sid;
+	uint8_t proto;
 	int ret = flows_parse(&f, argc, argv, &limit);
 
 	if (ret)
 		return ret;
+	if (f.proto && (sf_proto_parse(f.proto, &proto) || !proto)) {
+		sf_cli_fail(cli, "--proto '%s': expected tcp or udp", f.proto);
+		return SF_EXIT_USAGE;
+	}
+	if (!sf_cli_has(cli, SF_AGENT) && sf_cli_who(cli) != SF_ANYBODY &&
+	    sf_cli_who(cli) != SF_AGENT)
+		return sf_cli_fail(cli,
+				   "flows are known to the agents of hosts, and in %s only a %s "
+				   "answers; ask on a host",
+				   cli->run, sf_cli_daemon_name(sf_cli_who(cli)));
 	if (f.service && sf_cli_sid(cli, f.service, &sid))
 		return SF_EXIT_FAILED;
 	if (flows_path(&f, limit))

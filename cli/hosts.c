@@ -81,7 +81,7 @@ int cmd_hosts(struct sf_cli *cli, int argc, char **argv)
 {
 	static const struct sf_show_column columns[] = {
 		{ "HOST", "host", SF_SHOW_TEXT },	   { "LOCATOR", "locator", SF_SHOW_TEXT },
-		{ "ROUTER", "router", SF_SHOW_TEXT },	   { "SINCE", "since", SF_SHOW_TEXT },
+		{ "ROUTER", "router", SF_SHOW_TEXT },	   { "SINCE", "since", SF_SHOW_TIME },
 		{ "SERVICES", "services", SF_SHOW_COUNT },
 	};
 	enum sf_daemon_kind who = sf_cli_who(cli);
@@ -93,6 +93,7 @@ int cmd_hosts(struct sf_cli *cli, int argc, char **argv)
 	if (sf_hosts_rows(cli, who, &rows))
 		return SF_EXIT_FAILED;
 	sf_cli_heading(cli, "hosts", who);
+	sf_cli_none(cli, rows, "hosts are", who);
 	ret = sf_cli_rows(cli, rows, columns, sizeof(columns) / sizeof(columns[0]));
 	json_decref(rows);
 	return ret;

@@ -97,7 +97,7 @@ int cmd_ping(struct sf_cli *cli, int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "c:i:W:")) != -1) {
 		if (opt == 'c')
-			p.count = atol(optarg);
+			p.count = sf_target_number(cli, "-c", optarg, 1, 1000000000);
 		else if (opt == 'i')
 			p.interval_ms = sf_target_seconds(optarg);
 		else if (opt == 'W')
@@ -108,8 +108,9 @@ int cmd_ping(struct sf_cli *cli, int argc, char **argv)
 	if (optind + 1 != argc || p.count < 0 || p.interval_ms < 0 || p.timeout_ms < 0)
 		return sf_cli_usage(cli);
 	p.service = argv[optind];
-	if (sf_target_parse(cli, p.service, &target) || sf_target_prober(cli, &prober))
-		return SF_EXIT_FAILED;
+	ret = sf_target_open(cli, p.service, &target, &prober);
+	if (ret)
+		return ret;
 	sigaction(SIGINT, &act, NULL);
 	ret = ping_loop(&p, &prober, &target);
 	sf_prober_close(&prober);

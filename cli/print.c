@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -75,6 +76,10 @@ static void cell(struct sf_table *t, const json_t *v, enum sf_show show)
 		sf_table_cell(t, "%s", sf_locator_print(&addr, buf));
 		return;
 	}
+	if (show == SF_SHOW_TIME) {
+		sf_table_cell(t, "%s", sf_cli_time(json_string_value(v), buf, sizeof(buf)));
+		return;
+	}
 	if (!json_is_integer(v) || n < 0 || show == SF_SHOW_TEXT) {
 		cell_scalar(t, v);
 		return;
@@ -92,6 +97,28 @@ void sf_cli_heading(const struct sf_cli *cli, const char *what, enum sf_daemon_k
 {
 	if (!cli->json && isatty(STDOUT_FILENO))
 		printf("%s known to the %s:\n", what, sf_cli_daemon_name(who));
+}
+
+void sf_cli_none(const struct sf_cli *cli, const json_t *rows, const char *what,
+		 enum sf_daemon_kind who)
+{
+	if (!cli->json && !json_array_size(rows))
+		fprintf(stderr, "scaffold %s: no %s known to the %s\n", cli->command, what,
+			sf_cli_daemon_name(who));
+}
+
+char *sf_cli_time(const char *iso, char *buf, size_t len)
+{
+	struct tm tm = { 0 };
+	time_t at;
+
+	snprintf(buf, len, "%s", iso ? iso : "-");
+	if (!iso || !strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm))
+		return buf;
+	at = timegm(&tm);
+	if (localtime_r(&at, &tm))
+		strftime(buf, len, "%Y-%m-%d %H:%M:%S", &tm);
+	return buf;
 }
 
 struct sort_row {

@@ -145,7 +145,7 @@ int cmd_register(struct sf_cli *cli, int argc, char **argv)
 int cmd_unregister(struct sf_cli *cli, int argc, char **argv)
 {
 	struct registering r = { 0 };
-	char port[16], *path;
+	char port[16], err[700], *path;
 	json_t *out;
 	int ret = parse(cli, argc, argv, &r);
 
@@ -155,10 +155,13 @@ int cmd_unregister(struct sf_cli *cli, int argc, char **argv)
 	path = sf_cli_path("/v1/services/%s/%s/%s", r.sid, r.proto, port);
 	if (!path)
 		return sf_cli_fail(cli, "out of memory");
-	ret = sf_cli_call(cli, SF_AGENT, "DELETE", path, NULL, NULL);
+	ret = sf_cli_try(cli, SF_AGENT, "DELETE", path, NULL, NULL, err, sizeof(err));
 	free(path);
+	if (ret == -ENOENT)
+		return sf_cli_fail(cli, "%s %s/%u is not registered on this host", r.service,
+				   r.proto, r.port);
 	if (ret)
-		return SF_EXIT_FAILED;
+		return sf_cli_fail(cli, "%s", err);
 	if (!cli->json) {
 		printf("%s %s/%u: no longer registered by hand\n", r.service, r.proto, r.port);
 		return 0;

@@ -241,6 +241,7 @@ int cmd_services(struct sf_cli *cli, int argc, char **argv)
 				   sf_cli_daemon_name(who));
 	}
 	sf_cli_heading(cli, "services", who);
+	sf_cli_none(cli, rows, "services but the hosts themselves are", who);
 	ret = sf_services_print(cli, rows);
 	json_decref(rows);
 	return ret;

@@ -91,41 +91,39 @@ static void choose(const struct sf_cli *cli, const char *name, struct sf_probe_t
 	json_decref(reply);
 }
 
-int sf_target_parse(const struct sf_cli *cli, const char *text, struct sf_probe_target *out)
+/* "web/tcp/80" taken apart. @name: the service alone. Return: 0, or the exit status. */
+static int parse(const struct sf_cli *cli, const char *text, char *name, size_t len,
+		 struct sf_probe_target *out)
 {
 	struct sf_probe_target t = { .hop_limit = 64 };
-	char name[SF_NAME_MAX + 32], *proto, *port, *end;
+	char *proto, *port, *end;
+	unsigned long number;
 
-	if ((size_t)snprintf(name, sizeof(name), "%s", text) >= sizeof(name)) {
-		sf_cli_fail(cli, "service '%.32s...': longer than any name", text);
-		return -EINVAL;
-	}
+	if ((size_t)snprintf(name, len, "%s", text) >= len)
+		return sf_cli_fail(cli, "service '%.32s...': longer than any name", text);
 	proto = strchr(name, '/');
 	if (proto) {
 		*proto++ = '\0';
 		port = strchr(proto, '/');
-		if (!port)
-			goto bad;
-		*port++ = '\0';
-		t.port = (uint16_t)strtoul(port, &end, 10);
-		if (sf_proto_parse(proto, &t.proto) || !*port || *end ||
-		    strtoul(port, NULL, 10) > 65535)
-			goto bad;
+		number = port ? strtoul(port + 1, &end, 10) : 0;
+		if (port)
+			*port++ = '\0';
+		if (!port || sf_proto_parse(proto, &t.proto) || *port < '0' || *port > '9' ||
+		    *end || number > 65535) {
+			sf_cli_fail(cli, "'%s': expected SERVICE or SERVICE/tcp|udp/PORT", text);
+			return SF_EXIT_USAGE;
+		}
+		t.port = (uint16_t)number;
 	}
 	if (sf_cli_sid(cli, name, &t.sid))
-		return -EINVAL;
-	if (!proto)
-		choose(cli, name, &t);
+		return SF_EXIT_FAILED;
 	*out = t;
 	return 0;
-bad:
-	sf_cli_fail(cli, "'%s': expected SERVICE or SERVICE/tcp|udp/PORT", text);
-	return -EINVAL;
 }
 
 /* ---- probing ---------------------------------------------------------------------------- */
 
-int sf_target_prober(const struct sf_cli *cli, struct sf_prober *out)
+static int prober_open(const struct sf_cli *cli, struct sf_prober *out)
 {
 	struct sf_prober p = { .out = -1, .in = -1 };
 	const char *locator, *identity, *uplink, *why;
@@ -158,6 +156,33 @@ int sf_target_prober(const struct sf_cli *cli, struct sf_prober *out)
 out:
 	json_decref(status);
 	return err;
+}
+
+int sf_target_open(const struct sf_cli *cli, const char *text, struct sf_probe_target *target,
+		   struct sf_prober *prober)
+{
+	char name[SF_NAME_MAX + 32];
+	int ret = parse(cli, text, name, sizeof(name), target);
+
+	if (ret)
+		return ret;
+	if (prober_open(cli, prober))
+		return SF_EXIT_FAILED;
+	if (!strchr(text, '/'))
+		choose(cli, name, target);
+	return 0;
+}
+
+long sf_target_number(const struct sf_cli *cli, const char *what, const char *text, long min,
+		      long max)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*text >= '0' && *text <= '9' && !*end && n >= min && n <= max)
+		return n;
+	sf_cli_fail(cli, "%s '%s': expected a number from %ld to %ld", what, text, min, max);
+	return -EINVAL;
 }
 
 int sf_target_seconds(const char *text)

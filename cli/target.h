@@ -6,11 +6,20 @@
 #include "cli/cli.h"
 #include "cli/probe.h"
 
-/** sf_target_parse() - "web", "web/tcp/80"; failures are printed. Return: 0 or -EINVAL. */
-int sf_target_parse(const struct sf_cli *cli, const char *text, struct sf_probe_target *out);
+/**
+ * sf_target_open() - "web", "web/tcp/80", and a prober as the host agent says; failures are
+ * printed. Without a protocol the network is asked what the service is registered for.
+ * Return: 0, or the exit status.
+ */
+int sf_target_open(const struct sf_cli *cli, const char *text, struct sf_probe_target *target,
+		   struct sf_prober *prober);
 
-/** sf_target_prober() - open a prober as the host agent says; failures are printed. */
-int sf_target_prober(const struct sf_cli *cli, struct sf_prober *out);
+/**
+ * sf_target_number() - a whole number from @min to @max from the command line; failures are
+ * printed, @what names the option. Return: it, or -EINVAL.
+ */
+long sf_target_number(const struct sf_cli *cli, const char *what, const char *text, long min,
+		      long max);
 
 /** sf_target_seconds() - a number of seconds from the command line as milliseconds, or -EINVAL. */
 int sf_target_seconds(const char *text);

@@ -93,7 +93,7 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 
 	while ((opt = getopt(argc, argv, "m:W:")) != -1) {
 		if (opt == 'm')
-			hops = atoi(optarg);
+			hops = (int)sf_target_number(cli, "-m", optarg, 1, 255);
 		else if (opt == 'W')
 			timeout_ms = sf_target_seconds(optarg);
 		else
@@ -101,8 +101,9 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 	}
 	if (optind + 1 != argc || hops < 1 || hops > 255 || timeout_ms < 0)
 		return sf_cli_usage(cli);
-	if (sf_target_parse(cli, argv[optind], &target) || sf_target_prober(cli, &prober))
-		return SF_EXIT_FAILED;
+	ret = sf_target_open(cli, argv[optind], &target, &prober);
+	if (ret)
+		return ret;
 	/* One source for all hops: the choice hashes it, and a way has one instance at its end. */
 	if (getrandom(&prober.place, sizeof(prober.place), 0) != sizeof(prober.place))
 		prober.place = (uint16_t)getpid();

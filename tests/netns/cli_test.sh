@@ -174,7 +174,27 @@ sf ctl weight web h3 77 >/dev/null
 wait_for "events --follow" grep -q '"weight":77' "$TMP/follow" && ok "events --follow: what happens, as it happens"
 end $follow
 
+# ---- nothing there, wrong words, no rights
+says "hosts: an empty table says so" "no hosts are known to the router" sf sr hosts
+says "flows: so does one that a filter empties" "no such flows are known to the agent" sf h1 flows --proto udp
+equal "with --json it is an empty list, and no more" "[]" "$(sf h1 --json flows --proto udp 2>&1)"
+says "flows: on a router, where to ask" "ask on a host" sf sr flows
+status "flows: a protocol that there is not" 2 sf h1 flows --proto icmp
+status "ping: a count that is none" 2 sf h1 ping -c many web
+says "says what was expected" "expected a number from 1" sf h1 ping -c many web
+status "ping: half a port" 2 sf h1 ping web/tcp
+says "unregister: what is not there, by name" "byhand tcp/9 is not registered on this host" sf h5 unregister byhand tcp 9
+nobody() { "$SF" lab --name "$LAB" exec "$1" -- setpriv --reuid 65534 --regid 65534 --clear-groups "$SF" "${@:2}"; }
+chmod 755 "$TMP"
+says "who may not ask is told who may" "root may, and members of its socket_group" nobody ctl services
+says "who may not register, likewise" "root or a member of group" nobody h1 register web tcp 80
+says "who may not probe" "CAP_NET_RAW" nobody h1 ping -c 1 web
+
 # ---- the command itself
+status "help" 0 "$SF" help
+says "help COMMAND" "usage: scaffold weight SERVICE HOST WEIGHT" "$SF" help weight
+says "COMMAND -h" "usage: scaffold weight SERVICE HOST WEIGHT" "$SF" weight -h
+status "help of a command that there is not" 2 "$SF" help frobnicate
 for command in status hosts services flows events register unregister weight drain undrain id run ping trace lab; do
 	status "$command --help" 0 "$SF" $command --help
 	status "$command: an unknown option" 2 "$SF" $command --sideways
