@@ -170,7 +170,7 @@ static __always_inline void serve(struct socket *s, __u64 cookie)
 				     .cgroup = s->cgroup };
 	struct sf_listener *l;
 	__s32 left = 0;
-	long err;
+	int err; /* the kernel returned an int before 6.4, and not its sign in 64 bits */
 
 	if (s->served)
 		return;

@@ -32,7 +32,7 @@ static void keys_as_text(void **state)
 	assert_true(trust_is_key(KEY_A));
 	assert_false(trust_is_key(""));
 	assert_false(trust_is_key(KEY_A "0"));
-	assert_false(trust_is_key(KEY_A + 1));
+	assert_false(trust_is_key(&KEY_A[1]));
 	assert_false(
 		trust_is_key("g0112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"));
 	assert_true(trust_is_prefix("fd5c:0:1::/48"));
