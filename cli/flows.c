@@ -67,7 +67,16 @@ static int flows_table(const struct flows *f, const json_t *rows)
 	return ret;
 }
 
-static json_t *flows_rows(const struct flows *f, const json_t *reply)
+static void ask_name(struct flows *f, const json_t *flow, const char *end)
+{
+	char sid[SF_ADDR_STRLEN];
+
+	if (!sf_names_of_addr(&f->names, json_string_value(json_object_get(flow, end)), sid) &&
+	    *sid)
+		sf_names_ask(f->cli, &f->names, sid);
+}
+
+static json_t *flows_rows(struct flows *f, const json_t *reply)
 {
 	static const char *const order[] = { "local_name", "local", "local_port",
 					     "peer_name",  "peer",  "peer_port" };
@@ -78,6 +87,8 @@ static json_t *flows_rows(const struct flows *f, const json_t *reply)
 	json_array_foreach (json_object_get(reply, "flows"), i, flow) {
 		const char *proto = json_string_value(json_object_get(flow, "proto"));
 
+		ask_name(f, flow, "local");
+		ask_name(f, flow, "peer");
 		if (!f->proto || (proto && !strcmp(proto, f->proto)))
 			json_array_append_new(rows, sf_shape_flow(flow, &f->names));
 	}

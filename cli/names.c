@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* names.c - see names.h. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,8 +93,35 @@ void sf_names_say(const struct sf_cli *cli, const char *typed)
 	}
 }
 
+void sf_names_ask(const struct sf_cli *cli, struct sf_names *n, const char *sid)
+{
+	json_t *reply = NULL;
+	char err[700], *path;
+	int ret = -ENOMEM;
+
+	if (!sid || sf_names_of(n, sid) || (strtoul(sid, NULL, 16) & SF_SSID_KEYED))
+		return;
+	if (!n->asked)
+		n->asked = json_object();
+	if (json_object_size(n->asked) >= SF_NAMES_ASKED || json_object_get(n->asked, sid))
+		return;
+	json_object_set_new(n->asked, sid, json_true());
+	path = sf_cli_path("/v1/lookup/%s", sid);
+	if (path)
+		ret = sf_cli_try(cli, SF_AGENT, "GET", path, NULL, &reply, err, sizeof(err));
+	free(path);
+	sf_names_put(n, sid, text_of(reply, "name"));
+	json_decref(reply);
+	for (int i = 0; ret && i < SF_NAMES_ASKED; i++) {
+		snprintf(err, sizeof(err), "-%d", i);
+		json_object_set_new(n->asked, err, json_true()); /* full: no more questions */
+	}
+}
+
 void sf_names_free(struct sf_names *n)
 {
+	json_decref(n->asked);
+	n->asked = NULL;
 	json_decref(n->table);
 	n->table = NULL;
 }

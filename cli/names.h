@@ -14,7 +14,10 @@
 struct sf_names {
 	struct sf_net net;
 	json_t *table;
+	json_t *asked; /* serviceIDs that sf_names_ask() asked for */
 };
+
+#define SF_NAMES_ASKED 16 /* at most, in one run of the command */
 
 /** sf_names_load() - ask whoever listens here; nobody is fine. */
 void sf_names_load(const struct sf_cli *cli, struct sf_names *out);
@@ -24,6 +27,13 @@ void sf_names_load(const struct sf_cli *cli, struct sf_names *out);
  * service is. What is no name is ignored, as are failures.
  */
 void sf_names_say(const struct sf_cli *cli, const char *typed);
+
+/**
+ * sf_names_ask() - where nobody here knows the name of serviceID @sid, the agent asks the network.
+ * Each is asked for once, at most SF_NAMES_ASKED of them, and none any more when one is not
+ * answered. NULL and hosts' identities are ignored.
+ */
+void sf_names_ask(const struct sf_cli *cli, struct sf_names *n, const char *sid);
 
 /** sf_names_free() - a zeroed one is fine. */
 void sf_names_free(struct sf_names *n);

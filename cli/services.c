@@ -72,9 +72,10 @@ static int router_all(struct sf_cli *cli, const struct sf_names *names, bool all
 }
 
 static int rows_of(struct sf_cli *cli, enum sf_daemon_kind who, const char *service,
-		   const struct sf_names *names, bool all, json_t *rows)
+		   struct sf_names *names, bool all, json_t *rows)
 {
-	json_t *reply = NULL;
+	json_t *reply = NULL, *row;
+	size_t i;
 	int err;
 
 	if (who == SF_CONTROLLER && !service)
@@ -87,6 +88,10 @@ static int rows_of(struct sf_cli *cli, enum sf_daemon_kind who, const char *serv
 		err = sf_cli_get(cli, who, &reply, "/v1/services?service=%s", service);
 	else
 		err = sf_cli_call(cli, who, "GET", "/v1/services", NULL, &reply);
+	json_array_foreach (json_object_get(who == SF_AGENT ? reply : NULL, "services"), i, row)
+		if (!json_is_string(json_object_get(row, "name")))
+			sf_names_ask(cli, names,
+				     json_string_value(json_object_get(row, "service")));
 	if (!err)
 		sf_shape_services(who, reply, names, all || service, rows);
 	json_decref(reply);

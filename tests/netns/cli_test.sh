@@ -73,6 +73,13 @@ wait_for "a registration without a name" sh -c "'$SF' --run '$DIR/ctl' --json se
 ok "names: a plain listen() has none"
 sf h1 id plain >/dev/null
 for node in ctl sr h1; do wait_for "a name that was used on h1, at $node" sh -c "'$SF' --run '$DIR/$node' --json id $(sid plain) | jq -e '.name == \"plain\"'" && ok "names: used on another host, known at $node"; done
+at_client() { [ "$(sf h2 --json flows | jq "any(.peer_name == \"unsaid\")")" = true ]; }
+serve h5 "$("$SF" --run "$TMP/none" id --address unsaid)" 8102 web --name h5
+registered unsaid 1 8102
+peer h2 keep "$("$SF" --run "$TMP/none" id --address unsaid)" 8102 --until "$TMP/stop" --every 0.1 >/dev/null 2>&1 & pids+=($!)
+sf h4 id unsaid >/dev/null
+wait_for "a name that was never used on h2, in its flows" at_client && ok "names: flows on a host where it was never used"
+json "names: a plain listen()'s own host asks, too" h5 'any(.service == "plain" and .port == 8101)' services
 check "names: in the metrics" sh -c "curl -s --unix-socket '$DIR/ctl/controller.sock' http://x/metrics | grep -q 'name=\"plain\"'"
 end $named
 
