@@ -139,6 +139,7 @@ void join_hurry(struct host *h)
 void join_again(struct host *h, const char *why)
 {
 	sf_info("joining again: %s", why);
+	h->join.hinted = false;
 	begin(h);
 }
 
@@ -164,6 +165,7 @@ void join_hint(struct host *h, const char *why)
 		return;
 	h->join.hinted_ms = now;
 	join_again(h, why);
+	h->join.hinted = true;
 }
 
 /* ---- JOINED ----------------------------------------------------------------------------- */
@@ -188,6 +190,20 @@ static void take_items(struct host *h, const struct sf_ctrl_in *in)
 	host_set_net(h, net);
 }
 
+/* Who makes us join by an unproven hint must not become our router by it: ours is, as long as it is
+ * not lost. */
+static int check_same(const struct host *h, const uint8_t *key, char *why, size_t len)
+{
+	char theirs[TRUST_KEY_STRLEN], ours[TRUST_KEY_STRLEN];
+
+	if (!h->join.hinted || h->join.state != JOIN_JOINED ||
+	    !memcmp(key, h->join.router_key, sizeof(h->join.router_key)))
+		return 0;
+	snprintf(why, len, "its key is %s, that of the router that we joined and did not lose %s",
+		 trust_key_print(key, theirs), trust_key_print(h->join.router_key, ours));
+	return -EKEYREJECTED;
+}
+
 /* Whether to believe it. @why: what is wrong with it. */
 static int check_joined(struct host *h, const struct sf_ctrl_in *in,
 			const struct sockaddr_in6 *from, char *why, size_t len)
@@ -202,6 +218,9 @@ static int check_joined(struct host *h, const struct sf_ctrl_in *in,
 	if (err)
 		return err;
 	err = trust_key(&h->config, sf_ctrl_find(in, SF_ITEM_HOST_KEY, NULL), why, len);
+	if (err)
+		return err;
+	err = check_same(h, sf_ctrl_find(in, SF_ITEM_HOST_KEY, NULL), why, len);
 	if (err)
 		return err;
 	snprintf(why, len, "it does not come from a link-local address");

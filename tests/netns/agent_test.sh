@@ -184,6 +184,18 @@ tries 5 logged_event h5 not-registered && ok "the event log tells of a refused S
 says "a connect to what nobody serves is refused" ECONNREFUSED peer h1 connect "$(address nobody)" 80 --timeout 5
 tries 5 logged_event h1 no-such-service && ok "the client's event log tells of the FAIL" || bad "the event log: $(rest h1 agent /v1/events | jq -c '.events[-3:]')"
 
+# ---- another router at the place of one that is not lost: it has forgotten the session, and that is a hint alone
+cp "$DIR/h1/scaffoldd.conf" "$TMP/h1.conf"
+configured h1
+daemon_ready h1
+daemon_kill r1
+KEYFILE=$(echo "$DIR"/r1/state/router.key)
+mv "$KEYFILE" "$TMP/router.key"
+daemon_start r1
+tells "another key after a mere hint is refused" "that of the router that we joined and did not lose $KEY"
+another() { [ "$(status h1 .state)" = joined ] && [ "$(status h1 .router.key)" != "$KEY" ]; }
+tries 20 another && ok "when its router is lost, the host joins the other one" || bad "h1: $(rest h1 agent /v1/status | jq -c '.state, .router')"
+
 # ---- a namespace that goes away
 ip netns add "$LAB-gone"
 mkdir -p "$TMP/gone"
