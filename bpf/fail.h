@@ -22,18 +22,6 @@ struct fail_hdr {
 
 SF_STATIC_ASSERT(sizeof(struct fail_hdr) == SF_FAIL_LEN, "FAIL header");
 
-/** fail_kind() - the kind of header that the packet in hand carries, SF_KIND_NONE without one. */
-static __always_inline __u8 fail_kind(struct __sk_buff *skb)
-{
-	struct sf_hdr h; /* up to and without the serviceIDs */
-	__u8 nexthdr;
-
-	if (load(skb, IP_NEXTHDR_AT, &nexthdr, sizeof(nexthdr)) || nexthdr != SF_NEXTHDR_DSTOPTS ||
-	    load(skb, L4_AT, &h, __builtin_offsetof(struct sf_hdr, dst)) || !sf_hdr_is_ours(&h))
-		return SF_KIND_NONE;
-	return sf_hdr_kind(&h);
-}
-
 /**
  * fail_reaches() - whether a FAIL about a packet from @src may be sent there.
  *
@@ -50,15 +38,25 @@ static __always_inline bool fail_reaches(const struct sf_net *net, const struct 
 	       (kind == SF_KIND_PROBE || !sf_sock_is_unset(sf_locator_sock(src)));
 }
 
-/** fail_allowed() - whether the packet in hand may be answered now. Counts what the limit held. */
-static __always_inline bool fail_allowed(struct __sk_buff *skb, const struct sf_net *net)
+/**
+ * fail_allowed() - whether the packet in hand may be answered now. Counts what the limit held.
+ * @b: where to look at it, overwritten
+ */
+static __always_inline bool fail_allowed(struct __sk_buff *skb, const struct sf_net *net,
+					 struct build *b)
 {
-	__u8 kind = fail_kind(skb);
-	__u32 budget = budget_of(kind);
-	struct sf_addr src;
+	struct sf_hdr *h = (void *)&b->b[SF_IPV6_LEN];
+	__u8 kind = SF_KIND_NONE;
+	__u32 budget;
 
-	if (load(skb, SRC_AT, &src, sizeof(src)) || !fail_reaches(net, &src, kind))
+	/* Up to and without the serviceIDs. */
+	if (load(skb, IP_AT, b, SF_IPV6_LEN + __builtin_offsetof(struct sf_hdr, dst)))
 		return false;
+	if (b->ip.nexthdr == SF_NEXTHDR_DSTOPTS && sf_hdr_is_ours(h))
+		kind = sf_hdr_kind(h);
+	if (!fail_reaches(net, &b->ip.src, kind))
+		return false;
+	budget = budget_of(kind);
 	if (budget_take(budget))
 		return true;
 	count(skb, budget_reason(budget));
@@ -111,8 +109,8 @@ static __always_inline void fail_quoted_complete(struct build *b, __u32 n)
 SUBPROG int fail_make(struct __sk_buff *skb, struct build *b, const struct sf_sid *own,
 		      const struct sf_addr *src, __u32 reason)
 {
-	struct sf_sid dst_sid = { .w = { 0, 0, 0 } };
-	struct sf_addr from, to;
+	static const struct sf_sid anonymous;
+	const struct sf_sid *dst_sid = &anonymous;
 	__u8 kind = SF_KIND_NONE;
 	__u32 n, whole;
 	struct sf_hdr *h;
@@ -138,13 +136,11 @@ SUBPROG int fail_make(struct __sk_buff *skb, struct build *b, const struct sf_si
 	if (ip->nexthdr == SF_NEXTHDR_DSTOPTS && n >= SF_IPV6_LEN + SF_HDR_LEN &&
 	    sf_hdr_is_ours(h)) {
 		kind = sf_hdr_kind(h);
-		dst_sid = h->src;
+		dst_sid = &h->src;
 	}
 	if (n == whole)
 		fail_quoted_complete(b, n);
-	from = src ? *src : ip->dst;
-	to = ip->src;
-	fail_finish(b, &from, &to, &dst_sid, own, kind, (__u8)reason, n);
+	fail_finish(b, src ? src : &ip->dst, &ip->src, dst_sid, own, kind, (__u8)reason, n);
 	return packet_replace(skb, b, QUOTE_AT + n);
 }
 

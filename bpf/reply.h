@@ -104,15 +104,15 @@ SUBPROG int reply_icmp6(struct __sk_buff *skb, __u32 dir, __u32 type, __u32 data
  * and the limit allow. */
 SUBPROG int reply_fail(struct __sk_buff *skb, __u32 reason, __u32 fail)
 {
-	struct sf_sid self;
+	const struct sf_sid *self;
 	WITH_WORK(IN);
 
-	self = sf_addr_sid(&cfg->self);
-
 	count(skb, reason);
-	if (!fail_allowed(skb, &cfg->net))
+	if (!fail_allowed(skb, &cfg->net, &w->build))
 		return TC_ACT_SHOT;
-	if (fail_make(skb, &w->build, &self, NULL, fail) || macs_swap(skb))
+	/* In place: copies are stack, of which a chain of calls has 512 bytes. */
+	self = (const void *)&cfg->self.w[1];
+	if (fail_make(skb, &w->build, self, NULL, fail) || macs_swap(skb))
 		return drop(skb, SF_INTERNAL);
 	count_traffic(skb, SF_TRAFFIC_FAIL_SENT);
 	return (int)bpf_redirect(skb->ifindex, 0);

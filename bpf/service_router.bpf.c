@@ -264,7 +264,7 @@ static __always_inline int answer(struct __sk_buff *skb, __u32 reason, __u32 wir
 	b = bpf_map_lookup_elem(&builds, &zero);
 	if (!cfg || !b)
 		return TC_ACT_SHOT;
-	if (!fail_allowed(skb, &cfg->net))
+	if (!fail_allowed(skb, &cfg->net, b))
 		return TC_ACT_SHOT;
 	own = cfg->own;
 	id = cfg->id;
