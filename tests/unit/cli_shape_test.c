@@ -113,6 +113,50 @@ static void events_name_things(void **state)
 	json_decref(event);
 }
 
+/* A router's counters that moved: with how many, in which time, on which link. */
+static void events_of_failures(void **state)
+{
+	json_t *event = json_loads(
+		"{\"id\":9,\"time\":\"2026-11-22T04:30:22.398Z\",\"kind\":\"failures\",\"reason\":"
+		"\"spoofed-locator\",\"count\":1200,\"interval_ms\":10000,\"link\":\"lan0\","
+		"\"text\":"
+		"\"1200 in 10 s on link lan0\"}",
+		0, NULL);
+	json_t *row = sf_shape_event(event, &names);
+
+	(void)state;
+	assert_int_equal(json_integer_value(json_object_get(row, "count")), 1200);
+	assert_int_equal(json_integer_value(json_object_get(row, "interval_ms")), 10000);
+	assert_string_equal(json_string_value(json_object_get(row, "link")), "lan0");
+	assert_string_equal(json_string_value(json_object_get(row, "reason")), "spoofed-locator");
+	json_decref(row);
+	json_decref(event);
+}
+
+/* A router tells slots, the controller shares; names that a daemon tells win over those asked. */
+static void shares_and_names(void **state)
+{
+	json_t *reply = json_loads(
+		"{\"services\":[{\"service\":\"00000001:0000000000000007\",\"name\":\"told\","
+		"\"proto\":"
+		"\"tcp\",\"port\":80,\"slots\":211,\"instances\":[{\"locator\":\"fd5c::1\","
+		"\"weight\":1,"
+		"\"slots\":1},{\"locator\":\"fd5c::2\",\"weight\":1000,\"slots\":210}]}]}",
+		0, NULL);
+	json_t *rows = json_array();
+	double share;
+
+	(void)state;
+	sf_shape_services(SF_ROUTER, reply, &names, false, rows);
+	assert_int_equal(json_array_size(rows), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 0), "service")),
+			    "told");
+	share = json_real_value(json_object_get(json_array_get(rows, 0), "share"));
+	assert_true(share > 0.0047 && share < 0.0048);
+	json_decref(rows);
+	json_decref(reply);
+}
+
 static void sorts(void **state)
 {
 	static const char *const keys[] = { "a", "b" };
@@ -134,10 +178,9 @@ static void sorts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(learning),
-		cmocka_unit_test(replies_without_sense),
-		cmocka_unit_test(events_name_things),
-		cmocka_unit_test(sorts),
+		cmocka_unit_test(learning),	      cmocka_unit_test(replies_without_sense),
+		cmocka_unit_test(events_name_things), cmocka_unit_test(events_of_failures),
+		cmocka_unit_test(shares_and_names),   cmocka_unit_test(sorts),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
