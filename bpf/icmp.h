@@ -164,14 +164,16 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 	struct sf_hdr *h = (void *)&b->b[QUOTE_AT + SF_IPV6_LEN];
 	__u32 l4 = QUOTE_AT + SF_IPV6_LEN + SF_HDR_LEN, n = w->quote.n - SF_IPV6_LEN, at;
 	__u8 kind = (__u8)(kind_aux >> 16), reason = (__u8)(kind_aux >> 24);
-	struct sf_sid self = sf_addr_sid(&cfg->self), dst, src;
-	struct sf_addr was[2], own = sf_locator(&cfg->net, cfg->host, 0);
+	/* Kept in memory, not on the stack, of which a chain of calls has 512 bytes. */
+	const struct sf_sid *self = (const void *)&cfg->self.w[1];
+	struct sf_sid *src = &w->hdr.src, *dst = &w->hdr.dst;
+	const struct sf_addr *was = &w->quote.src; /* and dst */
+	struct sf_addr *own = &w->service;
 	struct udp *u;
 
-	was[0] = w->quote.src;
-	was[1] = w->quote.dst;
-	src = sf_addr_sid_or_none(&cfg->net, &was[0]);
-	dst = sf_addr_sid_or_none(&cfg->net, &was[1]);
+	*own = sf_locator(&cfg->net, cfg->host, 0);
+	*src = sf_addr_sid_or_none(&cfg->net, &was[0]);
+	*dst = sf_addr_sid_or_none(&cfg->net, &was[1]);
 	if (n > SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN)
 		n = SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN;
 	if (OUTSIDE(n, L4_MIN, SF_QUOTE_MAX - SF_IPV6_LEN - SF_HDR_LEN))
@@ -179,14 +181,14 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 	if (load(skb, ICMP6_QUOTE, ip, SF_IPV6_LEN) ||
 	    load(skb, ICMP6_QUOTE + SF_IPV6_LEN, &b->b[l4], n))
 		return drop(skb, SF_TRUNCATED);
-	sf_hdr_init(h, w->quote.proto, SF_HDR_LEN, kind, 0, (__u16)kind_aux, &dst, &src);
+	sf_hdr_init(h, w->quote.proto, SF_HDR_LEN, kind, 0, (__u16)kind_aux, dst, src);
 	build_pad(b, l4 + n);
 	ip->plen = sf_be16(sf_be16(ip->plen) + SF_HDR_LEN);
 	ip->nexthdr = SF_NEXTHDR_DSTOPTS;
 	if (n + SF_HDR_LEN == sf_be16(ip->plen))
 		build_complete(b, QUOTE_AT, l4, l4 + n, w->quote.proto);
 	ip->src = *peer;
-	ip->dst = own;
+	ip->dst = *own;
 	sf_csum_neutral(&was[1], &ip->dst);
 	at = l4 + (w->quote.proto == SF_NEXTHDR_TCP ? TCP_CSUM : UDP_CSUM);
 	if (at + sizeof(u->csum) <= l4 + n) {
@@ -194,7 +196,7 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 		u->csum = sf_csum_apply(u->csum, icmp6_delta(was, &ip->src));
 	}
 	n += SF_IPV6_LEN + SF_HDR_LEN;
-	fail_finish(b, &own, peer, &src, &self, kind, reason, n);
+	fail_finish(b, own, peer, src, self, kind, reason, n);
 	if (packet_replace(skb, b, QUOTE_AT + n))
 		return drop(skb, SF_INTERNAL);
 	count_traffic(skb, SF_TRAFFIC_FAIL_SENT);
