@@ -8,20 +8,6 @@
 
 #include "core/wire.h"
 
-const char *sf_kind_name(unsigned int kind)
-{
-	static const char *const names[SF_KIND_MAX] = {
-		[SF_KIND_NONE] = "none",	 [SF_KIND_SYN] = "SYN",
-		[SF_KIND_SYN_ACK] = "SYN-ACK",	 [SF_KIND_ACK] = "ACK",
-		[SF_KIND_DATA] = "DATA",	 [SF_KIND_RSYN] = "RSYN",
-		[SF_KIND_RSYN_ACK] = "RSYN-ACK", [SF_KIND_RACK] = "RACK",
-		[SF_KIND_FAIL] = "FAIL",	 [SF_KIND_REDIRECT] = "REDIRECT",
-		[SF_KIND_PROBE] = "PROBE",	 [SF_KIND_PROBE_ACK] = "PROBE-ACK",
-	};
-
-	return kind < SF_KIND_MAX ? names[kind] : "?";
-}
-
 static int bad(__u8 *reason, __u8 why)
 {
 	*reason = why;

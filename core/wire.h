@@ -236,8 +236,6 @@ SF_INLINE __be16 sf_alone_csum(__u64 sum)
 }
 
 #if SF_NATIVE
-/** sf_kind_name() - "SYN", "SYN-ACK", ...; "none" for 0, "?" for unknown kinds. */
-const char *sf_kind_name(unsigned int kind);
 
 /**
  * struct sf_packet - a parsed IPv6 packet with a SCAFFOLD header, for tools and tests.

@@ -170,11 +170,6 @@ char *sf_emulation_print(const struct sf_emulation *e, char *buf)
 	return buf;
 }
 
-bool sf_emulation_is_none(const struct sf_emulation *e)
-{
-	return !e->rate && sf_emulation_is_rate_only(e);
-}
-
 bool sf_emulation_is_rate_only(const struct sf_emulation *e)
 {
 	return !(e->delay_us | e->jitter_us | e->loss_ppm | e->reorder_ppm | e->duplicate_ppm);

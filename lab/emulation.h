@@ -54,9 +54,6 @@ const char *sf_emulation_keys(void);
  */
 char *sf_emulation_print(const struct sf_emulation *e, char *buf);
 
-/** sf_emulation_is_none - whether it does nothing at all. */
-bool sf_emulation_is_none(const struct sf_emulation *e);
-
 /** sf_emulation_is_rate_only - whether the kernel's token bucket can do all of it. */
 bool sf_emulation_is_rate_only(const struct sf_emulation *e);
 

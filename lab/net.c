@@ -383,18 +383,6 @@ static int routes_install(const struct places *p)
 	return r;
 }
 
-int sf_net_routes(const struct sf_lab *lab, char *err, size_t err_len)
-{
-	struct places p;
-	int r = places_open(&p, lab, err, err_len);
-
-	if (r)
-		return r;
-	r = routes_install(&p);
-	places_close(&p);
-	return r;
-}
-
 /* ---- the whole -------------------------------------------------------------------------- */
 
 int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len)

@@ -14,9 +14,6 @@ int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len);
 /** sf_net_remove - delete the namespaces, with all that is in them but processes. */
 int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len);
 
-/** sf_net_routes - compute the routes anew and install them, after a link went down or up. */
-int sf_net_routes(const struct sf_lab *lab, char *err, size_t err_len);
-
 /** sf_net_link_up - give a link carrier at both ends, or take it away. */
 int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len);
 

@@ -171,8 +171,3 @@ int sf_cgroup_populated(const char *group)
 	free(text);
 	return r;
 }
-
-int sf_cgroup_kill(const char *group)
-{
-	return file_write(group, "cgroup.kill", "1");
-}

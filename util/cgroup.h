@@ -46,7 +46,4 @@ int sf_cgroup_of(pid_t pid, char *buf, size_t len);
  * errno. */
 int sf_cgroup_populated(const char *group);
 
-/** sf_cgroup_kill - kill -9 everything in it and below (cgroup.kill, Linux 5.14). */
-int sf_cgroup_kill(const char *group);
-
 #endif

@@ -361,20 +361,6 @@ int sf_httpc_call(struct sf_httpc *client, const char *method, const char *path,
 	return rc;
 }
 
-int sf_httpc_text(struct sf_httpc *client, const char *path, char **text, char *err, size_t errlen)
-{
-	struct reply in = { .client = client, .max = REPLY_MAX };
-	int rc = exchange(client, "GET", path, NULL, &in, err, errlen);
-
-	if (!rc && !in.data && !(in.data = strdup("")))
-		rc = sf_errtext(err, errlen, -ENOMEM, "%s: no memory", client->endpoint);
-	if (rc)
-		free(in.data);
-	else
-		*text = in.data;
-	return rc;
-}
-
 /* ---- streams ---------------------------------------------------------------------------- */
 
 /* Hands over the whole lines among what has come. Returns false to end the stream. */
@@ -440,11 +426,6 @@ int sf_httpc_stream(struct sf_httpc *client, const char *path, sf_httpc_line eac
 				client->endpoint);
 	free(in.data);
 	return rc;
-}
-
-long sf_httpc_status(const struct sf_httpc *client)
-{
-	return client->status;
 }
 
 char *sf_httpc_escape(const char *segment)

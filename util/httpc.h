@@ -50,12 +50,6 @@ void sf_httpc_free(struct sf_httpc *client);
 int sf_httpc_call(struct sf_httpc *client, const char *method, const char *path, const json_t *body,
 		  json_t **reply, char *err, size_t errlen);
 
-/**
- * sf_httpc_text() - GET something that is not JSON, such as /metrics.
- * @text: out: NUL-terminated, to be freed.
- */
-int sf_httpc_text(struct sf_httpc *client, const char *path, char **text, char *err, size_t errlen);
-
 /* Called for each line; a non-zero return ends the stream. */
 typedef int (*sf_httpc_line)(const json_t *line, void *ctx);
 
@@ -67,9 +61,6 @@ typedef int (*sf_httpc_line)(const json_t *line, void *ctx);
  */
 int sf_httpc_stream(struct sf_httpc *client, const char *path, sf_httpc_line each, void *ctx,
 		    char *err, size_t errlen);
-
-/** sf_httpc_status() - HTTP status of the last call; 0 if there was no answer. */
-long sf_httpc_status(const struct sf_httpc *client);
 
 /**
  * sf_httpc_escape() - Percent-encode one path segment or query value.

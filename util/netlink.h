@@ -84,12 +84,6 @@ int sf_link_set_up(struct sf_nl *nl, int ifindex, bool up);
 int sf_link_set_mtu(struct sf_nl *nl, int ifindex, uint32_t mtu);
 /** sf_link_set_mac - change the hardware address (6 bytes). */
 int sf_link_set_mac(struct sf_nl *nl, int ifindex, const uint8_t mac[6]);
-int sf_link_set_name(struct sf_nl *nl, int ifindex, const char *name);
-/** sf_link_set_master - put it into bridge @master, or take it out with 0. */
-int sf_link_set_master(struct sf_nl *nl, int ifindex, int master);
-/** sf_link_set_netns - move it into the namespace of @netns_fd; its addresses and routes are lost.
- */
-int sf_link_set_netns(struct sf_nl *nl, int ifindex, int netns_fd);
 
 /**
  * sf_link_add_veth - make a veth pair, both ends down.
@@ -105,9 +99,6 @@ int sf_link_add_veth(struct sf_nl *nl, const char *name, const char *peer, int p
  * @mode: SF_NL_ENSURE accepts an existing link of the same kind; of another kind it is -EEXIST
  */
 int sf_link_add(struct sf_nl *nl, const char *name, const char *kind, enum sf_nl_mode mode);
-
-/** sf_link_add_vlan - make VLAN @vid (1..4094) named @name above @lower. */
-int sf_link_add_vlan(struct sf_nl *nl, const char *name, int lower, uint16_t vid);
 
 /** sf_link_del - delete a link by name. */
 int sf_link_del(struct sf_nl *nl, const char *name, enum sf_nl_mode mode);
@@ -203,12 +194,8 @@ struct sf_nl_rule {
 	uint8_t protocol;  /* 0 on add: SF_NL_PROTOCOL; on delete: any */
 };
 
-typedef int (*sf_nl_rule_fn)(const struct sf_nl_rule *rule, void *ctx);
-
 int sf_rule_add(struct sf_nl *nl, const struct sf_nl_rule *rule, enum sf_nl_mode mode);
 int sf_rule_del(struct sf_nl *nl, const struct sf_nl_rule *rule, enum sf_nl_mode mode);
-/** sf_rule_list - each IPv6 rule of @protocol (0: all); @fn as in sf_link_list(). */
-int sf_rule_list(struct sf_nl *nl, uint8_t protocol, sf_nl_rule_fn fn, void *ctx);
 
 /* ---- neighbours (IPv6) ---- */
 
@@ -223,9 +210,6 @@ struct sf_nl_neigh {
 
 int sf_neigh_replace(struct sf_nl *nl, const struct sf_nl_neigh *neigh);
 int sf_neigh_del(struct sf_nl *nl, int ifindex, const struct in6_addr *addr, enum sf_nl_mode mode);
-/** sf_neigh_get - the entry of one address. Returns 0 or -ENOENT. */
-int sf_neigh_get(struct sf_nl *nl, int ifindex, const struct in6_addr *addr,
-		 struct sf_nl_neigh *out);
 
 /* ---- events ---- */
 

@@ -151,34 +151,12 @@ int sf_link_set_mtu(struct sf_nl *nl, int ifindex, uint32_t mtu)
 	return link_set_u32(nl, ifindex, IFLA_MTU, mtu);
 }
 
-int sf_link_set_master(struct sf_nl *nl, int ifindex, int master)
-{
-	return link_set_u32(nl, ifindex, IFLA_MASTER, (uint32_t)master);
-}
-
-int sf_link_set_netns(struct sf_nl *nl, int ifindex, int netns_fd)
-{
-	return link_set_u32(nl, ifindex, IFLA_NET_NS_FD, (uint32_t)netns_fd);
-}
-
 int sf_link_set_mac(struct sf_nl *nl, int ifindex, const uint8_t mac[6])
 {
 	struct ifinfomsg *ifi;
 	struct nlmsghdr *nlh = link_change(nl, ifindex, &ifi);
 
 	mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
-	return nl_talk(nl, nlh, NULL, NULL);
-}
-
-int sf_link_set_name(struct sf_nl *nl, int ifindex, const char *name)
-{
-	struct ifinfomsg *ifi;
-	struct nlmsghdr *nlh;
-
-	if (!name_fits(name))
-		return -EINVAL;
-	nlh = link_change(nl, ifindex, &ifi);
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	return nl_talk(nl, nlh, NULL, NULL);
 }
 
@@ -233,22 +211,6 @@ int sf_link_add(struct sf_nl *nl, const char *name, const char *kind, enum sf_nl
 	if (r)
 		return r;
 	return strcmp(link.kind, kind) == 0 ? 0 : -EEXIST;
-}
-
-int sf_link_add_vlan(struct sf_nl *nl, const char *name, int lower, uint16_t vid)
-{
-	struct nlattr *info, *data;
-	struct nlmsghdr *nlh;
-
-	if (!name_fits(name) || vid < 1 || vid > 4094)
-		return -EINVAL;
-	nlh = link_new(nl, name, "vlan", &info);
-	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
-	mnl_attr_put_u16(nlh, IFLA_VLAN_ID, vid);
-	mnl_attr_nest_end(nlh, data);
-	mnl_attr_nest_end(nlh, info);
-	mnl_attr_put_u32(nlh, IFLA_LINK, (uint32_t)lower);
-	return nl_talk(nl, nlh, NULL, NULL);
 }
 
 int sf_link_del(struct sf_nl *nl, const char *name, enum sf_nl_mode mode)

@@ -345,32 +345,6 @@ int sf_rule_del(struct sf_nl *nl, const struct sf_nl_rule *rule, enum sf_nl_mode
 	return nl_ensure(nl_talk(nl, nlh, NULL, NULL), mode, -ENOENT);
 }
 
-struct rule_list {
-	uint8_t protocol;
-	sf_nl_rule_fn fn;
-	void *ctx;
-};
-
-static int list_rule(const struct nlmsghdr *nlh, void *ctx)
-{
-	struct rule_list *l = ctx;
-	struct sf_nl_rule rule;
-
-	if (!nl_read_rule(nlh, &rule) || (l->protocol && rule.protocol != l->protocol))
-		return 0;
-	return l->fn(&rule, l->ctx);
-}
-
-int sf_rule_list(struct sf_nl *nl, uint8_t protocol, sf_nl_rule_fn fn, void *ctx)
-{
-	struct rule_list l = { protocol, fn, ctx };
-	struct fib_rule_hdr *frh;
-	struct nlmsghdr *nlh = nl_begin(nl, RTM_GETRULE, NLM_F_DUMP, sizeof(*frh), &frh);
-
-	frh->family = AF_INET6;
-	return nl_talk(nl, nlh, list_rule, &l);
-}
-
 /* ---- neighbours ---- */
 
 bool nl_read_neigh(const struct nlmsghdr *nlh, struct sf_nl_neigh *out)
@@ -428,18 +402,4 @@ int sf_neigh_del(struct sf_nl *nl, int ifindex, const struct in6_addr *addr, enu
 	struct nlmsghdr *nlh = neigh_request(nl, RTM_DELNEIGH, NLM_F_ACK, ifindex, addr, &ndm);
 
 	return nl_ensure(nl_talk(nl, nlh, NULL, NULL), mode, -ENOENT);
-}
-
-static int copy_neigh(const struct nlmsghdr *nlh, void *ctx)
-{
-	return nl_read_neigh(nlh, ctx) ? 0 : -EBADMSG;
-}
-
-int sf_neigh_get(struct sf_nl *nl, int ifindex, const struct in6_addr *addr,
-		 struct sf_nl_neigh *out)
-{
-	struct ndmsg *ndm;
-	struct nlmsghdr *nlh = neigh_request(nl, RTM_GETNEIGH, 0, ifindex, addr, &ndm);
-
-	return nl_talk(nl, nlh, copy_neigh, out);
 }

@@ -57,12 +57,4 @@ typedef int (*sf_sock_fn)(const struct sf_sock *sock, void *ctx);
  */
 int sf_sockdiag_dump(int protocol, uint32_t states, sf_sock_fn fn, void *ctx);
 
-/**
- * sf_sockdiag_destroy - close a socket under its program, which gets ECONNABORTED (SOCK_DESTROY).
- * @sock: as the dump gave it
- * Returns 0, -ENOENT where it is gone, -EOPNOTSUPP where the kernel lacks it, -EPERM without
- * CAP_NET_ADMIN.
- */
-int sf_sockdiag_destroy(const struct sf_sock *sock);
-
 #endif

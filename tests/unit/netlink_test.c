@@ -117,6 +117,20 @@ static int stop_at_first(const struct sf_nl_link *link, void *ctx)
 	return 42;
 }
 
+static int run_shell(void *ctx)
+{
+	return system(ctx);
+}
+
+/* ip(8) in a namespace: what this room has no function for, and a second opinion. Its status. */
+static int ip_in(int ns, const char *args)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "ip %s", args);
+	return sf_netns_run(ns, run_shell, command);
+}
+
 static void links(void **state)
 {
 	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 9 };
@@ -144,44 +158,35 @@ static void links(void **state)
 	assert_false(link.flags & IFF_UP);
 	assert_int_equal(sf_link_set_mtu(a, link.ifindex, 1400), 0);
 	assert_int_equal(sf_link_set_mac(a, bridge.ifindex, mac), 0);
-	assert_int_equal(sf_link_set_name(a, link.ifindex, "d1"), 0);
-	assert_int_equal(sf_link_set_master(a, link.ifindex, bridge.ifindex), 0);
-	assert_int_equal(sf_link_get(a, "d1", &link), 0);
+	assert_int_equal(ip_in(fd_a, "link set d0 master br0"), 0);
+	assert_int_equal(sf_link_get(a, "d0", &link), 0);
 	assert_int_equal(link.mtu, 1400);
 	assert_int_equal(sf_link_get(a, "br0", &bridge), 0);
 	assert_memory_equal(bridge.mac, mac, 6);
 	assert_int_equal(link.master, bridge.ifindex);
-	assert_int_equal(sf_link_set_master(a, link.ifindex, 0), 0);
 	assert_int_equal(sf_link_list(a, count_links, &n), 0);
-	assert_int_equal(n, 4); /* lo va d1 br0 */
+	assert_int_equal(n, 4); /* lo va d0 br0 */
 	n = 0;
 	assert_int_equal(sf_link_list(a, stop_at_first, &n), 42);
 	assert_int_equal(n, 1);
 	/* What the ended dump left must not answer this. */
-	assert_int_equal(sf_link_get(a, "d1", &link), 0);
+	assert_int_equal(sf_link_get(a, "d0", &link), 0);
 	assert_string_equal(link.kind, "ifb");
 
-	assert_int_equal(sf_link_set_netns(a, link.ifindex, fd_b), 0);
-	assert_int_equal(sf_link_get(a, "d1", &link), -ENODEV);
-	assert_int_equal(sf_link_get(b, "d1", &link), 0);
-	assert_int_equal(sf_link_del(b, "d1", SF_NL_STRICT), 0);
-	assert_int_equal(sf_link_del(b, "d1", SF_NL_STRICT), -ENODEV);
-	assert_int_equal(sf_link_del(b, "d1", SF_NL_ENSURE), 0);
+	assert_int_equal(sf_link_del(a, "d0", SF_NL_STRICT), 0);
+	assert_int_equal(sf_link_del(a, "d0", SF_NL_STRICT), -ENODEV);
+	assert_int_equal(sf_link_del(a, "d0", SF_NL_ENSURE), 0);
 	assert_int_equal(sf_link_del(a, "br0", SF_NL_STRICT), 0);
 }
 
 static void vlans(void **state)
 {
 	struct sf_nl_link link;
-	int r;
 
-	assert_int_equal(sf_link_add_vlan(a, "vlan0", va.ifindex, 4095), -EINVAL);
-	r = sf_link_add_vlan(a, "vlan7", va.ifindex, 7);
-	if (r == -EOPNOTSUPP) {
+	if (ip_in(fd_a, "link add link va name vlan7 type vlan id 7 2>/dev/null")) {
 		fprintf(stderr, "SKIPPED vlans: this kernel has no VLAN support\n");
 		skip();
 	}
-	assert_int_equal(r, 0);
 	assert_int_equal(sf_link_get(a, "vlan7", &link), 0);
 	assert_string_equal(link.kind, "vlan");
 	assert_int_equal(link.lower, va.ifindex);
@@ -343,12 +348,6 @@ static void kernel_explains(void **state)
 	assert_int_equal(sf_route_del(a, &r, SF_NL_STRICT), 0);
 }
 
-static int copy_rule(const struct sf_nl_rule *rule, void *ctx)
-{
-	*(struct sf_nl_rule *)ctx = *rule;
-	return 1;
-}
-
 static void rules(void **state)
 {
 	struct sf_nl_rule rule = { .iif = "va",
@@ -358,7 +357,6 @@ static void rules(void **state)
 				   .mask = 0xf0,
 				   .table = 5000,
 				   .priority = 100 };
-	struct sf_nl_rule got = { 0 };
 	struct sf_nl_rule simple = {
 		.iif = "va", .to = net("fd5e::/32"), .table = 100, .priority = 90
 	};
@@ -371,13 +369,15 @@ static void rules(void **state)
 	assert_int_equal(sf_rule_add(a, &rule, SF_NL_STRICT), 0);
 	assert_int_equal(sf_rule_add(a, &rule, SF_NL_STRICT), -EEXIST);
 	assert_int_equal(sf_rule_add(a, &rule, SF_NL_ENSURE), 0);
-	assert_int_equal(sf_rule_list(a, SF_NL_PROTOCOL, copy_rule, &got), 1);
-	rule.protocol = SF_NL_PROTOCOL;
-	assert_memory_equal(&got, &rule, sizeof(rule));
+	assert_int_equal(
+		ip_in(fd_a,
+		      "-6 rule | grep -q '^100:.*from fd5c::/16 to fd5e::/32 fwmark 0x10/0xf0 "
+		      "iif va lookup 5000 proto 213'"),
+		0);
 	assert_int_equal(sf_rule_del(a, &rule, SF_NL_STRICT), 0);
 	assert_int_equal(sf_rule_del(a, &rule, SF_NL_STRICT), -ENOENT);
 	assert_int_equal(sf_rule_del(a, &rule, SF_NL_ENSURE), 0);
-	assert_int_equal(sf_rule_list(a, SF_NL_PROTOCOL, copy_rule, &got), 0);
+	assert_int_equal(ip_in(fd_a, "-6 rule | grep -q 5000"), 256);
 
 	/* What a host does: service addresses that arrive on the uplink are its own. */
 	assert_int_equal(sf_rule_add(a, &simple, SF_NL_STRICT), 0);
@@ -395,15 +395,13 @@ static void neighbours(void **state)
 				 .addr = ip("fd5c::b"),
 				 .mac = { 2, 0, 0, 0, 0, 1 },
 				 .has_mac = true };
-	struct sf_nl_neigh got;
 
-	assert_int_equal(sf_neigh_get(a, va.ifindex, &n.addr, &got), -ENOENT);
 	assert_int_equal(sf_neigh_replace(a, &n), 0);
 	n.mac[5] = 2;
 	assert_int_equal(sf_neigh_replace(a, &n), 0);
-	assert_int_equal(sf_neigh_get(a, va.ifindex, &n.addr, &got), 0);
-	assert_memory_equal(got.mac, n.mac, 6);
-	assert_int_equal(got.state, NUD_PERMANENT);
+	assert_int_equal(ip_in(fd_a, "-6 neigh show fd5c::b dev va | grep -q 'lladdr "
+				     "02:00:00:00:00:02 PERMANENT'"),
+			 0);
 	assert_int_equal(sf_neigh_del(a, va.ifindex, &n.addr, SF_NL_STRICT), 0);
 	assert_int_equal(sf_neigh_del(a, va.ifindex, &n.addr, SF_NL_ENSURE), 0);
 }
@@ -452,7 +450,6 @@ static int open_monitor(void *ctx)
 
 static void events(void **state)
 {
-	struct sf_nl_link port, bridge;
 	struct sf_nl_hop hops[2] = { { ip("fd5c::b"), va.ifindex, 1 },
 				     { ip("fd5c::c"), va.ifindex, 1 } };
 	struct monitor_args args = { .topics =
@@ -499,10 +496,8 @@ static void events(void **state)
 	assert_string_equal(args.text, "-link +link ");
 	/* To leave a bridge is not to be deleted, though the bridge says so. */
 	assert_int_equal(sf_link_add(a, "m1", "bridge", SF_NL_STRICT), 0);
-	assert_int_equal(sf_link_get(a, "m0", &port), 0);
-	assert_int_equal(sf_link_get(a, "m1", &bridge), 0);
-	assert_int_equal(sf_link_set_master(a, port.ifindex, bridge.ifindex), 0);
-	assert_int_equal(sf_link_set_master(a, port.ifindex, 0), 0);
+	assert_int_equal(ip_in(fd_a, "link set m0 master m1"), 0);
+	assert_int_equal(ip_in(fd_a, "link set m0 nomaster"), 0);
 	args.text[0] = '\0';
 	assert_true(sf_nl_monitor_read(args.mon) > 0);
 	assert_null(strstr(args.text, "-link"));

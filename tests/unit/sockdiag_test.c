@@ -172,41 +172,12 @@ static void datagrams(void **state)
 	close(u);
 }
 
-static void destroys(void **state)
-{
-	int l = bound(SOCK_STREAM, "::1", false), c, s, r;
-	struct wanted w;
-	char byte;
-
-	assert_int_equal(listen(l, 5), 0);
-	c = connected(SOCK_STREAM, port_of(l));
-	s = accept(l, NULL, NULL);
-	w = (struct wanted){ .port = port_of(c) };
-	assert_int_equal(sf_sockdiag_dump(IPPROTO_TCP, SF_TCP_ANY, look, &w), 0);
-	r = sf_sockdiag_destroy(&w.sock);
-	if (r == -EOPNOTSUPP) {
-		fprintf(stderr, "SKIPPED destroys: this kernel has no SOCK_DESTROY\n");
-		close(c);
-		close(s);
-		close(l);
-		skip();
-	}
-	assert_int_equal(r, 0);
-	assert_int_equal(read(c, &byte, 1), -1);
-	assert_int_equal(errno, ECONNABORTED);
-	assert_int_equal(sf_sockdiag_destroy(&w.sock), -ENOENT);
-	close(c);
-	close(s);
-	close(l);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(listeners),
 		cmocka_unit_test(time_wait_is_seen),
 		cmocka_unit_test(datagrams),
-		cmocka_unit_test(destroys),
 	};
 	struct sf_nl *nl;
 
