@@ -9,8 +9,9 @@
  *   host-COOKIE/   service access layer of one host
  *   router-COOKIE/ datapath of one router
  *
- * Every directory holds a map "layout" (array of one __u32). Values below change only together with
- * their layout number; an agent that finds another number migrates or refuses by name.
+ * Every directory holds a map "meta", which has the layout number of each map beside it. Values
+ * below change only together with their directory's number; a daemon that finds another migrates
+ * the map or refuses it by name (util/bpf.h).
  */
 #ifndef SF_CORE_DATAPATH_H
 #define SF_CORE_DATAPATH_H
