@@ -132,6 +132,16 @@ static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, 
 	return reply_back(skb, w, n);
 }
 
+/** refused_over() - a flow whose socket takes the reset for certain: nobody's help is needed to
+ * free it. A function of its own for the stack's sake, of which Linux 6.1 counts that of all
+ * callers. */
+static __noinline int refused_over(const struct sf_host_config *cfg, struct work *w,
+				   struct sf_flow *f)
+{
+	closed_add(cfg, w, f);
+	return 0;
+}
+
 /** refused_reset() - the local socket of @f gets a reset; its flow is closing. */
 static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, struct sf_flow *f,
 					 __u8 reason)
@@ -143,8 +153,14 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 	sf_flow_reset(f);
 	count(skb, reason); /* why, for the event log */
 	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
-	if (connecting)
-		return reply_reset(skb, IN, 0, f->isn + 1, SF_TCP_ACK);
+	if (connecting) {
+		const struct sf_host_config *cfg = host_config();
+		__u32 ack = f->isn + 1;
+
+		if (cfg)
+			refused_over(cfg, w, f);
+		return reply_reset(skb, IN, 0, ack, SF_TCP_ACK);
+	}
 	/* What the socket last acknowledged is what it expects next. */
 	return reply_reset(skb, IN, w->quote.seg.ack, 0, 0);
 }

@@ -148,6 +148,24 @@ static void no_such_service_refuses_at_once(void **state)
 	assert_int_equal(host_count(&a, SF_NO_SUCH_SERVICE), 1);
 }
 
+/* Nobody frees them but new ones: a program that tries for ever does not fill the table. */
+static void refused_flows_make_room(void **state)
+{
+	struct talk t;
+
+	for (uint16_t i = 0; i < 3 * CLOSED; i++) {
+		talk_init(&t);
+		t.sport = (uint16_t)(CLIENT + i);
+		t.isn += 1000u * i;
+		talk_syn(&t, &syn);
+		packet_fail(&p, &router, &other_sid, SF_NO_SUCH_SERVICE, &syn);
+		assert_int_equal(host_in(&a, &p), VERDICT_UP);
+		is_refusal(&t);
+		assert_in_range(host_flows(&a, NULL), 1, CLOSED + 1);
+	}
+	assert_int_equal(host_flows(&a, NULL), CLOSED);
+}
+
 static void forged_fails_are_ignored(void **state)
 {
 	struct parsed q;
@@ -392,6 +410,7 @@ int main(void)
 		T(refused_syn_tries_the_next_instance),
 		T(repeated_fail_makes_one_attempt),
 		T(attempts_end_in_a_refusal),
+		T(refused_flows_make_room),
 		T(no_such_service_refuses_at_once),
 		T(forged_fails_are_ignored),
 		T(altered_syn_is_not_turned_round),
