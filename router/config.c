@@ -60,7 +60,7 @@ static const struct sf_conf_key keys[] = {
 	KEY("join_rate", U32, join_rate, "200",
 	    "JOINs, and messages without a session, heard from each link in a second", .min = 1,
 	    .max = 100000),
-	KEY("message_rate", U32, message_rate, "2000", "messages heard of each session in a second",
+	KEY("message_rate", U32, message_rate, "5000", "messages heard of each session in a second",
 	    .min = 10, .max = 1000000),
 	KEY("socket_group", STRING, socket_group, SF_SOCKET_GROUP,
 	    "group that may use RUN/router.sock, where it exists"),

@@ -299,6 +299,11 @@ static void digest(void **state)
 	guest_heartbeat(a, a->digest ^ 1);
 	guest_heartbeat(a, a->digest ^ 1);
 	guest_expect(a, SF_CTRL_REFRESH);
+	/* it is authentic, and good for once */
+	assert_int_equal(sf_session_check(&a->session, &a->in), 0);
+	assert_true(a->in.seq > SF_SESSION_UNSOLICITED);
+	assert_int_equal(sf_seq_accept(&a->session.window, a->in.seq), 0);
+	assert_int_equal(sf_seq_accept(&a->session.window, a->in.seq), -EALREADY);
 	/* it joins again, and registers only one of what it had */
 	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &mail, 6, 25), SF_NONE);
 	locator = a->locator;
