@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -149,6 +151,19 @@ static void fake_serve(const char *socket, const struct canned *canned)
 	_exit(0);
 }
 
+/* Its file is there a moment before it listens. */
+static bool fake_listens(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool listens;
+
+	memcpy(at.sun_path, path, strlen(path) + 1); /* as short as fake_dir */
+	listens = !connect(fd, (struct sockaddr *)&at, sizeof(at));
+	close(fd);
+	return listens;
+}
+
 /* A daemon ("agent", "router", "controller") answers from now on. */
 static void fake_start(const char *daemon, const struct canned *canned)
 {
@@ -161,7 +176,7 @@ static void fake_start(const char *daemon, const struct canned *canned)
 	if (!pid)
 		fake_serve(path, canned);
 	fake_pids[fake_count++] = pid;
-	for (int i = 0; access(path, F_OK) && i < 10000; i++) {
+	for (int i = 0; !fake_listens(path) && i < 10000; i++) {
 		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 		usleep(1000);
 	}
