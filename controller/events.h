@@ -29,7 +29,7 @@
 	X(REGISTERED, "registered")                                                         \
 	X(UNREGISTERED, "unregistered")                                                     \
 	X(DENIED, "denied")                                                                 \
-	X(ALARM, "alarm") /* reported by a router, or found here */                         \
+	X(ALARM, "alarm")	/* reported by a router, or found here */                   \
 	X(FAILURES, "failures") /* what a router dropped and refused, counted */            \
 	X(POLICY, "policy")                                                                 \
 	X(NAME, "name")                                                                     \
