@@ -140,9 +140,7 @@ static int adopt_maps(struct host *h, struct sf_bpf_adoption *a, char *err, size
 	int ret = 0;
 
 	set_size(obj, "flows", h->config.flows_max);
-	set_size(obj, "tuples", h->config.flows_max);
 	set_size(obj, "halfopen", h->config.halfopen_max);
-	set_size(obj, "halftuples", h->config.halfopen_max);
 	bpf_object__for_each_map(map, obj)
 	{
 		/* Constants and scratch memory belong to the programs, and go with them. */
@@ -312,7 +310,6 @@ static int load(struct host *h, char *err, size_t errlen)
 	ret = adopt_maps(h, &a, err, errlen);
 	h->datapath.skel->rodata->sf_half_open_max =
 		bpf_map__max_entries(h->datapath.skel->maps.halfopen);
-	h->datapath.skel->rodata->sf_has_csum_ipv6 = sf_bpf_has_csum_ipv6() == 1;
 	if (!ret)
 		ret = sf_bpf_skeleton_load(h->datapath.skel->skeleton, err, errlen);
 	if (!ret)

@@ -135,7 +135,6 @@ static struct host_bpf *host(uint32_t flows)
 	h = host_bpf__open();
 	if (!h || !values || !keys)
 		bench_die(-ENOMEM, "host.bpf.o with %u flows", flows);
-	h->rodata->sf_has_csum_ipv6 = sf_bpf_has_csum_ipv6() == 1;
 	if (sf_bpf_skeleton_load(h->skeleton, err, sizeof(err)))
 		bench_die(0, "host.bpf.o: %s", err);
 	cfg.own = sf_locator(&cfg.net, cfg.host, 1);

@@ -96,30 +96,30 @@ static __noinline int datagram_too_big(struct __sk_buff *skb, const struct sf_ho
 	return reply_icmp6(skb, OUT, ICMP6_TOO_BIG, mtu, n);
 }
 
-/** out_datagram_to() - where a datagram goes: w->pair, as locators. */
+/** out_datagram_to() - where a datagram goes: w->front.pair, as locators. */
 static __always_inline void out_datagram_to(const struct sf_host_config *cfg, struct work *w)
 {
 	struct sf_peer *p;
 	__u64 id;
 
 	id = sf_socket_id_datagram(&cfg->key, &w->src, w->seg.sport, SF_NEXTHDR_UDP);
-	w->pair[0] = sf_locator(&cfg->net, cfg->host, id);
-	w->pair[1] = w->dst;
+	w->front.pair[0] = sf_locator(&cfg->net, cfg->host, id);
+	w->front.pair[1] = w->dst;
 	__builtin_memset(&w->peer_key, 0, sizeof(w->peer_key));
 	w->peer_key.peer = w->dst;
 	w->peer_key.pport = w->seg.dport;
 	w->peer_key.proto = SF_NEXTHDR_UDP;
 	p = bpf_map_lookup_elem(&datagrams, &w->peer_key);
 	if (p && !((p->flags & SF_PEER_ANSWER) && bpf_ktime_get_ns() - p->used > SF_PEER_FRESH_NS))
-		w->pair[1] = p->locator;
+		w->front.pair[1] = p->locator;
 }
 
 /** out_datagram_remember() - for the fragments that follow. */
 static __always_inline void fragment_remember(struct work *w)
 {
 	__builtin_memset(&w->frag, 0, sizeof(w->frag));
-	w->frag.src = w->pair[0];
-	w->frag.dst = w->pair[1];
+	w->frag.src = w->front.pair[0];
+	w->frag.dst = w->front.pair[1];
 	w->frag.port = w->seg.dport;
 	w->frag.proto = SF_NEXTHDR_UDP;
 	bpf_map_update_elem(&fragments, &w->frag_key, &w->frag, BPF_ANY);
@@ -132,8 +132,8 @@ static __always_inline bool fragment_recall(struct work *w)
 
 	if (!f)
 		return false;
-	w->pair[0] = f->src;
-	w->pair[1] = f->dst;
+	w->front.pair[0] = f->src;
+	w->front.pair[1] = f->dst;
 	w->seg.dport = f->port;
 	return true;
 }
@@ -143,7 +143,7 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 {
 	bool first, fragmented;
 	struct sf_sid dst, src;
-	__u32 len;
+	__u32 len, csum_at, delta;
 	int bad;
 	WITH_WORK(OUT);
 
@@ -172,20 +172,21 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 	} else if (!fragment_recall(w)) {
 		return drop(skb, SF_FRAGMENT);
 	}
-	sf_hdr_init(&w->hdr, fragmented ? SF_NEXTHDR_FRAG : SF_NEXTHDR_UDP, len, SF_KIND_DATA, 0,
-		    datagram_nonce(cfg, w, fragmented), &dst, &src);
-	__builtin_memset(&w->target, 0, sizeof(w->target));
-	w->target.type = SF_TLV_TARGET;
-	w->target.len = TLV_LEN(w->target);
-	w->target.proto = SF_NEXTHDR_UDP;
-	w->target.port = w->seg.dport;
-	if (fragmented ? header_push(skb, &w->hdr, DATA_FRAGMENT_LEN)
-		       : header_push(skb, &w->hdr, SF_HDR_LEN))
+	sf_hdr_init(&w->front.hdr, fragmented ? SF_NEXTHDR_FRAG : SF_NEXTHDR_UDP, len, SF_KIND_DATA,
+		    0, datagram_nonce(cfg, w, fragmented), &dst, &src);
+	__builtin_memset(&w->front.target, 0, sizeof(w->front.target));
+	w->front.target.type = SF_TLV_TARGET;
+	w->front.target.len = TLV_LEN(w->front.target);
+	w->front.target.proto = SF_NEXTHDR_UDP;
+	w->front.target.port = w->seg.dport;
+	w->front.hops = w->hops;
+	csum_at = first ? w->l4 + len + UDP_CSUM : 0;
+	delta = sf_csum_delta(&w->src, &w->dst, &w->front.pair[0], &w->front.pair[1]);
+	if (fragmented ? packet_wrap(skb, &w->front, w->plen, DATA_FRAGMENT_LEN, csum_at, delta,
+				     BPF_F_MARK_MANGLED_0)
+		       : packet_wrap(skb, &w->front, w->plen, SF_HDR_LEN, csum_at, delta,
+				     BPF_F_MARK_MANGLED_0))
 		return drop(skb, skb->gso_size ? SF_GSO_DATAGRAM : SF_INTERNAL);
-	if (readdress(skb, w->pair, first ? w->l4 + len + UDP_CSUM : 0,
-		      sf_csum_delta(&w->src, &w->dst, &w->pair[0], &w->pair[1]),
-		      BPF_F_MARK_MANGLED_0))
-		return drop(skb, SF_INTERNAL);
 	count_traffic(skb, SF_TRAFFIC_OUT_DATA);
 	return TC_ACT_UNSPEC;
 }
@@ -196,11 +197,11 @@ static __always_inline void in_datagram_remember(struct work *w, __u32 flags)
 	struct sf_peer *p;
 
 	__builtin_memset(&w->peer_key, 0, sizeof(w->peer_key));
-	w->peer_key.peer = w->pair[0];
+	w->peer_key.peer = w->front.pair[0];
 	w->peer_key.pport = w->seg.sport;
 	w->peer_key.proto = SF_NEXTHDR_UDP;
 	w->peer.locator = w->src;
-	w->peer.sid = w->hdr.src;
+	w->peer.sid = w->front.hdr.src;
 	w->peer.flags = flags;
 	w->peer.used = bpf_ktime_get_ns();
 	p = bpf_map_lookup_elem(&datagrams, &w->peer_key);
@@ -229,7 +230,7 @@ static __always_inline bool socket_asked(const struct sf_host_config *cfg, struc
 }
 
 /**
- * in_datagram_to() - may the datagram be delivered, and between whom: w->pair.
+ * in_datagram_to() - may the datagram be delivered, and between whom: w->front.pair.
  *
  * Return: 0, or a reason. There must be a live listener. A socket that asked may be answered
  * without (socket_asked()): then the socketID is the hash of the very address and port that it sent
@@ -242,10 +243,10 @@ static __always_inline int in_datagram_to(struct __sk_buff *skb, const struct sf
 	bool unset = sf_sock_is_unset(id);
 	struct sf_listener *l;
 
-	if (sf_sid_is_zero(&w->hdr.dst))
+	if (sf_sid_is_zero(&w->front.hdr.dst))
 		w->service = cfg->own;
-	w->pair[0] = sf_sid_shown(&cfg->net, &w->hdr.src, &w->src);
-	w->pair[1] = w->service;
+	w->front.pair[0] = sf_sid_shown(&cfg->net, &w->front.hdr.src, &w->src);
+	w->front.pair[1] = w->service;
 	if (!unset &&
 	    id != sf_socket_id_datagram(&cfg->key, &w->service, w->seg.dport, SF_NEXTHDR_UDP))
 		return SF_WRONG_STATE;
@@ -256,7 +257,7 @@ static __always_inline int in_datagram_to(struct __sk_buff *skb, const struct sf
 	} else if (unset || !socket_asked(cfg, w)) {
 		return SF_NOT_REGISTERED;
 	}
-	if (!(w->hdr.flags & SF_FLAG_UNBOUND))
+	if (!(w->front.hdr.flags & SF_FLAG_UNBOUND))
 		in_datagram_remember(w, unset ? 0 : SF_PEER_ANSWER);
 	return 0;
 }
@@ -284,11 +285,11 @@ SUBPROG int in_datagram(struct __sk_buff *skb)
 		return drop(skb, SF_FRAGMENT);
 	if (first && fragmented)
 		fragment_remember(w);
-	if (header_pop(skb, w->hlen, nexthdr))
-		return drop(skb, SF_INTERNAL);
-	if (readdress(skb, w->pair, first ? w->l4 - w->hlen + UDP_CSUM : 0,
-		      sf_csum_delta(&w->src, &w->dst, &w->pair[0], &w->pair[1]),
-		      BPF_F_MARK_MANGLED_0))
+	w->front.nexthdr = nexthdr;
+	w->front.hops = w->hops;
+	if (packet_unwrap(skb, &w->front, w->plen, w->hlen, first ? w->l4 - w->hlen + UDP_CSUM : 0,
+			  sf_csum_delta(&w->src, &w->dst, &w->front.pair[0], &w->front.pair[1]),
+			  BPF_F_MARK_MANGLED_0))
 		return drop(skb, SF_INTERNAL);
 	count_traffic(skb, SF_TRAFFIC_IN_DATA);
 	return TC_ACT_UNSPEC;

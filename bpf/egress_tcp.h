@@ -15,7 +15,6 @@ static __noinline int out_write(struct __sk_buff *skb, const struct sf_host_conf
 				struct work *w, struct sf_flow *f, __u32 act)
 {
 	struct sf_sid own = sf_addr_sid_or_none(&cfg->net, &f->tuple.local);
-	__u32 l4 = L4_AT;
 	__u8 kind = SF_KIND_NONE;
 
 	if (act == SF_ACT_SYN)
@@ -24,22 +23,26 @@ static __noinline int out_write(struct __sk_buff *skb, const struct sf_host_conf
 		kind = SF_KIND_ACK;
 	else if (act == SF_ACT_SYN_ACK)
 		kind = SF_KIND_SYN_ACK;
+	count_traffic(skb, kind == SF_KIND_SYN ? SF_TRAFFIC_OUT_SYN : SF_TRAFFIC_OUT_BOUND);
+	if (!kind) {
+		if (readdress(skb, &f->own, L4_AT + TCP_CSUM, f->csum_out, 0))
+			return drop(skb, SF_INTERNAL);
+		return TC_ACT_UNSPEC;
+	}
+	/* What would not fit the link is not a bare handshake packet: the kernel repeats the SYN
+	 * without data. */
+	if (skb->len - ETH_HLEN + SF_HDR_LEN > cfg->mtu)
+		return drop(skb, SF_TOO_BIG);
 	if (kind == SF_KIND_SYN_ACK)
 		own = sf_addr_sid(&cfg->self);
-	if (kind) {
-		/* What would not fit the link is not a bare handshake packet: the kernel repeats
-		 * the SYN without data. */
-		if (skb->len - ETH_HLEN + SF_HDR_LEN > cfg->mtu)
-			return drop(skb, SF_TOO_BIG);
-		sf_hdr_init(&w->hdr, SF_NEXTHDR_TCP, SF_HDR_LEN, kind, 0,
-			    kind == SF_KIND_SYN ? f->attempt : 0, &f->peer_sid, &own);
-		if (header_push(skb, &w->hdr, SF_HDR_LEN))
-			return drop(skb, SF_INTERNAL);
-		l4 += SF_HDR_LEN;
-	}
-	if (readdress(skb, &f->own, l4 + TCP_CSUM, f->csum_out, 0))
+	w->front.hops = w->hops;
+	w->front.pair[0] = f->own;
+	w->front.pair[1] = f->peer;
+	sf_hdr_init(&w->front.hdr, SF_NEXTHDR_TCP, SF_HDR_LEN, kind, 0,
+		    kind == SF_KIND_SYN ? f->attempt : 0, &f->peer_sid, &own);
+	if (packet_wrap(skb, &w->front, w->plen, SF_HDR_LEN, L4_AT + SF_HDR_LEN + TCP_CSUM,
+			f->csum_out, 0))
 		return drop(skb, SF_INTERNAL);
-	count_traffic(skb, kind == SF_KIND_SYN ? SF_TRAFFIC_OUT_SYN : SF_TRAFFIC_OUT_BOUND);
 	return TC_ACT_UNSPEC;
 }
 
@@ -135,36 +138,13 @@ static __noinline int out_judged(struct __sk_buff *skb, const struct sf_host_con
 	return out_send(skb, cfg, w, f, v.act);
 }
 
-/** out_flow() - a segment of @f that needs more than translation. */
-static __noinline int out_flow(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			       struct sf_flow *f)
-{
-	struct work *w = work_get(OUT);
-
-	if (!w)
-		return TC_ACT_SHOT;
-	w->l4 = L4_AT;
-	if (segment_load(skb, w))
-		return drop(skb, SF_TRUNCATED);
-	return out_judged(skb, cfg, w, f);
-}
-
-/** out_first() - SYN, SYN-ACK, and segments whose flow is not where most are. */
+/** out_first() - SYN, SYN-ACK, and segments whose flow is not where most are. All of the packet and
+ * w->tuple are taken. */
 SUBPROG int out_first(struct __sk_buff *skb)
 {
 	struct sf_flow *f;
-	struct ip6 ip;
 	WITH_WORK(OUT);
 
-	w->l4 = L4_AT;
-	if (load(skb, IP_AT, &ip, sizeof(ip)) || segment_load(skb, w))
-		return drop(skb, SF_TRUNCATED);
-	__builtin_memset(&w->tuple, 0, sizeof(w->tuple));
-	w->tuple.local = ip.src;
-	w->tuple.peer = ip.dst;
-	w->tuple.lport = w->seg.sport;
-	w->tuple.pport = w->seg.dport;
-	w->tuple.proto = SF_NEXTHDR_TCP;
 	if (sf_segment_opens(&w->seg))
 		return out_open(skb, cfg, w);
 	f = flow_of_tuple(cfg, &w->tuple);

@@ -33,14 +33,9 @@ SUBPROG int out_other(struct __sk_buff *skb)
 	struct ip6 ip;
 	WITH_WORK(OUT);
 
-	if (tagged(skb) || load(skb, IP_AT, &ip, sizeof(ip)))
+	if (load(skb, IP_AT, &ip, sizeof(ip)))
 		return TC_ACT_UNSPEC;
-	w->src = ip.src;
-	w->dst = ip.dst;
-	w->proto = w->nexthdr = ip.nexthdr;
-	w->kind = SF_KIND_NONE;
-	w->hlen = 0;
-	w->plen = sf_be16(ip.plen);
+	ip_take(w, &ip);
 	/* A program bound to a service address that speaks to the plain world or the link. */
 	if (!sf_addr_is_service(&cfg->net, &w->dst) && w->dst.h[0] != cfg->net.as[0])
 		return TC_ACT_UNSPEC;
@@ -63,13 +58,14 @@ SEC("tc")
 int sf_host_egress(struct __sk_buff *skb)
 {
 	const struct sf_host_config *cfg;
-	struct sf_tuple t = {};
+	struct sf_tuple *t;
 	struct sf_flow *f;
+	struct work *w;
 	struct tcp *tcp;
 	struct ip6 *ip;
 	__u8 flags;
 
-	if (skb->protocol != IPV6_PROTOCOL)
+	if (skb->protocol != IPV6_PROTOCOL || tagged(skb))
 		return TC_ACT_UNSPEC;
 	cfg = host_config();
 	ip = header(skb, L4_AT);
@@ -85,19 +81,24 @@ int sf_host_egress(struct __sk_buff *skb)
 		return drop(skb, SF_TRUNCATED);
 	ip = (void *)ip + IP_AT;
 	tcp = (void *)(ip + 1);
-	t.local = ip->src;
-	t.peer = ip->dst;
-	t.lport = tcp->sport;
-	t.pport = tcp->dport;
-	t.proto = SF_NEXTHDR_TCP;
+	w = work_get(OUT);
+	if (!w)
+		return TC_ACT_SHOT;
+	t = &w->tuple;
+	t->local = ip->src;
+	t->peer = ip->dst;
+	t->lport = tcp->sport;
+	t->pport = tcp->dport;
+	t->proto = SF_NEXTHDR_TCP;
 	flags = tcp->flags;
-	if (flags & SF_TCP_SYN)
-		return out_first(skb);
-	f = flow_here(&flows, sf_flow_key(sf_flow_hash(&cfg->key, &t), false), &t);
-	if (!f)
-		return out_first(skb);
-	if (!sf_flow_is_plain(f, flags))
-		return out_flow(skb, cfg, f);
+	f = NULL;
+	if (!(flags & SF_TCP_SYN))
+		f = flow_here(&flows, sf_flow_key(sf_flow_hash(&cfg->key, t), false), t);
+	if (!f || !sf_flow_is_plain(f, flags)) {
+		ip_take(w, ip);
+		segment_take(w, tcp, skb->len);
+		return f ? out_judged(skb, cfg, w, f) : out_first(skb);
+	}
 	if (readdress(skb, &f->own, L4_AT + TCP_CSUM, f->csum_out, 0))
 		return drop(skb, SF_INTERNAL);
 	flow_count(f, skb, true);
@@ -105,21 +106,22 @@ int sf_host_egress(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/** in_header() - a packet with a SCAFFOLD header: w->hdr and what it says. Return: 0 or a reason.
+/** in_header() - a packet with a SCAFFOLD header: w->front.hdr and what it says. Return: 0 or a
+ * reason.
  */
 static __always_inline __u8 in_header(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				      struct work *w)
 {
 	__u8 bad;
 
-	bad = sf_hdr_check(&w->hdr, w->plen);
+	bad = sf_hdr_check(&w->front.hdr, w->plen);
 	if (bad)
 		return bad;
-	w->kind = sf_hdr_kind(&w->hdr);
-	w->hlen = sf_hdr_bytes(&w->hdr);
-	w->proto = w->hdr.nexthdr;
+	w->kind = sf_hdr_kind(&w->front.hdr);
+	w->hlen = sf_hdr_bytes(&w->front.hdr);
+	w->proto = w->front.hdr.nexthdr;
 	w->l4 = L4_AT + w->hlen;
-	w->service = sf_service_addr(&cfg->net, &w->hdr.dst);
+	w->service = sf_service_addr(&cfg->net, &w->front.hdr.dst);
 	return 0;
 }
 
@@ -164,19 +166,13 @@ SUBPROG int in_other(struct __sk_buff *skb)
 	struct ip6 ip;
 	WITH_WORK(IN);
 
-	if (tagged(skb) || load(skb, IP_AT, &ip, sizeof(ip)))
+	if (load(skb, IP_AT, &ip, sizeof(ip)))
 		return TC_ACT_UNSPEC;
-	w->src = ip.src;
-	w->dst = ip.dst;
-	w->proto = w->nexthdr = ip.nexthdr;
-	w->kind = SF_KIND_NONE;
-	w->hlen = 0;
-	w->l4 = L4_AT;
-	w->plen = sf_be16(ip.plen);
+	ip_take(w, &ip);
 	if (ip.nexthdr == SF_NEXTHDR_DSTOPTS) {
-		if (load(skb, L4_AT, &w->hdr, sizeof(w->hdr)))
+		if (load(skb, L4_AT, &w->front.hdr, sizeof(w->front.hdr)))
 			return drop(skb, SF_TRUNCATED);
-		if (sf_hdr_is_ours(&w->hdr))
+		if (sf_hdr_is_ours(&w->front.hdr))
 			return in_kind(skb, cfg, w);
 	}
 	if (sf_sock_is_unset(sf_locator_sock(&w->dst)))
@@ -202,10 +198,11 @@ int sf_host_ingress(struct __sk_buff *skb)
 	const struct sf_host_config *cfg;
 	struct sf_addr pair[2];
 	struct sf_flow *f;
+	struct work *w;
 	struct tcp *tcp;
 	struct ip6 *ip;
 
-	if (skb->protocol != IPV6_PROTOCOL)
+	if (skb->protocol != IPV6_PROTOCOL || tagged(skb))
 		return TC_ACT_UNSPEC;
 	cfg = host_config();
 	ip = header(skb, L4_AT);
@@ -231,8 +228,14 @@ int sf_host_ingress(struct __sk_buff *skb)
 	if (!f)
 		return in_other(skb);
 	if (!sf_flow_is_plain(f, tcp->flags) || !sf_addr_eq(&f->peer, &ip->src) ||
-	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport)
-		return in_bound(skb, cfg, f);
+	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport) {
+		w = work_get(IN);
+		if (!w)
+			return TC_ACT_SHOT;
+		ip_take(w, ip);
+		segment_take(w, tcp, skb->len);
+		return in_flow(skb, cfg, w, f);
+	}
 	pair[0] = f->tuple.peer;
 	pair[1] = f->tuple.local;
 	if (readdress(skb, pair, L4_AT + TCP_CSUM, sf_csum_undo(f->csum_out), 0))

@@ -100,15 +100,15 @@ static __noinline int in_icmp6_pass(struct __sk_buff *skb, struct work *w, __u32
 
 	inner[0] = w->tuple.local;
 	inner[1] = w->tuple.peer;
-	w->pair[0] = w->src; /* the router that tells, unchanged */
-	w->pair[1] = w->tuple.local;
+	w->front.pair[0] = w->src; /* the router that tells, unchanged */
+	w->front.pair[1] = w->tuple.local;
 	/* Fragments of datagrams have the longer header. */
 	if (type == ICMP6_TOO_BIG &&
 	    icmp6_shrink(skb, w->quote.kind == SF_KIND_DATA
 				      ? SF_HDR_LEN + sizeof(struct sf_tlv_target)
 				      : w->quote.hlen))
 		return drop(skb, SF_TRUNCATED);
-	if (icmp6_translate(skb, w, w->pair, inner))
+	if (icmp6_translate(skb, w, w->front.pair, inner))
 		return drop(skb, SF_INTERNAL);
 	return TC_ACT_UNSPEC;
 }
@@ -166,7 +166,7 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 	__u8 kind = (__u8)(kind_aux >> 16), reason = (__u8)(kind_aux >> 24);
 	/* Kept in memory, not on the stack, of which a chain of calls has 512 bytes. */
 	const struct sf_sid *self = (const void *)&cfg->self.w[1];
-	struct sf_sid *src = &w->hdr.src, *dst = &w->hdr.dst;
+	struct sf_sid *src = &w->front.hdr.src, *dst = &w->front.hdr.dst;
 	const struct sf_addr *was = &w->quote.src; /* and dst */
 	struct sf_addr *own = &w->service;
 	struct udp *u;
@@ -225,17 +225,17 @@ static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct 
 	if (f->state != SF_FLOW_CONNECTING && f->state != SF_FLOW_HALF_OPEN) {
 		inner[0] = f->peer;
 		inner[1] = f->own;
-		w->pair[0] = f->own;
-		w->pair[1] = f->peer;
-		return icmp6_translate(skb, w, w->pair, inner) ? drop(skb, SF_INTERNAL)
-							       : TC_ACT_UNSPEC;
+		w->front.pair[0] = f->own;
+		w->front.pair[1] = f->peer;
+		return icmp6_translate(skb, w, w->front.pair, inner) ? drop(skb, SF_INTERNAL)
+								     : TC_ACT_UNSPEC;
 	}
 	if (f->state == SF_FLOW_CONNECTING)
 		return drop(skb, SF_NO_FLOW);
 	if (type != ICMP6_UNREACHABLE)
 		return drop(skb, SF_WRONG_STATE);
-	w->pair[0] = f->peer;
-	return out_icmp6_fail(skb, cfg, w, &w->pair[0],
+	w->front.pair[0] = f->peer;
+	return out_icmp6_fail(skb, cfg, w, &w->front.pair[0],
 			      KIND_AUX(SF_REFUSED, SF_KIND_SYN, f->attempt));
 }
 
@@ -268,8 +268,8 @@ SUBPROG int out_icmp6(struct __sk_buff *skb)
 	p = bpf_map_lookup_elem(&datagrams, &w->peer_key);
 	if (!p)
 		return drop(skb, SF_NO_FLOW);
-	w->pair[0] = p->locator;
-	return out_icmp6_fail(skb, cfg, w, &w->pair[0],
+	w->front.pair[0] = p->locator;
+	return out_icmp6_fail(skb, cfg, w, &w->front.pair[0],
 			      KIND_AUX(i.code == ICMP6_NO_PORT ? SF_NO_SUCH_SOCKET : SF_REFUSED,
 				       SF_KIND_DATA, 0));
 }

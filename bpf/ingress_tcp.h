@@ -11,12 +11,15 @@
 /** in_write() - header off, addresses of the local stack's view on. Return: 0 or negative. */
 static __noinline int in_write(struct __sk_buff *skb, struct work *w, struct sf_flow *f)
 {
-	if (w->hlen && header_pop(skb, w->hlen, SF_NEXTHDR_TCP))
-		return -1;
-	w->pair[0] = f->tuple.peer;
-	w->pair[1] = f->tuple.local;
-	return readdress(skb, w->pair, L4_AT + TCP_CSUM,
-			 sf_csum_delta(&w->src, &w->dst, &w->pair[0], &w->pair[1]), 0);
+	__u32 delta = sf_csum_delta(&w->src, &w->dst, &f->tuple.peer, &f->tuple.local);
+
+	w->front.pair[0] = f->tuple.peer;
+	w->front.pair[1] = f->tuple.local;
+	if (!w->hlen)
+		return readdress(skb, w->front.pair, L4_AT + TCP_CSUM, delta, 0);
+	w->front.nexthdr = SF_NEXTHDR_TCP;
+	w->front.hops = w->hops;
+	return packet_unwrap(skb, &w->front, w->plen, w->hlen, L4_AT + TCP_CSUM, delta, 0);
 }
 
 /** in_follow() - count a segment that was written, and follow what it does to its flow. */
@@ -75,7 +78,7 @@ static __always_inline int in_bind(struct __sk_buff *skb, const struct sf_host_c
 {
 	if (__sync_val_compare_and_swap(&f->epoch, 0, 1))
 		return reply_fail(skb, SF_WRONG_PEER, SF_OTHER_INSTANCE);
-	sf_flow_bind(f, &w->src, &w->hdr.src, bpf_ktime_get_ns());
+	sf_flow_bind(f, &w->src, &w->front.hdr.src, bpf_ktime_get_ns());
 	return in_deliver(skb, cfg, w, f);
 }
 
@@ -86,7 +89,7 @@ static __always_inline void in_tuple(const struct sf_host_config *cfg, struct wo
 
 	__builtin_memset(t, 0, sizeof(*t));
 	t->local = w->service;
-	t->peer = sf_sid_shown(&cfg->net, &w->hdr.src, &w->src);
+	t->peer = sf_sid_shown(&cfg->net, &w->front.hdr.src, &w->src);
 	t->lport = w->seg.dport;
 	t->pport = w->seg.sport;
 	t->proto = SF_NEXTHDR_TCP;
@@ -170,8 +173,8 @@ static __always_inline int in_syn_new(struct __sk_buff *skb, const struct sf_hos
 	id = sf_socket_id(w->key, (__u8)flow_incarnation(cfg, &w->src));
 	own = sf_locator(&cfg->net, cfg->host, id);
 	__builtin_memset(f, 0, sizeof(*f));
-	sf_flow_accept(f, &w->tuple, &own, &w->src, &w->hdr.src, w->seg.seq, now);
-	f->attempt = sf_be16(w->hdr.aux);
+	sf_flow_accept(f, &w->tuple, &own, &w->src, &w->front.hdr.src, w->seg.seq, now);
+	f->attempt = sf_be16(w->front.hdr.aux);
 	if (in_write(skb, w, f))
 		return drop(skb, SF_INTERNAL);
 	in_follow(skb, w, f);
@@ -212,7 +215,7 @@ SUBPROG int in_syn(struct __sk_buff *skb)
 	if (f) {
 		/* A refusal by the local stack is to quote the attempt that the opener waits for.
 		 */
-		f->attempt = sf_be16(w->hdr.aux);
+		f->attempt = sf_be16(w->front.hdr.aux);
 		return in_deliver(skb, cfg, w, f);
 	}
 	__sync_fetch_and_add(&l->flows, 1);
@@ -257,8 +260,8 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 		if (!listener_find(cfg, w, SF_NEXTHDR_TCP, w->seg.dport))
 			return drop(skb, SF_NOT_REGISTERED);
 		__builtin_memset(&w->flow, 0, sizeof(w->flow));
-		sf_flow_accept(&w->flow, &w->tuple, &w->dst, &w->src, &w->hdr.src, w->seg.seq - 1,
-			       bpf_ktime_get_ns());
+		sf_flow_accept(&w->flow, &w->tuple, &w->dst, &w->src, &w->front.hdr.src,
+			       w->seg.seq - 1, bpf_ktime_get_ns());
 		return in_promote(skb);
 	}
 	if (w->kind != SF_KIND_NONE || (w->seg.flags & SF_TCP_RST))
@@ -308,29 +311,6 @@ SUBPROG int in_tcp(struct __sk_buff *skb)
 	if (ret != IN_UNKNOWN_FAIL)
 		return ret;
 	return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
-}
-
-/** in_bound() - a segment without header of @f that needs more than translation. */
-static __noinline int in_bound(struct __sk_buff *skb, const struct sf_host_config *cfg,
-			       struct sf_flow *f)
-{
-	struct work *w = work_get(IN);
-	struct ip6 ip;
-
-	if (!w)
-		return TC_ACT_SHOT;
-	if (load(skb, IP_AT, &ip, sizeof(ip)))
-		return drop(skb, SF_TRUNCATED);
-	w->src = ip.src;
-	w->dst = ip.dst;
-	w->proto = w->nexthdr = SF_NEXTHDR_TCP;
-	w->kind = SF_KIND_NONE;
-	w->hlen = 0;
-	w->l4 = L4_AT;
-	w->plen = sf_be16(ip.plen);
-	if (segment_load(skb, w))
-		return drop(skb, SF_TRUNCATED);
-	return in_flow(skb, cfg, w, f);
 }
 
 #endif

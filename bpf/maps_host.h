@@ -14,7 +14,7 @@
 
 #define SF_FLOWS_MAX	 262144
 #define SF_HALF_OPEN_MAX 16384
-#define SF_CLOSED_MAX	 16384
+#define SF_CLOSED_MAX	 4096
 #define SF_PEERS_MAX	 65536
 #define SF_FRAGMENTS_MAX 4096
 
@@ -142,9 +142,8 @@ struct work {
 	__u8 kind;
 	__u8 nexthdr; /* of the IPv6 header */
 	__u32 dead;   /* socketIDs in a PROBE-ACK */
-	struct sf_hdr hdr;
-	struct sf_tlv_target target; /* directly behind hdr: the two are pushed as one */
-	struct sf_addr pair[2];	     /* source and destination to write */
+	__u8 hops;
+	struct front front; /* hdr: as in the packet, or to write; the rest to write */
 	struct sf_addr service;
 	struct sf_tuple tuple;
 	__u64 key; /* of a flow to be */
@@ -253,22 +252,41 @@ static __always_inline struct sf_listener *listener_find(const struct sf_host_co
 	return l && l->state == SF_LISTENER_LIVE ? l : NULL;
 }
 
-/** segment_load() - the TCP header at w->l4 into w->seg. Return: 0 or a reason. */
+/** segment_take() - the TCP header @t at w->l4 of a packet of @len bytes into w->seg. */
+static __always_inline void segment_take(struct work *w, const struct tcp *t, __u32 len)
+{
+	__u32 end = w->l4 + (t->doff >> 4) * 4;
+
+	w->seg.sport = t->sport;
+	w->seg.dport = t->dport;
+	w->seg.seq = sf_be32(t->seq);
+	w->seg.ack = sf_be32(t->ack);
+	w->seg.flags = t->flags;
+	w->seg.len = len > end ? len - end : 0;
+}
+
+/** segment_load() - the same from the packet. Return: 0 or a reason. */
 static __always_inline int segment_load(struct __sk_buff *skb, struct work *w)
 {
-	__u32 end;
 	struct tcp t;
 
 	if (load(skb, w->l4, &t, sizeof(t)))
 		return SF_TRUNCATED;
-	end = w->l4 + (t.doff >> 4) * 4;
-	w->seg.sport = t.sport;
-	w->seg.dport = t.dport;
-	w->seg.seq = sf_be32(t.seq);
-	w->seg.ack = sf_be32(t.ack);
-	w->seg.flags = t.flags;
-	w->seg.len = skb->len > end ? skb->len - end : 0;
+	segment_take(w, &t, skb->len);
 	return 0;
+}
+
+/** ip_take() - what the slow paths want to know of an IPv6 header. */
+static __always_inline void ip_take(struct work *w, const struct ip6 *ip)
+{
+	w->src = ip->src;
+	w->dst = ip->dst;
+	w->proto = w->nexthdr = ip->nexthdr;
+	w->hops = ip->hops;
+	w->plen = sf_be16(ip->plen);
+	w->kind = SF_KIND_NONE;
+	w->hlen = 0;
+	w->l4 = L4_AT;
 }
 
 /** flow_count() - counters of a flow. Both directions have their own; CPUs may race, so these are
@@ -277,11 +295,11 @@ static __always_inline void flow_count(struct sf_flow *f, struct __sk_buff *skb,
 {
 	__u32 n = skb->gso_segs ? skb->gso_segs : 1;
 
-	f->used = sf_used_of(bpf_ktime_get_coarse_ns());
 	if (out) {
 		f->tx_packets += n;
 		f->tx_bytes += skb->len;
 	} else {
+		f->used = sf_used_of(bpf_ktime_get_coarse_ns());
 		f->rx_packets += n;
 		f->rx_bytes += skb->len;
 	}

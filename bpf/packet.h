@@ -7,8 +7,7 @@
  * Checksums. Packets on virtual devices carry checksums that nobody has completed yet
  * (CHECKSUM_PARTIAL: the field holds the pseudo-header's sum alone), packets from network cards may
  * carry a sum over the whole packet beside them (CHECKSUM_COMPLETE). The checksum helpers keep all
- * of that right. Changing an address and the transport checksum that covers it leaves the sum over
- * the whole packet as it was; other changes of the IPv6 header must be told (BPF_F_RECOMPUTE_CSUM).
+ * of that right, if every change of the IPv6 header is told (BPF_F_RECOMPUTE_CSUM).
  *
  * Replacement. An answer to a packet (FAIL, reset, ICMPv6 error, PROBE-ACK) is written over the
  * packet itself. A partial checksum would then be completed at the old place, inside the new
@@ -35,74 +34,74 @@ struct build {
 	};
 };
 
-/* Does bpf_l4_csum_replace() know BPF_F_IPV6? The loader finds out. */
-const volatile bool sf_has_csum_ipv6 = false;
+/** struct front - what is written into a packet as one, from its payload length on. */
+struct front {
+	__be16 plen;
+	__u8 nexthdr;
+	__u8 hops;
+	struct sf_addr pair[2]; /* source and destination */
+	struct sf_hdr hdr;
+	struct sf_tlv_target target;
+} SF_WIRE;
 
-/** csum_fix() - a transport checksum after its pseudo-header changed by @delta. */
+#define FRONT_LEN __builtin_offsetof(struct front, hdr) /* without a header */
+
+/**
+ * csum_fix() - a transport checksum before the addresses in its pseudo-header change by @delta.
+ *
+ * The helper takes the change out of a complete sum, to which the addresses' own change is added
+ * when they are stored (BPF_F_RECOMPUTE_CSUM).
+ * @at: offset of the checksum; 0: there is none (a fragment that is not the first)
+ */
 static __always_inline void csum_fix(struct __sk_buff *skb, __u32 at, __u32 delta, __u64 flags)
 {
-	flags |= BPF_F_PSEUDO_HDR;
-	if (sf_has_csum_ipv6) {
-		bpf_l4_csum_replace(skb, at, 0, delta, flags | SF_BPF_F_IPV6);
-		return;
-	}
-	bpf_l4_csum_replace(skb, at, 0, delta, flags);
-	/* Without the flag the helper takes the changed checksum out of a complete sum, as if the
-	 * addresses were not part of it. They are. */
-	bpf_csum_update(skb, delta);
+	if (at)
+		bpf_l4_csum_replace(skb, at, 0, delta, flags | BPF_F_PSEUDO_HDR);
 }
 
 /**
  * readdress() - write both addresses and mend the transport checksum.
  * @pair: source and destination, 32 bytes
- * @csum_at: offset of the checksum; 0: there is none (a fragment that is not the first)
+ * @csum_at: as in csum_fix()
  */
 static __always_inline int readdress(struct __sk_buff *skb, const void *pair, __u32 csum_at,
 				     __u32 delta, __u64 flags)
 {
-	if (csum_at)
-		csum_fix(skb, csum_at, delta, flags);
-	return (int)bpf_skb_store_bytes(skb, SRC_AT, pair, IP_ADDRS_LEN, 0);
-}
-
-/** ip_lengthen() - payload length and next header after the header came or went. */
-static __always_inline int ip_lengthen(struct __sk_buff *skb, int by, __u8 nexthdr)
-{
-	struct {
-		__be16 plen;
-		__u8 nexthdr;
-		__u8 hops;
-	} v;
-
-	if (load(skb, IP_PLEN_AT, &v, sizeof(v)))
-		return -1;
-	v.plen = sf_be16((__u16)(sf_be16(v.plen) + by));
-	v.nexthdr = nexthdr;
-	return (int)bpf_skb_store_bytes(skb, IP_PLEN_AT, &v, sizeof(v), BPF_F_RECOMPUTE_CSUM);
+	csum_fix(skb, csum_at, delta, flags);
+	return (int)bpf_skb_store_bytes(skb, SRC_AT, pair, IP_ADDRS_LEN, BPF_F_RECOMPUTE_CSUM);
 }
 
 /* Datagrams that are to be segmented behind us keep their size: it is the program's. */
 #define ADJUST (BPF_F_ADJ_ROOM_NO_CSUM_RESET | BPF_F_ADJ_ROOM_FIXED_GSO)
 
 /**
- * header_push() - put a SCAFFOLD header behind the IPv6 header.
- * @hdr, @len: complete, its next header included; 32 or 40 bytes
+ * packet_wrap() - put a SCAFFOLD header behind the IPv6 header, and other addresses into that.
+ * @f: complete but for plen and nexthdr
+ * @plen: payload length as it is
+ * @len: of the header, 32 or 40 bytes
+ * @csum_at: as in csum_fix(), in the packet as it will be
  */
-static __always_inline int header_push(struct __sk_buff *skb, const void *hdr, __u32 len)
+static __always_inline int packet_wrap(struct __sk_buff *skb, struct front *f, __u32 plen,
+				       __u32 len, __u32 csum_at, __u32 delta, __u64 flags)
 {
+	f->plen = sf_be16((__u16)(plen + len));
+	f->nexthdr = SF_NEXTHDR_DSTOPTS;
 	if (bpf_skb_adjust_room(skb, (__s32)len, BPF_ADJ_ROOM_NET, ADJUST))
 		return -1;
-	if (bpf_skb_store_bytes(skb, L4_AT, hdr, len, BPF_F_RECOMPUTE_CSUM))
-		return -1;
-	return ip_lengthen(skb, (int)len, SF_NEXTHDR_DSTOPTS);
+	csum_fix(skb, csum_at, delta, flags);
+	return (int)bpf_skb_store_bytes(skb, IP_PLEN_AT, f, FRONT_LEN + len, BPF_F_RECOMPUTE_CSUM);
 }
 
-/** header_pop() - take @len bytes behind the IPv6 header away. */
-static __always_inline int header_pop(struct __sk_buff *skb, __u32 len, __u8 nexthdr)
+/** packet_unwrap() - take the SCAFFOLD header of @len bytes away; otherwise as packet_wrap(), but
+ * @f->nexthdr is given. */
+static __always_inline int packet_unwrap(struct __sk_buff *skb, struct front *f, __u32 plen,
+					 __u32 len, __u32 csum_at, __u32 delta, __u64 flags)
 {
+	f->plen = sf_be16((__u16)(plen - len));
 	if (bpf_skb_adjust_room(skb, -(__s32)len, BPF_ADJ_ROOM_NET, ADJUST))
 		return -1;
-	return ip_lengthen(skb, -(int)len, nexthdr);
+	csum_fix(skb, csum_at, delta, flags);
+	return (int)bpf_skb_store_bytes(skb, IP_PLEN_AT, f, FRONT_LEN, BPF_F_RECOMPUTE_CSUM);
 }
 
 /**

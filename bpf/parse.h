@@ -19,9 +19,6 @@
 #include "core/sal.h"
 #include "core/wire.h"
 
-/* Later UAPI headers and kernels have it; a kernel without it is told by sf_has_csum_ipv6. */
-#define SF_BPF_F_IPV6 (1ULL << 7)
-
 #define IP_AT  ETH_HLEN			/* IPv6 header */
 #define SRC_AT (ETH_HLEN + 8)		/* both addresses, IP_ADDRS_LEN */
 #define DST_AT (ETH_HLEN + 24)		/* destination */

@@ -80,7 +80,7 @@ SUBPROG int in_probe(struct __sk_buff *skb)
 		return drop(skb, SF_BAD_CHECKSUM);
 	if (t->type != SF_TLV_TARGET || t->len != TLV_LEN(*t))
 		return drop(skb, SF_BAD_HEADER);
-	if (!sf_sid_eq(&w->hdr.dst, &self) && !listener_find(cfg, w, t->proto, t->port))
+	if (!sf_sid_eq(&w->front.hdr.dst, &self) && !listener_find(cfg, w, t->proto, t->port))
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	if (w->hlen > SF_PROBE_LEN)
 		bad = probe_socks(w);

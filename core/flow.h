@@ -74,7 +74,7 @@ struct sf_tuple {
  * set
  * @attempt: of the last SYN
  * @created: nanoseconds of the datapath's clock (CLOCK_MONOTONIC in the kernel)
- * @used: the same when its last packet passed, sf_used_of()
+ * @used: the same when the peer was last heard, sf_used_of()
  * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
  */
 struct sf_flow {

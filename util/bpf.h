@@ -402,13 +402,6 @@ size_t sf_bpf_probe(struct sf_bpf_feature *table, size_t max);
 int sf_bpf_probe_missing(const struct sf_bpf_feature *table, size_t n, char *err, size_t errlen);
 
 /**
- * sf_bpf_has_csum_ipv6() - Does bpf_l4_csum_replace() know BPF_F_IPV6? Found out by a test run.
- *
- * Return: 1, 0, or -errno.
- */
-int sf_bpf_has_csum_ipv6(void);
-
-/**
  * sf_bpf_has_tcx() - Does the kernel have tcx? Return: 1, 0, or -errno.
  */
 int sf_bpf_has_tcx(void);

@@ -23,7 +23,6 @@
 #define KERNEL_MINOR 1
 
 #define ATTACH_TCX_INGRESS 46
-#define FLAG_CSUM_IPV6	   (1u << 7) /* BPF_F_IPV6, linux/bpf.h since 6.16 */
 
 #define INSN(c, d, s, o, i) \
 	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
@@ -59,27 +58,6 @@ int sf_bpf_has_tcx(void)
 	if (link == -ENODEV)
 		return 1;
 	return link == -EPERM ? link : 0;
-}
-
-int sf_bpf_has_csum_ipv6(void)
-{
-	const struct bpf_insn insns[] = {
-		MOV_IMM(BPF_REG_2, 50), /* offset of a checksum in the packet below */
-		MOV_IMM(BPF_REG_3, 0),
-		MOV_IMM(BPF_REG_4, 0),
-		MOV_IMM(BPF_REG_5, FLAG_CSUM_IPV6 | BPF_F_PSEUDO_HDR),
-		CALL(BPF_FUNC_l4_csum_replace),
-		EXIT(),
-	};
-	uint8_t packet[64] = { [12] = 0x86, [13] = 0xdd };
-	struct sf_bpf_run run = { .data = packet, .data_len = sizeof(packet) };
-	int prog = trivial_load(insns, sizeof(insns) / sizeof(insns[0])), rc;
-
-	if (prog < 0)
-		return prog;
-	rc = sf_bpf_prog_run(prog, &run);
-	close(prog);
-	return rc ? rc : run.retval == 0;
 }
 
 /* ---- the table -------------------------------------------------------------------------- */
@@ -167,14 +145,6 @@ static int probe_tcx(const struct probe *probe, char *found, size_t len)
 	return has;
 }
 
-static int probe_csum(const struct probe *probe, char *found, size_t len)
-{
-	(void)probe;
-	(void)found;
-	(void)len;
-	return sf_bpf_has_csum_ipv6();
-}
-
 static int probe_batch(const struct probe *probe, char *found, size_t len)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = 0);
@@ -237,7 +207,6 @@ static const struct probe probes[] = {
 	HELPER("storage:sock_ops", SOCK_OPS, sk_storage_get, SF_BPF_REQUIRED, "socket events: listen"),
 	HELPER("netns:sock_ops", SOCK_OPS, get_netns_cookie, SF_BPF_REQUIRED, "socket events: of which host"),
 	OTHER("tcx", probe_tcx, 0, 0, SF_BPF_WANTED, "attaching without a gap; else clsact"),
-	OTHER("csum_ipv6", probe_csum, 0, 0, SF_BPF_WANTED, "BPF_F_IPV6; else complete checksums are put right by hand"),
 	OTHER("batch", probe_batch, 0, 0, SF_BPF_WANTED, "fast changes of large tables; else one by one"),
 };
 /* clang-format on */

@@ -83,7 +83,6 @@ int host_load(struct host *h, uint32_t addr, const struct sf_sid *identity, uint
 	bpf_map__set_max_entries(h->skel->maps.flows, FULL);
 	bpf_map__set_max_entries(h->skel->maps.closed, CLOSED);
 	h->skel->rodata->sf_half_open_max = ENTRIES;
-	h->skel->rodata->sf_has_csum_ipv6 = sf_bpf_has_csum_ipv6() == 1;
 	if (sf_bpf_skeleton_load(h->skel->skeleton, err, sizeof(err))) {
 		fprintf(stderr, "%s\n", err);
 		return -EINVAL;
