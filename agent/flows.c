@@ -22,7 +22,7 @@
 
 static void arm(struct host *h, unsigned int ms)
 {
-	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(ms);
 
 	event_add(h->flows.timer, &wait);
 }

@@ -35,7 +35,7 @@ static void group_name(const struct host *h, unsigned int id, char *buf, size_t 
 
 static void arm(struct host *h, unsigned int ms)
 {
-	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(ms);
 
 	if (h->runs.list)
 		event_add(h->runs.timer, &wait);

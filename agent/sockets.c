@@ -40,7 +40,7 @@ static struct registration_key event_key(const struct sf_socket_event *ev)
 
 static void arm(struct host *h, unsigned int ms)
 {
-	struct timeval wait = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(ms);
 
 	event_add(h->sockets.timer, &wait);
 }

@@ -86,7 +86,7 @@ static void tell(void *ctx, const struct sf_failure *f)
 
 static void arm(struct host *h)
 {
-	struct timeval wait = { SF_FAILURES_POLL_MS / 1000, (SF_FAILURES_POLL_MS % 1000) * 1000 };
+	struct timeval wait = sf_ms_timeval(SF_FAILURES_POLL_MS);
 
 	event_add(h->watch.timer, &wait);
 }

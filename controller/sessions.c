@@ -224,8 +224,11 @@ static void copy_name(char *out, size_t size, const char *name, size_t len)
 {
 	size_t n = 0;
 
-	for (; n < len && n < size - 1 && name[n]; n++)
-		out[n] = name[n] > ' ' && name[n] < 0x7f ? name[n] : '?';
+	for (; n < len && n < size - 1 && name[n]; n++) {
+		out[n] = '?';
+		if (name[n] > ' ' && name[n] < 0x7f)
+			out[n] = name[n];
+	}
 	out[n] = '\0';
 }
 

@@ -101,7 +101,7 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 
 int failures_open(struct router *r, char *err, size_t errlen)
 {
-	struct timeval period = { SF_FAILURES_POLL_MS / 1000, SF_FAILURES_POLL_MS % 1000 * 1000 };
+	struct timeval period = sf_ms_timeval(SF_FAILURES_POLL_MS);
 	struct polled p = { .router = r };
 	struct failures *f = calloc(1, sizeof(*f));
 

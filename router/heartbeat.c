@@ -88,7 +88,7 @@ static void probe_send(struct probe *p)
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct timeval wait = { 0, PROBE_MS * 1000 };
+	struct timeval wait = sf_ms_timeval(PROBE_MS);
 	struct probe *p = arg;
 
 	if (p->tries++ == PROBE_TRIES) {
@@ -304,7 +304,7 @@ void heartbeat_retime(struct router *r)
 	struct timeval period;
 
 	ms = ms < 50 ? 50 : ms > 500 ? 500 : ms;
-	period = (struct timeval){ ms / 1000, (ms % 1000) * 1000 };
+	period = sf_ms_timeval(ms);
 	event_add(r->probes->tick, &period);
 }
 

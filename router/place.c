@@ -49,6 +49,13 @@ static bool same_network(const struct place *a, const struct place *b)
 	       !memcmp(&a->key, &b->key, sizeof(a->key));
 }
 
+static bool same_place(const struct place *a, const struct place *b)
+{
+	return same_network(a, b) && same_addresses(a, b) && a->heartbeat_ms == b->heartbeat_ms &&
+	       a->move_grace_ms == b->move_grace_ms && a->lease_ms == b->lease_ms &&
+	       a->term == b->term && a->number == b->number;
+}
+
 static void own_address(struct router *r)
 {
 	memset(&r->own, 0, sizeof(r->own));
@@ -214,7 +221,7 @@ int place_change(struct router *r, const struct place *to, char *err, size_t err
 	bool moved = !same_addresses(&was, to);
 	int ret;
 
-	if (!memcmp(&was, to, sizeof(was)) && has_place(r))
+	if (same_place(&was, to) && has_place(r))
 		return 0;
 	if (moved && has_place(r)) {
 		events_add(r, "place", NULL, NULL, 0,

@@ -134,9 +134,9 @@ int place_set_up(struct router *r, char *err, size_t errlen);
 
 /**
  * place_change() - the controller says where we are. What belonged to another place goes.
- * @place: version and timers included
+ * @to: version and timers included
  */
-int place_change(struct router *r, const struct place *place, char *err, size_t errlen);
+int place_change(struct router *r, const struct place *to, char *err, size_t errlen);
 
 /** place_remove() - undo place_set_up() (for --flush). */
 void place_remove(struct router *r);
