@@ -202,6 +202,9 @@ static int mount_bpffs(const char *root, bool may_mount, char *err, size_t errle
 				  "%s: expected a bpffs (mount -t bpf bpffs %s)", root, root);
 	if (mkdir(root, 0700) && errno != EEXIST)
 		return sf_errtext(err, errlen, -errno, "%s: %s", root, strerror(errno));
+	/* A directory made inside of a bpffs is one, and needs no right to mount. */
+	if (is_bpffs(root))
+		return 0;
 	if (mount("bpffs", root, "bpf", 0, "mode=0700"))
 		return sf_errtext(err, errlen, -errno, "%s: cannot mount a bpffs: %s", root,
 				  strerror(errno));
