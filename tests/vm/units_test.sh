@@ -42,11 +42,12 @@ plain = yes
 CONF
 printf '[link %s]\naccess = yes\n' d0 e0 >>/etc/scaffold/scaffold-router.conf
 echo $'[host]\nuplink = up0' >/etc/scaffold/scaffoldd.conf
+echo $'[host]\nuplink = eth0' >"$TMP/host.conf"
 # by_hand NODE DAEMON OPTION...
 by_hand() { local n=$1 d=$2; shift 2; nsenter --net="/run/netns/$n" "$d" --run "$TMP/$n" --state "$TMP/$n/state" --bpffs /sys/fs/bpf/hand "$@" >"$TMP/$n/log" 2>&1 & pids+=($!); }
 there() { [ "$(curl -sS -m 10 --unix-socket "$TMP/$1/agent.sock" http://x/v1/status 2>/dev/null | jq .joined)" = true ]; }
 nonlocal=$(sysctl -n net.ipv6.ip_nonlocal_bind)
-traces() { ip -6 rule; ip -6 route show table all | sed 's/ expires [0-9]*sec//' | grep -v fe80 | sort; ip -o link | sed 's/^[0-9]*: \([^:]*\).*/link \1/'; for d in up0 lo; do tc filter show dev $d egress; tc filter show dev $d ingress; tc qdisc show dev $d; done 2>/dev/null; sysctl net.ipv6.ip_nonlocal_bind net.ipv6.conf.up0.accept_dad net.ipv6.conf.up0.optimistic_dad; bpftool cgroup tree 2>/dev/null | grep ' sf_'; find /sys/fs/bpf -name 'host*' -o -name 'hooks*' -o -name 'link*'; }
+traces() { ip -6 rule; ip -6 route show table all | sed 's/ expires [0-9]*sec//' | grep -v fe80 | sort; ip -o link | sed 's/^[0-9]*: \([^:]*\).*/link \1/'; for d in up0 lo; do tc filter show dev $d egress; tc filter show dev $d ingress; tc qdisc show dev $d; done 2>/dev/null; sysctl net.ipv6.ip_nonlocal_bind net.ipv6.conf.up0.accept_dad net.ipv6.conf.up0.optimistic_dad; find /sys/fs/bpf -path '*/hand' -prune -o -type f -print; }
 traces >"$TMP/before"
 
 # ---- as they are installed
@@ -70,7 +71,7 @@ wait_for "the host joins" joined && ok "the host has joined" || { told scaffoldd
 check "status finds nothing wrong" scaffold status
 
 # ---- hardened, they still do all their work
-by_hand c scaffoldd
+by_hand c scaffoldd --config "$TMP/host.conf"
 wait_for "the host beside joins" there c || tail -n 5 "$TMP/c/log"
 SUM=$(address sum) ECHO=$(address echo) RUNS=$(address runs)
 python3 "$HERE/peer.py" serve "$SUM" 7 sum & pids+=($!)
@@ -125,7 +126,7 @@ equal "the sysctl is as before" "$nonlocal" "$(sysctl -n net.ipv6.ip_nonlocal_bi
 
 # ---- the machine as a router
 starts scaffold-router
-by_hand d scaffoldd; by_hand e scaffoldd
+by_hand d scaffoldd --config "$TMP/host.conf"; by_hand e scaffoldd --config "$TMP/host.conf"
 for n in d e; do wait_for "$n joins" there $n && ok "$n has joined at the unit's router" || { told scaffold-router; tail -n 5 "$TMP/$n/log"; }; done
 check "status finds nothing wrong" scaffold status
 nsenter --net=/run/netns/d python3 "$HERE/peer.py" serve "$SUM" 7 sum & pids+=($!)
