@@ -59,7 +59,7 @@ static __always_inline int out_send(struct __sk_buff *skb, const struct sf_host_
 	/* After our reset, or our acknowledgement of the last FIN, no socket but one in TIME_WAIT
 	 * is left. */
 	if (f->state == SF_FLOW_CLOSING && (sf_flow_is_over(f) || (w->seg.flags & SF_TCP_RST)))
-		closed_add(cfg, w, f);
+		closed_add(skb, cfg, w, f);
 	return ret;
 }
 
@@ -98,7 +98,7 @@ static __always_inline int out_open(struct __sk_buff *skb, const struct sf_host_
 	__builtin_memset(f, 0, sizeof(*f));
 	sf_flow_open(f, &cfg->net, &w->tuple, &own, w->seg.seq, now);
 	flow_count(f, skb, true);
-	closed_reap(cfg, w, now);
+	closed_reap(skb, cfg, w, now);
 	if (bpf_map_update_elem(&flows, &key, f, BPF_ANY))
 		return drop(skb, SF_FLOWS_FULL);
 	return out_write(skb, cfg, w, f, SF_ACT_SYN);

@@ -39,6 +39,8 @@ static __always_inline int in_deliver(struct __sk_buff *skb, const struct sf_hos
 	/* The peer has all, and so have we: our socket closes with this segment. */
 	if (sf_flow_is_over(f) && !(f->flags & SF_FLOW_OVER))
 		flow_end(cfg, w, f);
+	else if ((w->seg.flags & SF_TCP_RST) && f->state == SF_FLOW_CLOSING)
+		closed_add(skb, cfg, w, f);
 	return TC_ACT_UNSPEC;
 }
 
@@ -55,7 +57,7 @@ SUBPROG int in_promote(struct __sk_buff *skb)
 
 	f = &w->flow;
 	key = sf_socket_key(sf_locator_sock(&f->own));
-	closed_reap(cfg, w, now);
+	closed_reap(skb, cfg, w, now);
 	old = bpf_map_lookup_elem(&flows, &key);
 	if (old && !sf_tuple_eq(&old->tuple, &f->tuple))
 		return drop(skb, SF_ID_CLASH);
@@ -144,24 +146,6 @@ static __noinline enum meeting in_meet(const struct sf_host_config *cfg, struct 
 	return m;
 }
 
-/** in_has_socket() - whether the kernel has a socket for a SYN from w->tuple.peer: a listener, or
- * an old connection that it must judge itself. */
-static __always_inline bool in_has_socket(struct __sk_buff *skb, struct work *w)
-{
-	struct bpf_sock_tuple t = {};
-	struct bpf_sock *sk;
-
-	__builtin_memcpy(t.ipv6.saddr, &w->tuple.peer, 16);
-	__builtin_memcpy(t.ipv6.daddr, &w->tuple.local, 16);
-	t.ipv6.sport = w->tuple.pport;
-	t.ipv6.dport = w->tuple.lport;
-	sk = bpf_skc_lookup_tcp(skb, &t, sizeof(t.ipv6), BPF_F_CURRENT_NETNS, 0);
-	if (!sk)
-		return false;
-	bpf_sk_release(sk);
-	return true;
-}
-
 /** in_syn_new() - the first SYN of a flow: enter it half-open, and deliver it. */
 static __always_inline int in_syn_new(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				      struct work *w)
@@ -209,7 +193,7 @@ SUBPROG int in_syn(struct __sk_buff *skb)
 		if (in_meet(cfg, w, &f) == MEET_OTHER)
 			return drop(skb, SF_ID_CLASH);
 	}
-	if (!in_has_socket(skb, w))
+	if (!socket_of(skb, &w->tuple))
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	count_traffic(skb, SF_TRAFFIC_IN_SYN);
 	if (f) {

@@ -397,43 +397,74 @@ static __always_inline void flow_end(const struct sf_host_config *cfg, struct wo
 	flow_forget(f);
 }
 
-/** closed_end() - remove the flow that was closed first. Return: 0, or negative when there is none.
+/** socket_of() - the state of the kernel's TCP socket that takes what comes for @t, 0 without one.
  */
-static __always_inline long closed_end(const struct sf_host_config *cfg, struct work *w)
+static __always_inline __u32 socket_of(struct __sk_buff *skb, const struct sf_tuple *t)
+{
+	struct bpf_sock_tuple s = {};
+	struct bpf_sock *sk;
+	__u32 state;
+
+	__builtin_memcpy(s.ipv6.saddr, &t->peer, 16);
+	__builtin_memcpy(s.ipv6.daddr, &t->local, 16);
+	s.ipv6.sport = t->pport;
+	s.ipv6.dport = t->lport;
+	sk = bpf_skc_lookup_tcp(skb, &s, sizeof(s.ipv6), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	state = sk->state;
+	bpf_sk_release(sk);
+	return state;
+}
+
+/**
+ * closed_end() - remove the flow that was closed first, unless its socket thinks otherwise: a reset
+ * that we saw need not have been taken.
+ * Return: 0, or negative when there is none.
+ */
+static __noinline int closed_end(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				 struct work *w)
 {
 	struct closed c;
 	struct sf_flow *f;
+	__u32 state;
 
 	if (bpf_map_pop_elem(&closed, &c))
 		return -1;
 	f = flow_of(&flows, c.id);
-	if (f && f->state == SF_FLOW_CLOSING)
+	if (!f || f->state != SF_FLOW_CLOSING)
+		return 0;
+	state = sf_flow_is_over(f) ? 0 : socket_of(skb, &f->tuple);
+	if (!state || state == BPF_TCP_LISTEN)
 		flow_end(cfg, w, f);
+	else
+		f->flags &= ~SF_FLOW_OVER; /* left to the agent */
 	return 0;
 }
 
-/** closed_add() - @f is over; its socket is in TIME_WAIT. */
-static __always_inline void closed_add(const struct sf_host_config *cfg, struct work *w,
-				       struct sf_flow *f)
+/** closed_add() - @f is over, as far as packets show; its socket is in TIME_WAIT, or gone. */
+static __always_inline void closed_add(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				       struct work *w, struct sf_flow *f)
 {
 	struct closed c = { .id = sf_locator_sock(&f->own), .since = bpf_ktime_get_ns() };
 
 	if (f->flags & SF_FLOW_OVER)
 		return;
 	f->flags |= SF_FLOW_OVER;
-	if (bpf_map_push_elem(&closed, &c, BPF_ANY) && !closed_end(cfg, w))
+	if (bpf_map_push_elem(&closed, &c, BPF_ANY) && !closed_end(skb, cfg, w))
 		bpf_map_push_elem(&closed, &c, BPF_ANY);
 }
 
 /** closed_reap() - remove what has been closed long enough. Each new flow removes up to two old
  * ones, so they are gone in time without anybody's help. */
-static __always_inline void closed_reap(const struct sf_host_config *cfg, struct work *w, __u64 now)
+static __always_inline void closed_reap(struct __sk_buff *skb, const struct sf_host_config *cfg,
+					struct work *w, __u64 now)
 {
 	struct closed c;
 
 	for (int i = 0; i < 2; i++) {
 		if (bpf_map_peek_elem(&closed, &c) || now - c.since < SF_CLOSED_NS ||
-		    closed_end(cfg, w))
+		    closed_end(skb, cfg, w))
 			return;
 	}
 }

@@ -135,10 +135,10 @@ static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, 
 /** refused_over() - a flow whose socket takes the reset for certain: nobody's help is needed to
  * free it. A function of its own for the stack's sake, of which Linux 6.1 counts that of all
  * callers. */
-static __noinline int refused_over(const struct sf_host_config *cfg, struct work *w,
-				   struct sf_flow *f)
+static __noinline int refused_over(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				   struct work *w, struct sf_flow *f)
 {
-	closed_add(cfg, w, f);
+	closed_add(skb, cfg, w, f);
 	return 0;
 }
 
@@ -158,7 +158,7 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 		__u32 ack = f->isn + 1;
 
 		if (cfg)
-			refused_over(cfg, w, f);
+			refused_over(skb, cfg, w, f);
 		return reply_reset(skb, IN, 0, ack, SF_TCP_ACK);
 	}
 	/* What the socket last acknowledged is what it expects next. */
