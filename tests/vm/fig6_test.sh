@@ -30,7 +30,7 @@ says "both at once" "ok 1048576" peer h2 both "$ECHO" 7 --bytes 1048576
 says "client and instance on one host" "ok 262144" peer h3 exchange "$SUM" 7 --bytes 262144
 says "a connected datagram socket" "ok" peer h1 ask "$UECHO" 7 --bytes 100 --timeout 20
 says "an unconnected one" "ok" peer h1 ask "$UECHO" 7 --bytes 100 --timeout 20 --unconnected
-says "a datagram in fragments" "ok" peer h1 ask "$UECHO" 7 --bytes 4000 --timeout 20
+says "a datagram in fragments" "ok" peer h1 ask "$UECHO" 7 --bytes 4000 --timeout 20 --tries 3
 says "an unknown service is refused at once" ECONNREFUSED peer h1 connect "$(address nobody)" 80 --timeout 20
 on r1 ip link set r2 mtu 1400
 on r2 ip link set r1 mtu 1400
