@@ -72,7 +72,9 @@ struct ctl {
 	struct ctl_policy *policies;	 /* by serviceID */
 	struct ctl_name *names;		 /* by serviceID */
 	struct ctl_name *names_unsaved;	 /* list: heard, not in the store yet */
-	struct ctl_endpoint *dirty;	 /* list: routers must be told */
+	struct sf_sid *names_gone;	 /* not known any more, to be deleted from the store */
+	unsigned int n_names_gone;
+	struct ctl_endpoint *dirty; /* list: routers must be told */
 
 	struct sf_hashkey hashkey;
 	uint32_t term, number; /* version of what routers are told */

@@ -15,6 +15,7 @@
 #include "util/crypto.h"
 
 #define EVICT_TRIES 16
+#define GONE_MAX    1024 /* names that wait for their deletion */
 
 struct ctl_policy *ctl_policy_of(const struct ctl *c, const struct sf_sid *sid)
 {
@@ -40,6 +41,25 @@ static void name_drop(struct ctl *c, struct ctl_name *n)
 	free(n);
 }
 
+/* The store forgets it in the next batch: no message of a host waits for a disk. */
+static int name_forget(struct ctl *c, struct ctl_name *n)
+{
+	int ret = 0;
+
+	if (!c->names_gone)
+		c->names_gone = calloc(GONE_MAX, sizeof(*c->names_gone));
+	if (!c->names_gone)
+		return -ENOMEM;
+	if (c->n_names_gone == GONE_MAX)
+		ret = ctl_names_store(c, GONE_MAX);
+	if (ret < 0)
+		return ret;
+	if (!n->unsaved)
+		c->names_gone[c->n_names_gone++] = n->sid;
+	name_drop(c, n);
+	return 0;
+}
+
 /*
  * Room for one more name. Hosts bring names, and could bring any number of them by and by: in a
  * full table the oldest goes whose service nobody serves and that has no policy.
@@ -54,9 +74,8 @@ static bool make_room(struct ctl *c)
 			HASH_ADD(hh, c->names, sid, sizeof(n->sid), n); /* now the youngest */
 			continue;
 		}
-		if (!n->unsaved && ctl_store_name_delete(c->store, &n->sid))
+		if (name_forget(c, n))
 			break;
-		name_drop(c, n);
 	}
 	return HASH_COUNT(c->names) < c->config->names_max;
 }
@@ -124,25 +143,33 @@ void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_s
 int ctl_names_store(struct ctl *c, uint32_t limit)
 {
 	struct ctl_name *n = c->names_unsaved;
-	int done = 0;
+	unsigned int gone = 0, done = 0;
 	int ret, end;
 
-	if (!n)
+	if (!n && !c->n_names_gone)
 		return 0;
 	ret = ctl_store_batch_begin(c->store);
 	if (ret)
 		return ret;
-	for (; n && !ret && (uint32_t)done < limit; n = n->unsaved_next, done++)
+	for (; gone < c->n_names_gone && !ret && gone < limit; gone++)
+		if (!ctl_name_of(c, &c->names_gone[gone])) /* or it was told again */
+			ret = ctl_store_name_delete(c->store, &c->names_gone[gone]);
+	for (; n && !ret && gone + done < limit; n = n->unsaved_next, done++)
 		ret = ctl_store_name_put(c->store, &n->sid, n->text);
 	end = ctl_store_batch_end(c->store);
 	if (ret || end)
 		return ret ? ret : end; /* all of them again */
-	for (int i = 0; i < done; i++) {
+	if (gone) {
+		c->n_names_gone -= gone;
+		memmove(c->names_gone, c->names_gone + gone,
+			c->n_names_gone * sizeof(*c->names_gone));
+	}
+	for (unsigned int i = 0; i < done; i++) {
 		n = c->names_unsaved;
 		DL_DELETE2(c->names_unsaved, n, unsaved_prev, unsaved_next);
 		n->unsaved = false;
 	}
-	return done;
+	return (int)(gone + done);
 }
 
 static int load_name(void *ctx, const struct sf_sid *sid, const char *text)
@@ -187,6 +214,9 @@ void ctl_policies_free(struct ctl *c)
 	}
 	HASH_ITER (hh, c->names, n, tmp_n)
 		name_drop(c, n);
+	free(c->names_gone);
+	c->names_gone = NULL;
+	c->n_names_gone = 0;
 }
 
 int ctl_policy_put(struct ctl *c, struct ctl_policy *p)

@@ -52,7 +52,10 @@ int ctl_name_learn(struct ctl *c, const struct sf_sid *sid, const char *text);
 void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_sid *sid,
 		   const void *data, size_t len);
 
-/** ctl_names_store() - move at most @limit heard names to the store. Return: number or -errno. */
+/**
+ * ctl_names_store() - one batch of at most @limit names: what was heard, and what made room for it.
+ * Return: number or -errno.
+ */
 int ctl_names_store(struct ctl *c, uint32_t limit);
 
 #endif

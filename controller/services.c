@@ -30,18 +30,6 @@ struct ctl_endpoint *ctl_endpoint_find(const struct ctl *c, const struct sf_serv
 	return ep;
 }
 
-unsigned int ctl_endpoint_serving(const struct ctl_endpoint *ep)
-{
-	const struct ctl_instance *in;
-	unsigned int n = 0;
-
-	DL_FOREACH(ep->instances, in)
-	{
-		n += !in->denied && in->weight;
-	}
-	return n;
-}
-
 struct ctl_instance *ctl_instance_find(const struct ctl *c, struct ctl_endpoint *endpoint,
 				       struct ctl_host *host)
 {
@@ -142,6 +130,11 @@ static uint8_t judge(const struct ctl *c, const struct ctl_policy *p, const stru
 		       : SF_DENIED_POLICY;
 }
 
+static bool serves(const struct ctl_instance *in)
+{
+	return !in->denied && in->weight;
+}
+
 /* Put policy's word in force. Return: whether anything changed for routers. */
 static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance *in)
 {
@@ -151,9 +144,11 @@ static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance
 	uint16_t weight = (uint16_t)ctl_policy_weight(p, &who, in->wish);
 	bool changed = denied != in->denied || (!denied && weight != in->weight);
 
+	ep->n_serving -= serves(in);
 	ep->n_denied += (denied != SF_NONE) - (in->denied != SF_NONE);
 	in->denied = denied;
 	in->weight = weight;
+	ep->n_serving += serves(in);
 	return changed;
 }
 
@@ -325,6 +320,7 @@ void ctl_instance_remove(struct ctl *c, struct ctl_instance *in, uint8_t reason)
 			ctl_event_add(c, &e, NULL);
 		}
 	}
+	ep->n_serving -= serves(in);
 	ep->n_denied -= in->denied != SF_NONE;
 	ep->n_instances--;
 	DL_DELETE(ep->instances, in);

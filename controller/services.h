@@ -37,7 +37,8 @@ struct ctl_endpoint {
 	struct ctl_service *service;
 	struct ctl_instance *instances; /* list by @next */
 	uint32_t n_instances;
-	uint32_t n_denied; /* of these, not for routers */
+	uint32_t n_denied;  /* of these, not for routers */
+	uint32_t n_serving; /* of these, taking new flows */
 	bool dirty;
 	bool published; /* routers have a rule for it */
 	struct ctl_endpoint *dirty_next;
@@ -96,9 +97,6 @@ struct ctl_service *ctl_service_find(const struct ctl *c, const struct sf_sid *s
 
 /** ctl_endpoint_find() */
 struct ctl_endpoint *ctl_endpoint_find(const struct ctl *c, const struct sf_service_key *key);
-
-/** ctl_endpoint_serving() - how many of its instances take new flows. */
-unsigned int ctl_endpoint_serving(const struct ctl_endpoint *ep);
 
 /** ctl_instance_find() */
 struct ctl_instance *ctl_instance_find(const struct ctl *c, struct ctl_endpoint *endpoint,

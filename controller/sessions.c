@@ -220,16 +220,25 @@ static void welcome(struct ctl_session *s, uint32_t seq, const struct ctl_lease 
 	session_send(s, &o);
 }
 
-static void copy_name(char *out, size_t size, const char *name, size_t len)
+/* What a router wrote, for logs and lists: nothing that would steer a terminal. */
+static void copy_text(char *out, size_t size, const char *text, size_t len)
 {
 	size_t n = 0;
 
-	for (; n < len && n < size - 1 && name[n]; n++) {
+	for (; n < len && n < size - 1 && text[n]; n++) {
 		out[n] = '?';
-		if (name[n] > ' ' && name[n] < 0x7f)
-			out[n] = name[n];
+		if (text[n] >= ' ' && text[n] < 0x7f)
+			out[n] = text[n];
 	}
 	out[n] = '\0';
+}
+
+static void copy_name(char *out, size_t size, const char *name, size_t len)
+{
+	copy_text(out, size, name, len);
+	for (; *out; out++)
+		if (*out == ' ')
+			*out = '?';
 }
 
 static void say_leased(struct ctl *c, const struct ctl_router *r, const struct ctl_lease *leases,
@@ -499,11 +508,11 @@ static int on_lookup(struct ctl_session *s, const struct sf_ctrl_in *in)
 		struct sf_item_registration item = { .sid = ep->key.sid,
 						     .proto = ep->key.proto,
 						     .port = ep->key.port };
-		unsigned int serving = ctl_endpoint_serving(ep);
+		uint32_t serving = ep->n_serving;
 
 		if (ep->n_instances == ep->n_denied)
 			continue;
-		item.weight = sf_be16((uint16_t)serving);
+		item.weight = sf_be16(serving < UINT16_MAX ? (uint16_t)serving : UINT16_MAX);
 		sf_ctrl_put(&o, SF_ITEM_REGISTRATION, &item, sizeof(item));
 		n++;
 	}
@@ -525,6 +534,7 @@ static int on_alarm(struct ctl_session *s, const struct sf_ctrl_in *in)
 	const struct sf_item_host *host = sf_ctrl_find(in, SF_ITEM_HOST, NULL);
 	const struct sf_item_reason *why = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
 	struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, s->router);
+	char shown[TEXT_MAX] = "";
 	uint16_t len = 0;
 	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
 	const struct ctl_host *known = host ? host_of(s, host) : NULL;
@@ -539,19 +549,23 @@ static int on_alarm(struct ctl_session *s, const struct sf_ctrl_in *in)
 		e.reason = why->reason;
 		s->c->stats.alarms[why->reason % SF_REASON_MAX]++;
 	}
-	ctl_event_add(s->c, &e, "%.*s", len < TEXT_MAX ? len : TEXT_MAX, text ? text : "");
+	if (text)
+		copy_text(shown, sizeof(shown), text, len);
+	ctl_event_add(s->c, &e, "%s", shown);
 	return 0;
 }
 
 static int on_failures(struct ctl_session *s, const struct sf_ctrl_in *in)
 {
 	struct ctl_event e = ctl_event_of_router(CTL_EVENT_FAILURES, s->router);
-	char where[32] = "", text[SF_FAILURE_STRLEN];
+	char name[16], where[32] = "", text[SF_FAILURE_STRLEN];
 	uint16_t len = 0;
 	const char *link = sf_ctrl_find(in, SF_ITEM_NAME, &len);
 
-	if (link)
-		snprintf(where, sizeof(where), " on link %.*s", len < 15 ? len : 15, link);
+	if (link) {
+		copy_name(name, sizeof(name), link, len);
+		snprintf(where, sizeof(where), " on link %s", name);
+	}
 	sf_ctrl_foreach (in, it) {
 		const struct sf_item_failure *item = it.value;
 		struct sf_failure f;

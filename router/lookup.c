@@ -45,10 +45,12 @@ static void answer(struct router *r, const struct request *q, const struct sf_si
 						     .proto = s->key.proto,
 						     .port = s->key.port };
 		struct rules_share one;
+		uint32_t n;
 
 		if (!sf_sid_eq(&s->key.sid, sid))
 			continue;
-		item.weight = sf_be16((uint16_t)rules_shares(r, s, &one, 1));
+		n = rules_shares(r, s, &one, 1);
+		item.weight = sf_be16(n < UINT16_MAX ? (uint16_t)n : UINT16_MAX);
 		put(&p, &item);
 	}
 	reply_send(r, &p);

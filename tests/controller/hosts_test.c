@@ -200,14 +200,16 @@ static void test_alarm_and_ping(void **state)
 	sf_ctrl_put(&d.out, SF_ITEM_TEXT, "FAIL \xff\xfe", 7);
 	peer_send(&r1, &d);
 	assert_int_equal(events_of("alarm"), 1);
+	assert_int_equal(events_saying("alarm", "FAIL ??"), 1);
 	assert_int_equal(c.stats.alarms[SF_NO_SUCH_SOCKET], 1);
 	draft_begin(&d, SF_CTRL_FAILURES);
-	sf_ctrl_put(&d.out, SF_ITEM_NAME, "lan0", 4);
+	sf_ctrl_put(&d.out, SF_ITEM_NAME, "l\033[2J\n0", 7);
 	sf_ctrl_put(&d.out, SF_ITEM_FAILURE, &counted, sizeof(counted));
 	counted.reason = SF_BAD_MAC;
 	sf_ctrl_put(&d.out, SF_ITEM_FAILURE, &counted, sizeof(counted));
 	peer_send(&r1, &d);
 	assert_int_equal(events_of("failures"), 2);
+	assert_int_equal(events_saying("failures", " on link l?[2J?0"), 2);
 	assert_int_equal(events_of("alarm"), 1);
 	draft_begin(&d, SF_CTRL_PING);
 	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));

@@ -176,6 +176,50 @@ static void test_full_table(void **state)
 	assert_int_equal(HASH_COUNT(c.names), 20);
 }
 
+static int count_row(void *ctx, const struct sf_sid *sid, const char *text)
+{
+	const char **wanted = ctx;
+
+	if (*wanted && strcmp(text, *wanted) == 0)
+		*wanted = NULL;
+	return 0;
+}
+
+static bool stored(const char *text)
+{
+	assert_int_equal(ctl_store_names(c.store, count_row, &text), 0);
+	return !text;
+}
+
+/* What makes room for a host's name waits for the next batch as the name does. */
+static void test_room_is_made_in_a_batch(void **state)
+{
+	struct sf_sid old = sid_of("old");
+
+	config.names_max = 2;
+	three_up();
+	join(&r1, H3, 3, "h3");
+	assert_int_equal(ctl_name_learn(&c, &old, "old"), 0);
+	tell("web", "web");
+	tell("mail", "mail");
+	assert_null(name_of("old"));
+	assert_true(stored("old"));
+	assert_int_equal(ctl_names_store(&c, 100), 3);
+	assert_false(stored("old"));
+	assert_true(stored("web") && stored("mail"));
+	/* One that is told again meanwhile stays. */
+	config.names_max = 3;
+	assert_int_equal(ctl_name_learn(&c, &old, "old"), 0);
+	tell("news", "news");
+	assert_null(name_of("old"));
+	config.names_max = 4;
+	assert_int_equal(ctl_name_learn(&c, &old, "old"), 0);
+	assert_true(ctl_names_store(&c, 100) > 0);
+	assert_true(stored("old") && stored("news"));
+	fixture_restart(&c, &config);
+	assert_string_equal(name_of("old"), "old");
+}
+
 /* ---- look-ups ---- */
 
 static const struct sf_ctrl_in *look_up(const char *service)
@@ -220,12 +264,27 @@ static void test_lookup(void **state)
 	assert_int_equal(sf_be16(found->port), 80);
 	assert_int_equal(sf_be16(found->weight), 1);
 	assert_memory_equal(sf_ctrl_find(in, SF_ITEM_SERVICE_NAME, NULL), "web", 3);
+	/* More than the item holds. */
+	ctl_service_find(&c, &web)->endpoints->n_serving += 65536;
+	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
+	assert_int_equal(sf_be16(found->weight), 0xffff);
+	ctl_service_find(&c, &web)->endpoints->n_serving -= 65536;
 	/* Drained: still registered, taking no flows. A hundred ports: not all of them. */
 	assert_int_equal(ctl_policy_put(&c, ctl_policy_new(&web)), 0);
 	ctl_policy_of(&c, &web)->enabled = false;
 	ctl_service_judge(&c, &web);
 	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
 	assert_int_equal(sf_be16(found->weight), 0);
+	ctl_policy_of(&c, &web)->enabled = true;
+	ctl_policy_of(&c, &web)->listed = true; /* allowed to nobody */
+	ctl_service_judge(&c, &web);
+	assert_int_equal(items_of(look_up("web"), SF_ITEM_REGISTRATION), 0);
+	assert_int_equal(ctl_service_find(&c, &web)->endpoints->n_serving, 0);
+	ctl_policy_of(&c, &web)->listed = false;
+	ctl_service_judge(&c, &web);
+	ctl_service_judge(&c, &web);
+	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
+	assert_int_equal(sf_be16(found->weight), 1);
 	for (int port = 1; port <= 100; port++) {
 		struct sf_item_registration item = { .sid = web,
 						     .proto = 17,
@@ -249,13 +308,9 @@ static void test_lookup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_name_with_registration),
-		T(test_wrong_names),
-		T(test_name_alone),
-		T(test_name_of_unknown_host),
-		T(test_names_survive),
-		T(test_full_table),
-		T(test_lookup),
+		T(test_name_with_registration),	 T(test_wrong_names),	T(test_name_alone),
+		T(test_name_of_unknown_host),	 T(test_names_survive), T(test_full_table),
+		T(test_room_is_made_in_a_batch), T(test_lookup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

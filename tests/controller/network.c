@@ -35,7 +35,7 @@ void three_up(void)
 }
 
 struct kinds {
-	const char *kind;
+	const char *kind, *text;
 	unsigned int n;
 };
 
@@ -43,13 +43,23 @@ static int count_kind(void *ctx, uint64_t id, json_t *e)
 {
 	struct kinds *k = ctx;
 
-	k->n += strcmp(json_string_value(json_object_get(e, "kind")), k->kind) == 0;
+	if (strcmp(json_string_value(json_object_get(e, "kind")), k->kind))
+		return 0;
+	k->n += !k->text || strstr(json_string_value(json_object_get(e, "text")), k->text);
 	return 0;
 }
 
 unsigned int events_of(const char *kind)
 {
-	struct kinds k = { kind, 0 };
+	struct kinds k = { .kind = kind };
+
+	assert_int_equal(ctl_events_each(&c, 0, 100000, count_kind, &k), 0);
+	return k.n;
+}
+
+unsigned int events_saying(const char *kind, const char *text)
+{
+	struct kinds k = { .kind = kind, .text = text };
 
 	assert_int_equal(ctl_events_each(&c, 0, 100000, count_kind, &k), 0);
 	return k.n;

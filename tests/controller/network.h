@@ -16,5 +16,7 @@ int network_teardown(void **state);
 void three_up(void);
 /** events_of() - how many events of a kind there were. */
 unsigned int events_of(const char *kind);
+/** events_saying() - and of these, those whose text contains @text. */
+unsigned int events_saying(const char *kind, const char *text);
 
 #endif
