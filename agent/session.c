@@ -144,6 +144,25 @@ int session_send(struct session_request *q, session_answer_fn answered)
 
 /* ---- receiving -------------------------------------------------------------------------- */
 
+/* Whether a message of type @answer ends a request of type @request. */
+static bool is_answer(uint8_t request, uint8_t answer)
+{
+	switch (request) {
+	case SF_CTRL_LEAVE:
+		return answer == SF_CTRL_LEFT || answer == SF_CTRL_DENIED;
+	case SF_CTRL_REGISTER:
+		return answer == SF_CTRL_REGISTERED || answer == SF_CTRL_DENIED;
+	case SF_CTRL_UNREGISTER:
+		return answer == SF_CTRL_UNREGISTERED || answer == SF_CTRL_DENIED;
+	case SF_CTRL_HEARTBEAT:
+		return answer == SF_CTRL_ALIVE || answer == SF_CTRL_DENIED;
+	case SF_CTRL_LOOKUP:
+		return answer == SF_CTRL_FOUND || answer == SF_CTRL_DENIED;
+	default:
+		return false;
+	}
+}
+
 static void handle_answer(struct session *s, const struct sf_ctrl_in *in)
 {
 	struct session_request *q = s->pending;
@@ -153,7 +172,14 @@ static void handle_answer(struct session *s, const struct sf_ctrl_in *in)
 	while (q && q->seq != in->seq)
 		q = q->next;
 	if (!q)
-		return; /* the answer to a repeat, after the answer */
+		return; /* the answer to a repeat, after the answer; or a replay */
+	if (!is_answer(((const struct sf_ctrl_hdr *)q->buf)->type, in->type)) {
+		s->bad++;
+		sf_debug("%s answers %s: ignored", sf_ctrl_name(in->type),
+			 sf_ctrl_name(((const struct sf_ctrl_hdr *)q->buf)->type));
+		return;
+	}
+	s->answered_ms = sf_now_ms();
 	unlink_request(q);
 	event_del(q->timer);
 	if (!sf_ctrl_open(q->buf, q->len, &request, &why))
@@ -187,11 +213,12 @@ static void handle(struct session *s, const void *data, size_t len, const struct
 		s->ops->stranger(s->ops->ctx, &in, from);
 		return;
 	}
-	s->answered_ms = sf_now_ms();
-	if (in.seq < SF_SESSION_UNSOLICITED)
+	if (in.seq < SF_SESSION_UNSOLICITED) {
 		handle_answer(s, &in);
-	else if (!sf_seq_accept(&s->keys.window, in.seq))
+	} else if (!sf_seq_accept(&s->keys.window, in.seq)) {
+		s->answered_ms = sf_now_ms();
 		s->ops->unasked(s->ops->ctx, &in);
+	}
 }
 
 /* One datagram. Return: bytes, or -errno. @from->sin6_scope_id is the link it came by. */
@@ -368,7 +395,7 @@ static bool await(struct session *s, uint32_t seq, uint64_t until)
 			return false;
 		n = receive(s->fd, got, sizeof(got), &from);
 		if (n > 0 && !sf_ctrl_open(got, n, &in, &why) && in.seq == seq &&
-		    !sf_session_check(&s->keys, &in))
+		    is_answer(SF_CTRL_LEAVE, in.type) && !sf_session_check(&s->keys, &in))
 			return true;
 	}
 }

@@ -22,7 +22,7 @@ struct session;
 /**
  * session_answer_fn - a request was answered.
  * @request: as it was sent
- * @answer: checked; its type is the owner's to judge (DENIED is possible for any)
+ * @answer: checked, and of the type that belongs to the request's, or DENIED
  */
 typedef void (*session_answer_fn)(void *ctx, const struct sf_ctrl_in *request,
 				  const struct sf_ctrl_in *answer);
@@ -68,7 +68,7 @@ struct session {
 	struct session_request *pending, **pending_end; /* oldest first */
 	uint64_t bad; /* messages that were dropped: malformed, wrong MAC, unexpected */
 	uint64_t sent, received, repeated;
-	uint64_t answered_ms; /* CLOCK_MONOTONIC of the last authentic message */
+	uint64_t answered_ms; /* CLOCK_MONOTONIC of the last message that is authentic, and new */
 };
 
 /**
