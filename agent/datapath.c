@@ -216,7 +216,6 @@ static int read_config(struct host *h)
 		c->net = h->net;
 	c->self = sf_service_addr(&c->net, &h->identity);
 	c->cookie = h->cookie;
-	c->boot_id = (uint32_t)h->boot;
 	return write_config(h);
 }
 

@@ -61,12 +61,11 @@ static __always_inline int datagram_fragment(struct __sk_buff *skb, struct work 
 }
 
 /** datagram_nonce() - all fragments of a datagram are resolved alike. */
-static __always_inline __u16 datagram_nonce(const struct sf_host_config *cfg, const struct work *w,
-					    bool fragmented)
+static __always_inline __u16 datagram_nonce(const struct work *w, bool fragmented)
 {
 	if (fragmented)
 		return (__u16)(w->frag_key.id ^ w->frag_key.id >> 16);
-	return (__u16)sequence_next(cfg);
+	return (__u16)bpf_get_prandom_u32();
 }
 
 /** datagram_size() - bytes of the largest packet that leaves, without our header. */
@@ -173,7 +172,7 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 		return drop(skb, SF_FRAGMENT);
 	}
 	sf_hdr_init(&w->front.hdr, fragmented ? SF_NEXTHDR_FRAG : SF_NEXTHDR_UDP, len, SF_KIND_DATA,
-		    0, datagram_nonce(cfg, w, fragmented), &dst, &src);
+		    0, datagram_nonce(w, fragmented), &dst, &src);
 	__builtin_memset(&w->front.target, 0, sizeof(w->front.target));
 	w->front.target.type = SF_TLV_TARGET;
 	w->front.target.len = TLV_LEN(w->front.target);

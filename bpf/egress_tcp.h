@@ -96,7 +96,7 @@ static __always_inline int out_open(struct __sk_buff *skb, const struct sf_host_
 	incarnation = (__u8)(old ? sf_locator_sock(&old->own) + 1 : bpf_get_prandom_u32());
 	own = sf_locator(&cfg->net, cfg->host, sf_socket_id(key, incarnation));
 	__builtin_memset(f, 0, sizeof(*f));
-	sf_flow_open(f, &cfg->net, &w->tuple, &own, w->seg.seq, now);
+	sf_flow_open(f, &cfg->net, &w->tuple, &own, &w->seg, now);
 	flow_count(f, skb, true);
 	closed_reap(skb, cfg, w, now);
 	if (bpf_map_update_elem(&flows, &key, f, BPF_ANY))

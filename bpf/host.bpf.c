@@ -37,7 +37,8 @@ SUBPROG int out_other(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	ip_take(w, &ip);
 	/* A program bound to a service address that speaks to the plain world or the link. */
-	if (!sf_addr_is_service(&cfg->net, &w->dst) && w->dst.h[0] != cfg->net.as[0])
+	if (!sf_addr_is_service(&cfg->net, &w->dst) && !sf_addr_in_as(&cfg->net, &w->dst) &&
+	    w->dst.h[0] != sf_be16(SF_LOCATOR_PREFIX))
 		return TC_ACT_UNSPEC;
 	switch (ip.nexthdr) {
 	case SF_NEXTHDR_UDP:

@@ -36,10 +36,12 @@ static __always_inline int in_deliver(struct __sk_buff *skb, const struct sf_hos
 	if (in_write(skb, w, f))
 		return drop(skb, SF_INTERNAL);
 	in_follow(skb, w, f);
-	/* The peer has all, and so have we: our socket closes with this segment. */
-	if (sf_flow_is_over(f) && !(f->flags & SF_FLOW_OVER))
+	if (f->state != SF_FLOW_CLOSING)
+		return TC_ACT_UNSPEC;
+	/* The peer has all, and so have we: our socket closes with this segment, or waits. */
+	if (sf_flow_is_over(f) && !sf_flow_waits(f))
 		flow_end(cfg, w, f);
-	else if ((w->seg.flags & SF_TCP_RST) && f->state == SF_FLOW_CLOSING)
+	else if (sf_flow_is_over(f) || (w->seg.flags & SF_TCP_RST))
 		closed_add(skb, cfg, w, f);
 	return TC_ACT_UNSPEC;
 }
@@ -61,6 +63,11 @@ SUBPROG int in_promote(struct __sk_buff *skb)
 	old = bpf_map_lookup_elem(&flows, &key);
 	if (old && !sf_tuple_eq(&old->tuple, &f->tuple))
 		return drop(skb, SF_ID_CLASH);
+	/* The same ACK on another CPU was quicker. */
+	if (old && sf_addr_eq(&old->own, &f->own))
+		return in_deliver(skb, cfg, w, old);
+	if (old)
+		flow_account(cfg, w, old);
 	if (in_write(skb, w, f))
 		return drop(skb, SF_INTERNAL);
 	f->state = SF_FLOW_BOUND;
@@ -132,7 +139,7 @@ static __noinline enum meeting in_meet(const struct sf_host_config *cfg, struct 
 	if (f) {
 		m = in_meets(w, f);
 		if (m != MEET_SAME && sf_flow_yields(f, &w->src)) {
-			flow_forget(f);
+			flow_end(cfg, w, f);
 			m = MEET_NONE;
 		}
 	}
@@ -220,6 +227,18 @@ static __noinline bool in_proves(const struct sf_host_config *cfg, struct work *
 	       (__u8)id == flow_incarnation(cfg, &w->src);
 }
 
+/** in_lives() - whether a flow of w->tuple has @key and a connection in the kernel. */
+static __noinline bool in_lives(struct __sk_buff *skb, struct work *w, __u64 key)
+{
+	struct sf_flow *f = flow_here(&flows, key, &w->tuple);
+	__u32 state;
+
+	if (!f || sf_flow_yields(f, &w->src))
+		return false;
+	state = socket_of(skb, &w->tuple);
+	return state && state != BPF_TCP_LISTEN && state != BPF_TCP_NEW_SYN_RECV;
+}
+
 /**
  * in_unknown() - a segment whose socketID no flow has.
  *
@@ -243,6 +262,9 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 			return drop(skb, SF_HALF_OPEN_LOST);
 		if (!listener_find(cfg, w, SF_NEXTHDR_TCP, w->seg.dport))
 			return drop(skb, SF_NOT_REGISTERED);
+		/* A connection that lives is not given away for a copy of an old ACK. */
+		if (in_lives(skb, w, sf_socket_key(id)))
+			return drop(skb, SF_UNKNOWN_SOCKET);
 		__builtin_memset(&w->flow, 0, sizeof(w->flow));
 		sf_flow_accept(&w->flow, &w->tuple, &w->dst, &w->src, &w->front.hdr.src,
 			       w->seg.seq - 1, bpf_ktime_get_ns());
@@ -270,6 +292,9 @@ static __noinline int in_flow(struct __sk_buff *skb, const struct sf_host_config
 		return in_bind(skb, cfg, w, f);
 	case SF_ACT_PROMOTE:
 		w->flow = *f;
+		/* An entry that is evicted meanwhile may be another's already. */
+		if (!sf_addr_eq(&w->flow.own, &w->dst) || !sf_addr_eq(&w->flow.peer, &w->src))
+			return drop(skb, SF_HALF_OPEN_LOST);
 		return in_promote(skb);
 	case SF_ACT_CONFIRM:
 		f->state = SF_FLOW_BOUND;
@@ -286,9 +311,7 @@ SUBPROG int in_tcp(struct __sk_buff *skb)
 	int ret;
 	WITH_WORK(IN);
 
-	f = flow_of(&flows, sf_locator_sock(&w->dst));
-	if (!f)
-		f = flow_of(&halfopen, sf_locator_sock(&w->dst));
+	f = flow_anywhere(sf_locator_sock(&w->dst));
 	if (f)
 		return in_flow(skb, cfg, w, f);
 	ret = in_unknown(skb);

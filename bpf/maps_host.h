@@ -84,14 +84,6 @@ struct {
 	__type(value, struct sf_listener);
 } listeners SEC(".maps");
 
-/* How many nonces each CPU has given out. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} sequence SEC(".maps");
-
 /** struct pressure - SYNs taken in this period and the one before: has a half-open flow possibly
  * been evicted while its opener may still send? */
 struct pressure {
@@ -186,19 +178,6 @@ static __always_inline struct work *work_get(__u32 out)
 	if (!cfg || !w)                                   \
 	return TC_ACT_SHOT
 
-/** sequence_next() - a number that this host's key has not seen. */
-static __always_inline __u64 sequence_next(const struct sf_host_config *cfg)
-{
-	__u32 zero = 0;
-	__u64 *n = bpf_map_lookup_elem(&sequence, &zero);
-	__u64 cpu = bpf_get_smp_processor_id();
-
-	if (!n)
-		return 0;
-	*n += 1;
-	return (cpu << 48 | (*n & 0xffffffffffffull)) ^ (__u64)cfg->boot_id << 16;
-}
-
 static __always_inline void pressure_add(__u64 now)
 {
 	__u32 zero = 0;
@@ -206,7 +185,8 @@ static __always_inline void pressure_add(__u64 now)
 
 	if (!p)
 		return;
-	if (now - p->start > SF_PRESSURE_NS) {
+	/* Another CPU may have begun a period after @now was taken. */
+	if ((__s64)(now - p->start) > (__s64)SF_PRESSURE_NS) {
 		p->before = now - p->start > 2 * SF_PRESSURE_NS ? 0 : p->now;
 		p->now = 0;
 		p->start = now;
@@ -226,7 +206,7 @@ static __always_inline bool half_open_may_be_lost(void)
 
 	if (!p)
 		return true;
-	if (bpf_ktime_get_ns() - p->start > 2 * SF_PRESSURE_NS)
+	if ((__s64)(bpf_ktime_get_ns() - p->start) > 2 * (__s64)SF_PRESSURE_NS)
 		return false;
 	return p->now + p->before > sf_half_open_max / 2;
 }
@@ -257,6 +237,9 @@ static __always_inline void segment_take(struct work *w, const struct tcp *t, __
 {
 	__u32 end = w->l4 + (t->doff >> 4) * 4;
 
+	/* What follows the IPv6 packet is not of it; a jumbogram has no length there. */
+	if (w->plen)
+		len = L4_AT + w->plen;
 	w->seg.sport = t->sport;
 	w->seg.dport = t->dport;
 	w->seg.seq = sf_be32(t->seq);
@@ -322,6 +305,17 @@ static __always_inline struct sf_flow *flow_of(void *table, __u64 id)
 	return f && sf_locator_sock(&f->own) == id ? f : NULL;
 }
 
+/** flow_anywhere() - the flow with socketID @id, half open or not. One that is promoted in this
+ * moment has gone to where was looked first. */
+static __always_inline struct sf_flow *flow_anywhere(__u64 id)
+{
+	struct sf_flow *f = flow_of(&flows, id);
+
+	if (!f)
+		f = flow_of(&halfopen, id);
+	return f ? f : flow_of(&flows, id);
+}
+
 /* Outside of the hot path a call: inline, the hash takes all registers, and the rest goes to the
  * stack that callees need. */
 static __noinline __u64 flow_hash(const struct sf_host_config *cfg, const struct sf_tuple *t)
@@ -380,26 +374,33 @@ static __always_inline void flow_forget(struct sf_flow *f)
 	bpf_map_delete_elem(&flows, &key);
 }
 
-/** flow_end() - remove a flow that is over; what it carried is added to its listener's totals. */
-static __always_inline void flow_end(const struct sf_host_config *cfg, struct work *w,
-				     struct sf_flow *f)
+/** flow_account() - add what a flow that goes has carried to its listener's totals. */
+static __always_inline void flow_account(const struct sf_host_config *cfg, struct work *w,
+					 const struct sf_flow *f)
 {
 	struct sf_listener *l;
 
-	if (f->flags & SF_FLOW_INBOUND) {
-		w->service = f->tuple.local;
-		l = listener_find(cfg, w, f->tuple.proto, f->tuple.lport);
-		if (l) {
-			__sync_fetch_and_add(&l->packets, f->rx_packets + f->tx_packets);
-			__sync_fetch_and_add(&l->bytes, f->rx_bytes + f->tx_bytes);
-		}
+	if (!(f->flags & SF_FLOW_INBOUND))
+		return;
+	w->service = f->tuple.local;
+	l = listener_find(cfg, w, f->tuple.proto, f->tuple.lport);
+	if (l) {
+		__sync_fetch_and_add(&l->packets, f->rx_packets + f->tx_packets);
+		__sync_fetch_and_add(&l->bytes, f->rx_bytes + f->tx_bytes);
 	}
+}
+
+/** flow_end() - remove a flow that is over. */
+static __noinline int flow_end(const struct sf_host_config *cfg, struct work *w, struct sf_flow *f)
+{
+	flow_account(cfg, w, f);
 	flow_forget(f);
+	return 0;
 }
 
 /** socket_of() - the state of the kernel's TCP socket that takes what comes for @t, 0 without one.
  */
-static __always_inline __u32 socket_of(struct __sk_buff *skb, const struct sf_tuple *t)
+static __noinline __u32 socket_of(struct __sk_buff *skb, const struct sf_tuple *t)
 {
 	struct bpf_sock_tuple s = {};
 	struct bpf_sock *sk;
@@ -463,8 +464,8 @@ static __always_inline void closed_reap(struct __sk_buff *skb, const struct sf_h
 	struct closed c;
 
 	for (int i = 0; i < 2; i++) {
-		if (bpf_map_peek_elem(&closed, &c) || now - c.since < SF_CLOSED_NS ||
-		    closed_end(skb, cfg, w))
+		if (bpf_map_peek_elem(&closed, &c) ||
+		    (__s64)(now - c.since) < (__s64)SF_CLOSED_NS || closed_end(skb, cfg, w))
 			return;
 	}
 }

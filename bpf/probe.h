@@ -19,9 +19,7 @@ static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
 
 	for (int i = 0; i < SOCK_LEN; i++)
 		id = id << 8 | at[i];
-	f = flow_of(&flows, id);
-	if (!f)
-		f = flow_of(&halfopen, id);
+	f = flow_anywhere(id);
 	/* Another host's flow is none of the prober's business. */
 	return !f || !sf_locator_same_host(&f->peer, &w->src);
 }

@@ -132,9 +132,8 @@ static __always_inline int refused_retry(struct __sk_buff *skb, struct work *w, 
 	return reply_back(skb, w, n);
 }
 
-/** refused_over() - a flow whose socket takes the reset for certain: nobody's help is needed to
- * free it. A function of its own for the stack's sake, of which Linux 6.1 counts that of all
- * callers. */
+/** refused_over() - a flow whose socket is about to take a reset: nobody's help is needed to free
+ * it. A function of its own for the stack's sake, of which Linux 6.1 counts that of all callers. */
 static __noinline int refused_over(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				   struct work *w, struct sf_flow *f)
 {
@@ -146,21 +145,19 @@ static __noinline int refused_over(struct __sk_buff *skb, const struct sf_host_c
 static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, struct sf_flow *f,
 					 __u8 reason)
 {
+	const struct sf_host_config *cfg = host_config();
 	bool connecting = f->state == SF_FLOW_CONNECTING;
+	__u32 ack = f->isn + 1;
 
 	w->tuple = f->tuple;
 	f->fail = reason;
 	sf_flow_reset(f);
 	count(skb, reason); /* why, for the event log */
 	count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
-	if (connecting) {
-		const struct sf_host_config *cfg = host_config();
-		__u32 ack = f->isn + 1;
-
-		if (cfg)
-			refused_over(skb, cfg, w, f);
+	if (cfg)
+		refused_over(skb, cfg, w, f);
+	if (connecting)
 		return reply_reset(skb, IN, 0, ack, SF_TCP_ACK);
-	}
 	/* What the socket last acknowledged is what it expects next. */
 	return reply_reset(skb, IN, w->quote.seg.ack, 0, 0);
 }
@@ -196,10 +193,8 @@ static __always_inline struct sf_flow *quote_flow(const struct sf_host_config *c
 {
 	struct quote *q = &w->quote;
 	__u64 id = sf_locator_sock(&q->src);
-	struct sf_flow *f = flow_of(&flows, id);
+	struct sf_flow *f = flow_anywhere(id);
 
-	if (!f)
-		f = flow_of(&halfopen, id);
 	*reason = SF_UNKNOWN_SOCKET;
 	if (!f)
 		return NULL;

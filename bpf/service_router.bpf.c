@@ -348,7 +348,8 @@ static __always_inline __u8 source_check(const struct sf_router_config *cfg, __u
 	if (!sf_hdr_is_ours(h) || sf_hdr_version(h) != SF_WIRE_VERS)
 		return 0;
 	kind = sf_hdr_kind(h);
-	if ((kind != SF_KIND_SYN && kind != SF_KIND_DATA) || sf_sid_is_zero(&h->src))
+	if ((kind != SF_KIND_SYN && kind != SF_KIND_ACK && kind != SF_KIND_DATA) ||
+	    sf_sid_is_zero(&h->src))
 		return 0;
 	here = bpf_map_lookup_elem(&present, &host);
 	if (here && sf_sid_eq(&here->identity, &h->src))
@@ -364,7 +365,7 @@ static __always_inline struct ip6 *ip_of(struct __sk_buff *skb, __u32 need)
 	struct ip6 *ip = (void *)(long)skb->data + IP_AT;
 
 	/* A VLAN's packets come again on the VLAN's device. */
-	if (skb->protocol != sf_be16(ETH_P_IPV6) || skb->vlan_present)
+	if (skb->protocol != sf_be16(ETH_P_IPV6) || tagged(skb))
 		return NULL;
 	if ((void *)(long)skb->data + need > (void *)(long)skb->data_end) {
 		if (need > skb->len)

@@ -70,7 +70,6 @@ struct sf_judgement {
  *   fragments  LRU   struct sf_frag_key -> struct sf_frag
  *   counters   per-CPU array[SF_REASON_MAX] of struct sf_count, by reason
  *   traffic    per-CPU array[SF_TRAFFIC_MAX] of struct sf_count
- *   sequence   per-CPU array[1] of __u64: nonces given out
  *   budgets, pressure  the datapath's own
  */
 struct sf_host_config {
@@ -83,7 +82,7 @@ struct sf_host_config {
 	__u32 ifindex; /* uplink */
 	__u32 mtu;
 	__u32 flags;   /* 0 */
-	__u32 boot_id; /* lower half of the boot nonce: nonces of datagrams start anew with it */
+	__u32 pad;
 };
 
 /** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */

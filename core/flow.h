@@ -40,12 +40,13 @@ enum sf_flow_state {
 };
 
 #define SF_FLOW_INBOUND 0x01 /* the peer opened it */
-#define SF_FLOW_FIN_OUT 0x02
-#define SF_FLOW_FIN_IN	0x04
-#define SF_FLOW_RST	0x08
-#define SF_FLOW_OVER	0x10 /* the datapath will free it */
-#define SF_FLOW_ACK_OUT 0x40 /* we acknowledged the peer's FIN */
-#define SF_FLOW_ACK_IN	0x80 /* the peer acknowledged ours */
+#define SF_FLOW_RST	0x02
+#define SF_FLOW_OVER	0x04 /* the datapath will free it */
+
+/* What segments of one direction have said of the end. */
+#define SF_END_FIN   0x01 /* a FIN */
+#define SF_END_ACK   0x02 /* the acknowledgement of the other direction's FIN */
+#define SF_END_FIRST 0x04 /* its FIN went before the other's was seen */
 
 /**
  * struct sf_tuple - a connection as the local stack sees it. Ports in network order.
@@ -84,16 +85,20 @@ struct sf_flow {
 	struct sf_addr peer;
 	__u32 csum_out;
 	__u32 used;
-	__u16 attempt;
 	__u8 state;
 	__u8 flags;
+	__u8 end_out;
+	__u8 end_in;
 	__u32 epoch;
 	__u64 tx_packets, tx_bytes;
 	/* Second: what an inbound one needs besides. */
 	struct sf_tuple tuple;
 	__u64 rx_packets, rx_bytes;
 	__u32 isn;
-	__u32 fin_in;
+	union {
+		__u32 fin_in;
+		__u32 syn_end;
+	};
 	/* Third: handshakes and moves. */
 	struct sf_sid peer_sid;
 	struct sf_sid peer_host;
@@ -102,8 +107,9 @@ struct sf_flow {
 	__u64 own_acked;
 	__u64 peer_acked;
 	__u32 fin_out;
+	__u16 attempt;
 	__u8 fail;
-	__u8 pad[3];
+	__u8 pad;
 };
 
 SF_STATIC_ASSERT(sizeof(struct sf_tuple) == 40, "tuple");

@@ -141,9 +141,10 @@ SF_INLINE struct sf_verdict sf_sal_in_syn_ack(const struct sf_flow *f, const str
 	if (f->flags & SF_FLOW_INBOUND)
 		return sf_verdict_drop(SF_WRONG_STATE);
 	if (f->state == SF_FLOW_CONNECTING) {
+		/* It acknowledges the SYN, with what data that carried or without. */
 		if ((s->flags & (SF_TCP_SYN | SF_TCP_ACK | SF_TCP_RST)) !=
 			    (SF_TCP_SYN | SF_TCP_ACK) ||
-		    s->ack != f->isn + 1)
+		    s->ack - (f->isn + 1) > f->syn_end - (f->isn + 1))
 			return sf_verdict_drop(SF_WRONG_ACK);
 		return sf_verdict(SF_ACT_BIND);
 	}
@@ -250,17 +251,19 @@ SF_INLINE struct sf_sid sf_addr_sid_or_none(const struct sf_net *net, const stru
  * @f: zeroed
  * @t: tuple; its peer is the service address asked for
  * @own: own locator with the new socketID
+ * @syn: the opener's SYN
  * @now: nanoseconds
  */
 SF_INLINE void sf_flow_open(struct sf_flow *f, const struct sf_net *net, const struct sf_tuple *t,
-			    const struct sf_addr *own, __u32 isn, __u64 now)
+			    const struct sf_addr *own, const struct sf_segment *syn, __u64 now)
 {
 	f->tuple = *t;
 	f->own = *own;
 	f->peer = t->peer;
 	f->peer_sid = sf_addr_sid_or_none(net, &t->peer);
 	f->csum_out = sf_csum_delta(&t->local, &t->peer, own, &t->peer);
-	f->isn = isn;
+	f->isn = syn->seq;
+	f->syn_end = syn->seq + 1 + syn->len;
 	f->state = SF_FLOW_CONNECTING;
 	f->created = now;
 	f->used = sf_used_of(now);
@@ -322,7 +325,7 @@ SF_INLINE void sf_flow_unbind(struct sf_flow *f)
  * hot path's question. */
 SF_INLINE bool sf_flow_is_plain(const struct sf_flow *f, __u8 tcp_flags)
 {
-	return f->state == SF_FLOW_BOUND && !(f->flags & (SF_FLOW_FIN_OUT | SF_FLOW_FIN_IN)) &&
+	return f->state == SF_FLOW_BOUND && !(f->end_out | f->end_in) &&
 	       !(tcp_flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST));
 }
 
@@ -330,8 +333,14 @@ SF_INLINE bool sf_flow_is_plain(const struct sf_flow *f, __u8 tcp_flags)
  * any more. */
 SF_INLINE bool sf_flow_is_over(const struct sf_flow *f)
 {
-	return f->state == SF_FLOW_CLOSING && (f->flags & SF_FLOW_ACK_OUT) &&
-	       (f->flags & SF_FLOW_ACK_IN);
+	return f->state == SF_FLOW_CLOSING && (f->end_out & f->end_in & SF_END_ACK);
+}
+
+/** sf_flow_waits() - whether a flow that is over leaves its socket in TIME_WAIT: our FIN went
+ * before we had seen the peer's. */
+SF_INLINE bool sf_flow_waits(const struct sf_flow *f)
+{
+	return f->end_out & SF_END_FIRST;
 }
 
 /** sf_flow_reset() - a reset passed. */
@@ -350,23 +359,21 @@ SF_INLINE void sf_flow_reset(struct sf_flow *f)
  */
 SF_INLINE void sf_flow_track(struct sf_flow *f, const struct sf_segment *s, bool out)
 {
+	__u8 *end = out ? &f->end_out : &f->end_in, other = out ? f->end_in : f->end_out;
+
 	if (s->flags & SF_TCP_FIN) {
 		if (out)
 			f->fin_out = s->seq + s->len + 1;
 		else
 			f->fin_in = s->seq + s->len + 1;
-		f->flags |= out ? SF_FLOW_FIN_OUT : SF_FLOW_FIN_IN;
+		*end |= other & SF_END_FIN ? SF_END_FIN : SF_END_FIN | SF_END_FIRST;
 	}
-	if (s->flags & SF_TCP_ACK) {
-		if (out && (f->flags & SF_FLOW_FIN_IN) && s->ack == f->fin_in)
-			f->flags |= SF_FLOW_ACK_OUT;
-		if (!out && (f->flags & SF_FLOW_FIN_OUT) && s->ack == f->fin_out)
-			f->flags |= SF_FLOW_ACK_IN;
-	}
+	if ((s->flags & SF_TCP_ACK) && (other & SF_END_FIN) &&
+	    s->ack == (out ? f->fin_in : f->fin_out))
+		*end |= SF_END_ACK;
 	if (s->flags & SF_TCP_RST)
 		sf_flow_reset(f);
-	if (f->state != SF_FLOW_HALF_OPEN && (f->flags & SF_FLOW_FIN_OUT) &&
-	    (f->flags & SF_FLOW_FIN_IN))
+	if (f->state != SF_FLOW_HALF_OPEN && (f->end_out & f->end_in & SF_END_FIN))
 		f->state = SF_FLOW_CLOSING;
 }
 

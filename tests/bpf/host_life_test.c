@@ -6,9 +6,14 @@
 #include "tests/bpf/host.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
 #include <cmocka.h>
@@ -215,14 +220,110 @@ static void earlier_incarnation_is_nobody(void **state)
 	assert_int_equal(host_count(&a, SF_WRONG_STATE), 1);
 }
 
+/* A flow that gives way to a new one on its ports has carried what it has carried. */
+static void totals_never_fall(void **state)
+{
+	uint64_t before;
+	struct talk t;
+
+	talk_start(&t);
+	carry(&t, true, SF_TCP_FIN | SF_TCP_ACK, t.isn + 1, t.server_isn + 1);
+	carry(&t, false, SF_TCP_FIN | SF_TCP_ACK, t.server_isn + 1, t.isn + 2);
+	assert_int_equal(listener().packets, 0);
+	t.isn += 5000;
+	talk_syn(&t, &p);
+	talk_syn_in(&t, &p);
+	before = listener().packets;
+	assert_true(before >= 5);
+	talk_syn_ack(&t, &p);
+	talk_bind(&t, &p);
+	talk_ack(&t, &p);
+	talk_promote(&t, &p);
+	assert_int_equal(listener().packets, before);
+}
+
+/* A connection of the kernel's, as B's local stack sees @t's, made without a packet. */
+static int connection(const struct talk *t)
+{
+	struct sockaddr_in6 local = { .sin6_family = AF_INET6, .sin6_port = htons(t->dport) };
+	struct sockaddr_in6 peer = { .sin6_family = AF_INET6, .sin6_port = htons(t->sport) };
+	int fd = socket(AF_INET6, SOCK_STREAM, 0), one = 1;
+
+	memcpy(&local.sin6_addr, &t->peer, 16);
+	memcpy(&peer.sin6_addr, &t->seen, 16);
+	/* It wants a route, in this namespace of the test's own. */
+	assert_int_equal(system("ip link set lo up && ip -6 route replace local fd5e::/16 dev lo"),
+			 0);
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &one, sizeof(one)), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	return fd;
+}
+
+/* A handshake ACK that was long on its way, of an earlier flow on the same ports. */
+static void old_ack_takes_no_living_connection(void **state)
+{
+	static struct packet old;
+	struct sf_flow f, g;
+	struct talk t;
+	int fd;
+
+	talk_ask(&t, &p);
+	talk_syn_ack(&t, &p);
+	talk_bind(&t, &p);
+	talk_ack(&t, &p);
+	old = p;
+	talk_promote(&t, &p);
+	close_by_a(&t);
+	t.isn += 5000;
+	talk_open(&t);
+	assert_true(host_flow(&b, sf_locator_sock(&t.server), false, &f));
+	fd = connection(&t);
+	assert_int_equal(host_in(&b, &old), DROPPED);
+	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 1);
+	assert_true(host_flow(&b, sf_locator_sock(&t.server), false, &g));
+	assert_memory_equal(&f.peer, &g.peer, 16);
+	close(fd);
+}
+
+static void syn_with_data_is_answered_as_a_whole(void **state)
+{
+	struct segment s;
+	struct parsed q;
+	struct sf_flow f;
+	struct talk t;
+
+	talk_init(&t);
+	s = talk_from_a(&t, SF_TCP_SYN, 100); /* TCP Fast Open */
+	packet_tcp(&p, &s);
+	assert_int_equal(host_out(&a, &p), VERDICT_UP);
+	packet_parse(&p, &q);
+	t.client = q.src;
+	talk_syn_in(&t, &p);
+	s = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
+	s.ack += 100;
+	host_sends(&b, &p, &s);
+	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	assert_true(host_flow(&a, sf_locator_sock(&t.client), false, &f));
+	assert_int_equal(f.state, SF_FLOW_OPENING);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, host_clear)
 	const struct CMUnitTest tests[] = {
-		T(passive_end_forgets_at_once),	  T(last_acknowledgement_lost),
-		T(closed_flows_make_room),	  T(reset_frees),
-		T(flows_with_one_key_get_along),  T(both_choices_taken_is_told),
+		T(passive_end_forgets_at_once),
+		T(last_acknowledgement_lost),
+		T(closed_flows_make_room),
+		T(reset_frees),
+		T(flows_with_one_key_get_along),
+		T(both_choices_taken_is_told),
 		T(earlier_incarnation_is_nobody),
+		T(totals_never_fall),
+		T(old_ack_takes_no_living_connection),
+		T(syn_with_data_is_answered_as_a_whole),
 	};
 	int skip = host_privileged();
 

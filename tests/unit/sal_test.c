@@ -32,6 +32,7 @@ static struct sf_flow flow_in(uint8_t flow_state)
 	f.tuple.pport = sf_be16(80);
 	f.state = flow_state;
 	f.isn = ISN;
+	f.syn_end = ISN + 1;
 	f.peer = peer;
 	if (flow_state == SF_FLOW_HALF_OPEN)
 		f.flags = SF_FLOW_INBOUND;
@@ -200,6 +201,7 @@ static void deltas_are_inverse(const struct sf_flow *f)
 
 static void life_of_an_opener(void **state)
 {
+	const struct sf_segment syn = { .seq = ISN, .len = 5, .flags = SF_TCP_SYN };
 	struct sf_sid web = sf_sid_make(1, 42), me = sf_sid_make(SF_SSID_HOSTS, 7),
 		      host = sf_sid_make(SF_SSID_HOSTS, 8);
 	struct sf_tuple t = { .local = sf_service_addr(&net, &me),
@@ -211,7 +213,7 @@ static void life_of_an_opener(void **state)
 	struct sf_flow f;
 
 	memset(&f, 0, sizeof(f));
-	sf_flow_open(&f, &net, &t, &own, ISN, 5);
+	sf_flow_open(&f, &net, &t, &own, &syn, 5);
 	assert_int_equal(f.state, SF_FLOW_CONNECTING);
 	assert_memory_equal(&f.peer_sid, &web, 12);
 	assert_memory_equal(&f.peer, &t.peer, 16);
@@ -240,9 +242,25 @@ static void life_of_an_opener(void **state)
 	/* An opener without a name is anonymous. */
 	memset(&f, 0, sizeof(f));
 	t.local = own;
-	sf_flow_open(&f, &net, &t, &own, ISN, 5);
+	sf_flow_open(&f, &net, &t, &own, &syn, 5);
 	f.peer_sid = sf_addr_sid_or_none(&net, &f.tuple.local);
 	assert_true(sf_sid_is_zero(&f.peer_sid));
+}
+
+/* RFC 7413: a SYN with data may be acknowledged with it or without, and no further. */
+static void syn_ack_for_a_syn_with_data(void **state)
+{
+	struct sf_flow f = flow_in(SF_FLOW_CONNECTING);
+
+	f.isn = 0xfffffffc;
+	f.syn_end = f.isn + 1 + 100;
+	for (uint32_t more = 0; more < 200; more++)
+		assert_int_equal(
+			in(&f, SF_KIND_SYN_ACK, &peer, SF_TCP_SYN | SF_TCP_ACK, f.isn + 1 + more)
+				.act,
+			more <= 100 ? SF_ACT_BIND : SF_ACT_DROP);
+	assert_int_equal(in(&f, SF_KIND_SYN_ACK, &peer, SF_TCP_SYN | SF_TCP_ACK, f.isn).act,
+			 SF_ACT_DROP);
 }
 
 /* A flow is over when each end acknowledged the other's FIN, and what lay before it. */
@@ -260,6 +278,7 @@ static void a_flow_is_over_when_both_fins_are_acknowledged(void **state)
 	assert_false(sf_flow_is_over(&f));
 	track(&f, ack, 1009, 509, true);
 	assert_true(sf_flow_is_over(&f));
+	assert_true(sf_flow_waits(&f)); /* ours went first */
 	/* The other order, and over the end of the number space. */
 	memset(&f, 0, sizeof(f));
 	f.state = SF_FLOW_BOUND;
@@ -271,6 +290,7 @@ static void a_flow_is_over_when_both_fins_are_acknowledged(void **state)
 	assert_false(sf_flow_is_over(&f));
 	track(&f, ack, 5, 16, false);
 	assert_true(sf_flow_is_over(&f));
+	assert_false(sf_flow_waits(&f));
 	/* A reset closes, but whether it was taken only the kernel knows. */
 	memset(&f, 0, sizeof(f));
 	f.state = SF_FLOW_BOUND;
@@ -307,6 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(outbound_by_state),
+		cmocka_unit_test(syn_ack_for_a_syn_with_data),
 		cmocka_unit_test(a_flow_is_over_when_both_fins_are_acknowledged),
 		cmocka_unit_test(inbound_by_state),
 		cmocka_unit_test(syn_ack_binds_once_and_for_its_syn),
