@@ -145,7 +145,8 @@ static int serve(struct router *r, char *err, size_t errlen)
 	const struct sf_daemon_options options = {
 		.name = "scaffold-router", .run_dir = r->config.run, .reload = on_reload, .ctx = r
 	};
-	int ret = sf_daemon_open(&r->daemon, &options, err, errlen);
+	char why[256];
+	int ret = sf_daemon_open(&r->daemon, &options, err, errlen), failed;
 
 	if (ret)
 		return ret;
@@ -155,6 +156,7 @@ static int serve(struct router *r, char *err, size_t errlen)
 	memcpy(&r->underlay, &r->config.underlay, sizeof(r->underlay));
 	r->names.max = NAMES_MAX;
 	ret = set_up(r, err, errlen);
+	failed = ret;
 	if (!ret && (ret = sf_priv_enter(&stage_serve)))
 		sf_errtext(err, errlen, ret, "privileges: %s", strerror(-ret));
 	if (!ret) {
@@ -166,6 +168,9 @@ static int serve(struct router *r, char *err, size_t errlen)
 		sf_info("%s: ends; the datapath stays", r->config.name);
 	}
 	tear_down(r);
+	/* What did not come up leaves nothing; what it took over goes on. */
+	if (failed && !r->restarted && datapath_remove(r->config.bpffs, why, sizeof(why)))
+		sf_warn("datapath: %s", why);
 	sf_daemon_close(&r->daemon);
 	return ret;
 }
