@@ -91,23 +91,34 @@ static void keep_load(struct host *h, const struct sf_flow *f)
 	l->freed_bytes += f->rx_bytes + f->tx_bytes;
 }
 
+int flows_take(int map, uint64_t id, struct sf_flow *out)
+{
+	uint64_t key = sf_socket_key(id);
+
+	/* Look first: a live flow that has the key now must not be missing even for a moment. */
+	if (bpf_map_lookup_elem(map, &key, out))
+		return -errno;
+	if (sf_locator_sock(&out->own) != id)
+		return -ENOENT;
+	if (bpf_map_lookup_and_delete_elem(map, &key, out))
+		return -errno;
+	if (sf_locator_sock(&out->own) == id)
+		return 0;
+	/* Another incarnation, in between. */
+	bpf_map_update_elem(map, &key, out, BPF_NOEXIST);
+	return -ENOENT;
+}
+
 static void free_flows(struct host *h, const struct gc_flow *gone, size_t n)
 {
 	int flows = datapath_map(h, "flows");
 	struct sf_flow f;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t key = sf_socket_key(gone[i].id);
-
-		if (bpf_map_lookup_and_delete_elem(flows, &key, &f))
+		if (flows_take(flows, gone[i].id, &f))
 			continue;
-		if (sf_locator_sock(&f.own) == gone[i].id) {
-			keep_load(h, &f);
-			h->flows.freed++;
-		} else {
-			/* Another incarnation, since we looked. */
-			bpf_map_update_elem(flows, &key, &f, BPF_NOEXIST);
-		}
+		keep_load(h, &f);
+		h->flows.freed++;
 	}
 }
 

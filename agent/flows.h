@@ -45,6 +45,15 @@ struct flow_filter {
 int flows_open(struct host *h, char *err, size_t errlen);
 void flows_close(struct host *h);
 
+/**
+ * flows_take() - take a flow out of the table; another incarnation under its key stays where it is.
+ * @map: descriptor of the flow table
+ * @id: its socketID
+ * @out: as it was last; overwritten in any case
+ * Return: 0, -ENOENT where it is gone, or -errno.
+ */
+int flows_take(int map, uint64_t id, struct sf_flow *out);
+
 /** flows_load() - sum up loads now, unless that was done just before. */
 void flows_load(struct host *h);
 

@@ -9,9 +9,8 @@
  * flows *first* and the sockets *after*: a socket is older than its flow's entry (the opener's by
  * connect(), the listener's by its request socket), so a flow whose socket is in no list had none
  * while we looked. What may still deceive is the moment in which a request socket turns into a full
- * one (SYN cookies have no socket until then); so only what two scans in a row miss is free. A flow
- * whose tuple now belongs to a younger flow is free likewise, and so is a tuple that leads to no
- * flow.
+ * one (SYN cookies have no socket until then); so only what two scans in a row miss is free. By
+ * then its place in the table may be another incarnation's, which stays (flows_take()).
  *
  * Pure but for memory: the caller brings flows and sockets.
  */
