@@ -38,6 +38,7 @@
 #include "agent/session.h"
 #include "agent/setup.h"
 #include "agent/sockets.h"
+#include "agent/sole.h"
 #include "agent/uplink.h"
 #include "agent/watch.h"
 #include "core/addr.h"
@@ -64,7 +65,7 @@ struct host {
 	struct sf_addr self; /* own host service address */
 	uint64_t started_ms;
 	struct sf_nl *nl;
-	int sole_fd; /* lock of the network namespace; 0: none */
+	struct sole sole;
 	struct policy policy;
 	struct sf_bpf_feature features[SF_BPF_FEATURES];
 	size_t n_features;

@@ -3,7 +3,11 @@
 #include "agent/sole.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fts.h>
+#include <libmnl/libmnl.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +18,16 @@
 #include <unistd.h>
 
 #include "agent/host.h"
+#include "util/clock.h"
 #include "util/file.h"
 #include "util/log.h"
+#include "util/sockdiag.h"
 
 #define LOCK_NAME  "scaffoldd"
 #define LOCK_TRIES 5
-#define PIN_DEPTH  4 /* directories below a bpffs that are looked at */
+#define LOCK_QUEUE 16 /* who asks while we are busy; as many are let go at a time, */
+#define PAUSE_MS   20 /* and then none for so long */
+#define PIN_DEPTH  4  /* directories below a bpffs that are looked at */
 
 /* ---- the lock --------------------------------------------------------------------------- */
 
@@ -31,7 +39,65 @@ static socklen_t lock_address(struct sockaddr_un *a)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(LOCK_NAME));
 }
 
-/* Who listens on the lock. Return: 0, or -errno (nobody any more). */
+/* One socket of a list; @uid where it listens on the lock. Return: whether it does. */
+static bool is_lock(const struct nlmsghdr *msg, uid_t *uid)
+{
+	const size_t len = 1 + strlen(LOCK_NAME);
+	bool found = false, told = false;
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, msg, sizeof(struct unix_diag_msg))
+	{
+		uint16_t type = mnl_attr_get_type(attr), room = mnl_attr_get_payload_len(attr);
+
+		if (type == UNIX_DIAG_NAME && room == len)
+			found = !memcmp(mnl_attr_get_payload(attr), "\0" LOCK_NAME, len);
+		told |= type == UNIX_DIAG_UID && room == sizeof(uint32_t);
+		if (type == UNIX_DIAG_UID && room == sizeof(uint32_t))
+			*uid = mnl_attr_get_u32(attr);
+	}
+	return found && told;
+}
+
+static int take_message(const struct nlmsghdr *msg, void *ctx)
+{
+	uid_t uid = 0;
+
+	if (msg->nlmsg_len < mnl_nlmsg_size(sizeof(struct unix_diag_msg)) || !is_lock(msg, &uid))
+		return MNL_CB_OK;
+	*(uid_t *)ctx = uid;
+	return MNL_CB_OK;
+}
+
+/* Whose socket the lock is, without asking himself; root's where the kernel does not tell. */
+static uid_t lock_owner(void)
+{
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	char buf[32768] __attribute__((aligned(8)));
+	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct unix_diag_req *req = mnl_nlmsg_put_extra_header(msg, sizeof(*req));
+	uid_t uid = 0;
+	ssize_t n;
+
+	msg->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	req->sdiag_family = AF_UNIX;
+	req->udiag_states = SF_TCP_LISTENERS;
+	req->udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_UID;
+	if (!sock)
+		return uid;
+	if (!mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) &&
+	    mnl_socket_sendto(sock, msg, msg->nlmsg_len) >= 0) {
+		do
+			n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
+		while (n > 0 && mnl_cb_run(buf, n, 0, 0, take_message, &uid) > MNL_CB_STOP);
+	}
+	mnl_socket_close(sock);
+	return uid;
+}
+
+/* Who listens on the lock; pid 0 where so many ask that we cannot. Return: 0, or -errno (nobody
+ * any more). */
 static int lock_holder(struct ucred *who)
 {
 	struct sockaddr_un a;
@@ -45,7 +111,10 @@ static int lock_holder(struct ucred *who)
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &room))
 		ret = -errno;
 	close(fd);
-	return ret;
+	if (ret != -EAGAIN)
+		return ret;
+	*who = (struct ucred){ .uid = lock_owner() };
+	return 0;
 }
 
 /* A process's command line; "" where it cannot be seen. */
@@ -67,14 +136,49 @@ static void command_line(pid_t pid, char *buf, size_t len)
 
 static int refuse(const struct ucred *who, char *err, size_t errlen)
 {
-	char line[256];
+	char line[256], pid[16] = "";
 
 	command_line(who->pid, line, sizeof(line));
+	if (who->pid)
+		snprintf(pid, sizeof(pid), "pid %d", (int)who->pid);
 	snprintf(err, errlen,
-		 "this host (network namespace) is served by another scaffoldd already: pid %d "
+		 "this host (network namespace) is served by another scaffoldd already: %s "
 		 "holds the abstract Unix socket @" LOCK_NAME "%s%s; stop it first",
-		 (int)who->pid, *line ? ": " : "", line);
+		 *pid ? pid : "root", *line ? ": " : "", line);
 	return -EBUSY;
+}
+
+/* Who asks is let go at once: his question is answered by being taken in. A queue that stayed full
+ * would keep all others from asking. */
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	struct timeval wait = sf_ms_timeval(PAUSE_MS);
+
+	for (int i = 0; i < LOCK_QUEUE; i++) {
+		int one = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (one < 0)
+			break;
+		close(one);
+	}
+	event_add(h->sole.pause, &wait);
+}
+
+static void on_pause_end(evutil_socket_t fd, short what, void *arg)
+{
+	event_add(((struct host *)arg)->sole.readable, NULL);
+}
+
+static int watch_lock(struct host *h, char *err, size_t errlen)
+{
+	h->sole.readable = event_new(h->daemon.base, h->sole.fd, EV_READ, on_readable, h);
+	h->sole.pause = evtimer_new(h->daemon.base, on_pause_end, h);
+	if (!h->sole.readable || !h->sole.pause || event_add(h->sole.readable, NULL)) {
+		snprintf(err, errlen, "no memory");
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 static int take_lock(struct host *h, char *err, size_t errlen)
@@ -90,9 +194,9 @@ static int take_lock(struct host *h, char *err, size_t errlen)
 		return -errno;
 	}
 	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (!bind(fd, (struct sockaddr *)&a, len) && !listen(fd, 1)) {
-			h->sole_fd = fd;
-			return 0;
+		if (!bind(fd, (struct sockaddr *)&a, len) && !listen(fd, LOCK_QUEUE)) {
+			h->sole.fd = fd;
+			return watch_lock(h, err, errlen);
 		}
 		ret = -errno;
 		if (ret != -EADDRINUSE)
@@ -180,7 +284,11 @@ int sole_open(struct host *h, char *err, size_t errlen)
 
 void sole_close(struct host *h)
 {
-	if (h->sole_fd > 0)
-		close(h->sole_fd);
-	h->sole_fd = 0;
+	if (h->sole.readable)
+		event_free(h->sole.readable);
+	if (h->sole.pause)
+		event_free(h->sole.pause);
+	if (h->sole.fd > 0)
+		close(h->sole.fd);
+	memset(&h->sole, 0, sizeof(h->sole));
 }
