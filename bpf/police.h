@@ -10,9 +10,12 @@
  * seen it: so it is policed here, in a filter of that socket, before anything is queued or read,
  * and as well while the process is busy or stopped.
  *
- *	a message of a live session   has a budget of its own; whoever does not know the session's
- *	                              64-bit id cannot use it up
+ *	a message of a live session   from the link address that the session was made from has a
+ *	                              budget of its own
  *	anything else: JOINs, junk    shares one budget with all of its link's
+ *
+ * Neighbours on a shared link hear each other's session ids: with one alone, nobody uses up
+ * another's budget.
  *
  * Both are token buckets, kept as the time at which the bucket will be full again (GCRA): one
  * number, no timer. Two CPUs that write it at once lose a token: that costs exactness, not
@@ -20,7 +23,9 @@
  *
  * The filter also remembers from which link address a JOIN came, for the access filter of shared
  * links (learn()): who says it first counts, so that nobody can say the same JOIN again
- * and be taken for its sender.
+ * and be taken for its sender. The same of a session's message from an address that is not its own,
+ * unless it repeats the heartbeat that came last from there: the daemon looks it up once it has
+ * verified the MAC, and only then believes that the host has another address.
  */
 #ifndef SF_BPF_POLICE_H
 #define SF_BPF_POLICE_H
@@ -93,6 +98,17 @@ static __always_inline void learn(struct __sk_buff *skb)
 		bpf_map_update_elem(&joiners, &key, &from, BPF_NOEXIST);
 }
 
+/** is_own() - whether a session's message comes from the link address that the host joined from. */
+static __always_inline bool is_own(struct __sk_buff *skb, const struct sf_talk *talk)
+{
+	struct sf_link_address from = link_address(skb);
+	__u64 here, known;
+
+	__builtin_memcpy(&here, &from, sizeof(here));
+	__builtin_memcpy(&known, &talk->from, sizeof(known));
+	return here == known;
+}
+
 /** police() - whether the daemon is to hear a message. */
 static __always_inline bool police(struct __sk_buff *skb)
 {
@@ -108,10 +124,11 @@ static __always_inline bool police(struct __sk_buff *skb)
 	session = h.session;
 	if (session && h.type != SF_CTRL_JOIN)
 		talk = bpf_map_lookup_elem(&talks, &session);
-	if (talk) {
+	if (talk && is_own(skb, talk)) {
 		if (!bucket_take(&talk->full, now, &cfg->session))
 			return false;
-		talk->from = link_address(skb);
+		if (h.type == SF_CTRL_HEARTBEAT)
+			talk->heartbeat = h.seq;
 		return true;
 	}
 	full = bpf_map_lookup_elem(&strangers, &ifindex);
@@ -121,7 +138,7 @@ static __always_inline bool police(struct __sk_buff *skb)
 	}
 	if (!full || !bucket_take(full, now, &cfg->link))
 		return false;
-	if (h.type == SF_CTRL_JOIN)
+	if (h.type == SF_CTRL_JOIN || (talk && h.seq != talk->heartbeat))
 		learn(skb);
 	return true;
 }

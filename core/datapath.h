@@ -212,10 +212,13 @@ struct sf_police_config {
 	struct sf_police_limit session;
 };
 
-/** struct sf_talk - a session's bucket, and the link address from which it last spoke. */
+/** struct sf_talk - a session's bucket, for what comes from the link address that it was made from.
+ */
 struct sf_talk {
 	__u64 full; /* when the bucket is full, in nanoseconds of CLOCK_MONOTONIC */
 	struct sf_link_address from;
+	__be32 heartbeat; /* seq of the last one that came from there */
+	__u32 pad;
 };
 
 #define SF_JOIN_TAIL 16

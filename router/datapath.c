@@ -402,23 +402,14 @@ int datapath_police_attach(struct datapath *dp, int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)) ? -errno : 0;
 }
 
-int datapath_talk(struct datapath *dp, uint64_t session, bool alive)
+int datapath_talk(struct datapath *dp, uint64_t session, const struct sf_link_address *from)
 {
 	struct sf_talk talk = { 0 };
 	__be64 key = sf_be64(session);
 
-	return set_or_delete(dp->skel->maps.talks, &key, alive ? &talk : NULL);
-}
-
-int datapath_talk_from(struct datapath *dp, uint64_t session, struct sf_link_address *out)
-{
-	__be64 key = sf_be64(session);
-	struct sf_talk talk;
-
-	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.talks), &key, &talk))
-		return -errno;
-	*out = talk.from;
-	return 0;
+	if (from)
+		talk.from = *from;
+	return set_or_delete(dp->skel->maps.talks, &key, from ? &talk : NULL);
 }
 
 int datapath_joiner(struct datapath *dp, int ifindex, const struct in6_addr *addr,

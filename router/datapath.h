@@ -82,14 +82,16 @@ int datapath_police(struct datapath *dp, uint32_t link_rate, uint32_t session_ra
 /** datapath_police_attach() - put the filter on the control socket. Return: 0 or -errno. */
 int datapath_police_attach(struct datapath *dp, int fd);
 
-/** datapath_talk() - a session begins or ends. Return: 0 or -errno. */
-int datapath_talk(struct datapath *dp, uint64_t session, bool alive);
-
-/** datapath_talk_from() - from which link address a session last spoke. Return: 0 or -errno. */
-int datapath_talk_from(struct datapath *dp, uint64_t session, struct sf_link_address *out);
+/**
+ * datapath_talk() - a session begins, with the link address that the host joined from, or ends.
+ * @from: NULL: it ends
+ * Return: 0 or -errno.
+ */
+int datapath_talk(struct datapath *dp, uint64_t session, const struct sf_link_address *from);
 
 /**
- * datapath_joiner() - from which link address a JOIN came, when it was first heard.
+ * datapath_joiner() - from which link address a JOIN came, when it was first heard; or a message of
+ * a session that did not come from the session's own.
  * @end: of the datagram
  * Return: 0 or -errno.
  */

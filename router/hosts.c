@@ -277,14 +277,14 @@ void host_enter_session(struct router *r, struct host *h)
 {
 	HASH_ADD(hh_session, r->hosts->by_session, session.id, sizeof(h->session.id), h);
 	/* Without a budget of its own it shares its link's: a table that is full costs no more. */
-	datapath_talk(r->datapath, h->session.id, true);
+	datapath_talk(r->datapath, h->session.id, &h->from);
 }
 
 void host_end_session(struct router *r, struct host *h)
 {
 	if (h->session.id) {
 		HASH_DELETE(hh_session, r->hosts->by_session, h);
-		datapath_talk(r->datapath, h->session.id, false);
+		datapath_talk(r->datapath, h->session.id, NULL);
 	}
 	sf_session_close(&h->session);
 }

@@ -209,11 +209,12 @@ static void put_denied(struct host *h, struct reply *p)
 }
 
 /* A host's link address may change while it is joined. Only a JOIN says the new one for certain. */
-static void check_link_address(struct router *r, struct host *h)
+static void check_link_address(struct router *r, const struct request *q)
 {
 	struct sf_link_address from;
+	struct host *h = q->host;
 
-	if (!datapath_talk_from(r->datapath, h->session.id, &from) &&
+	if (!datapath_joiner(r->datapath, q->ifindex, &q->from.sin6_addr, q->in.end, &from) &&
 	    memcmp(&from, &h->from, sizeof(from)))
 		session_refresh(r, h, "your link address has changed");
 }
@@ -239,7 +240,7 @@ void registry_heartbeat(struct router *r, struct request *q)
 	put_denied(h, &p);
 	reply_send(r, &p);
 	if (!q->repeat)
-		check_link_address(r, h);
+		check_link_address(r, q);
 	digest = sf_ctrl_find(&q->in, SF_ITEM_DIGEST, NULL);
 	if (!q->repeat && digest) {
 		uint64_t value;

@@ -266,14 +266,9 @@ int datapath_police_attach(struct datapath *dp, int fd)
 	return 0;
 }
 
-int datapath_talk(struct datapath *dp, uint64_t session, bool alive)
+int datapath_talk(struct datapath *dp, uint64_t session, const struct sf_link_address *from)
 {
 	return 0;
-}
-
-int datapath_talk_from(struct datapath *dp, uint64_t session, struct sf_link_address *out)
-{
-	return -ENOENT;
 }
 
 int datapath_joiner(struct datapath *dp, int ifindex, const struct in6_addr *addr,

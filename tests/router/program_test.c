@@ -691,6 +691,44 @@ static void flood_of_one_session(void **state)
 	assert_true(policed() > 500);
 }
 
+static void say_last(struct guest *g, uint8_t *buf, size_t len, const char *mac)
+{
+	assert_int_equal(shell(g->ns, "ip link set up0 address %s", mac), 0);
+	guest_say(g, &g->router, buf, len);
+}
+
+/* A neighbour who has overheard a session's id neither uses up its budget nor makes the router
+ * believe that the host has another link address. */
+static void flood_by_a_neighbour(void **state)
+{
+	uint8_t buf[64] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+	uint32_t first;
+	size_t len;
+	char own[20];
+
+	snprintf(own, sizeof(own), "%02x:%02x:%02x:%02x:%02x:%02x", a->mac[0], a->mac[1], a->mac[2],
+		 a->mac[3], a->mac[4], a->mac[5]);
+	router_start(CONFIG "message_rate = 10\nheartbeat = 60s\n");
+	guest_join(a);
+	kill(world.pid, SIGSTOP);
+	first = sf_session_next(&a->session, SF_SESSION_HOST);
+	sf_session_begin(&a->session, &o, buf, sizeof(buf), SF_CTRL_HEARTBEAT, first);
+	len = (size_t)sf_session_seal(&a->session, &o);
+	guest_say(a, &a->router, buf, len);
+	say_last(a, buf, len, "02:00:00:00:0a:03"); /* the same again */
+	buf[len - 1] ^= 1;			    /* and what nobody signed */
+	for (int i = 0; i < 1000; i++)
+		guest_say(a, &a->router, buf, len);
+	assert_int_equal(shell(a->ns, "ip link set up0 address %s", own), 0);
+	say_heartbeat(a); /* within its budget */
+	kill(world.pid, SIGCONT);
+	for (uint32_t answered = 0; answered != first + 1; answered = a->in.seq)
+		assert_int_equal(guest_hear(a, WAIT_MS), SF_CTRL_ALIVE);
+	assert_int_equal(guest_hear(a, 300), -1);
+	assert_true(policed() > 100);
+}
+
 /* Signatures of a flood of JOINs are not even looked at. */
 static void flood_of_joins(void **state)
 {
@@ -978,6 +1016,7 @@ int main(int argc, char **argv)
 		T(killed_before_proof),
 		T(flood_of_one_link),
 		T(flood_of_one_session),
+		T(flood_by_a_neighbour),
 		T(flood_of_joins),
 		T(reboot_elsewhere),
 		T(reboot_in_place),
