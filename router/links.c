@@ -122,19 +122,13 @@ static bool eligible(const struct sf_nl_link *nl)
 static void attach(struct router *r, struct link *l, const struct config_link *conf)
 {
 	bool filter = (r->config.roles & SF_ROLE_ACCESS) && conf->access != LINK_ACCESS_NO;
-	bool virtual = !strcmp(l->nl.kind, "veth"), xdp = conf->xdp && !virtual;
 	int ret, xdp_err = 0;
 	char err[256] = "";
 
 	if (l->how != SF_BPF_HOW_NONE && filter == l->filter && conf->xdp == l->wants_xdp)
 		return;
 	l->wants_xdp = conf->xdp;
-	if (conf->xdp && virtual)
-		sf_warn("link %s: xdp=yes: a veth's packets have partial checksums, which XDP does "
-			"not "
-			"keep; it resolves at tc",
-			l->nl.name);
-	ret = datapath_attach(r->datapath, l->ifindex, filter, xdp, &l->how, &xdp_err, err,
+	ret = datapath_attach(r->datapath, l->ifindex, filter, conf->xdp, &l->how, &xdp_err, err,
 			      sizeof(err));
 	if (ret) {
 		l->how = SF_BPF_HOW_NONE;
@@ -145,7 +139,7 @@ static void attach(struct router *r, struct link *l, const struct config_link *c
 		sf_warn("link %s: xdp=yes: %s; it resolves at tc", l->nl.name,
 			err[0] ? err : strerror(-xdp_err));
 	l->filter = filter;
-	l->xdp = xdp && !xdp_err;
+	l->xdp = conf->xdp && !xdp_err;
 	sf_info("link %s: attached (%s%s), access %s", l->nl.name, sf_bpf_how_name(l->how),
 		l->xdp ? ", xdp" : "",
 		!filter				  ? "no"

@@ -325,8 +325,8 @@ int sf_bpf_tc_detach(const struct sf_bpf_tc *at, char *err, size_t errlen);
  * @dir: pin directory.
  * @name: pin name.
  *
- * Never falls back to generic XDP. On a veth it works, but a program that rewrites packets there
- * loses the mark of partial checksums: use tc on veths.
+ * Never falls back to generic XDP. On a veth it works up to the MTU that the kernel takes; the peer
+ * then sends without segmentation offload.
  *
  * Return: 0; -EOPNOTSUPP if the driver has no XDP; -EBUSY if another's program holds the device;
  * -ENODEV; other -errno with reason.
