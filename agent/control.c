@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "agent/host.h"
-#include "agent/proc.h"
+#include "agent/peer.h"
 #include "agent/trust.h"
 #include "core/name.h"
 #include "util/cgroup.h"
@@ -34,7 +34,7 @@ static bool may_change(const struct host *h, const struct sf_http_req *req)
 		return peer->local;
 	if (policy_in(&h->control.gid, peer->gid) || policy_in(&h->control.members, peer->uid))
 		return true;
-	n = proc_groups((uint32_t)peer->pid, gids, GROUPS_MAX);
+	n = peer_groups(peer, gids, GROUPS_MAX);
 	for (size_t i = 0; i < n; i++)
 		if (policy_in(&h->control.gid, gids[i]))
 			return true;
@@ -63,8 +63,8 @@ static bool may_run(const struct host *h, const struct sf_http_req *req)
 		return false;
 	who.gids = gids;
 	gids[0] = peer->gid;
-	who.n_gids = 1 + proc_groups((uint32_t)peer->pid, gids + 1, GROUPS_MAX);
-	if (!sf_cgroup_of(peer->pid, group, sizeof(group)))
+	who.n_gids = 1 + peer_groups(peer, gids + 1, GROUPS_MAX);
+	if (!peer_cgroup(peer, group, sizeof(group)))
 		who.cgroup = group;
 	return !policy_judge(&h->policy, &who);
 }
@@ -383,6 +383,7 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 	const struct sf_http_peer *peer = sf_http_peer(req);
 	bool move = json_is_true(json_object_get(body, "move"));
 	struct sf_addr service;
+	struct peer mover;
 	struct run *run;
 	char err[512];
 	int status, ret;
@@ -395,7 +396,12 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 			     reply);
 	if (status)
 		return status;
-	ret = runs_add(h, &service, peer->uid, move ? peer->pid : 0, &run, err, sizeof(err));
+	if (move && peer_open(peer, &mover))
+		return sf_http_fail(reply, 409, "the process that connected is gone", "move",
+				    "that it asks itself");
+	ret = runs_add(h, &service, peer->uid, move ? &mover : NULL, &run, err, sizeof(err));
+	if (move)
+		peer_close(&mover);
 	if (ret == -EDQUOT)
 		return sf_http_fail(reply, 429, err, NULL, "that one of them ends");
 	if (ret)

@@ -105,7 +105,16 @@ static int check_quota(struct host *h, uint32_t uid, char *err, size_t errlen)
 	return -EDQUOT;
 }
 
-int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, pid_t pid,
+/* If it died meanwhile its number may have been another's, which must not have the service: the
+ * caller takes that from the group. */
+static int move(const struct run *r, const struct peer *mover)
+{
+	int ret = peer_lives(mover) ? sf_cgroup_move(r->group, mover->pid) : -ESRCH;
+
+	return !ret && !peer_lives(mover) ? -ESRCH : ret;
+}
+
+int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, const struct peer *mover,
 	     struct run **out, char *err, size_t errlen)
 {
 	int ret = check_quota(h, uid, err, errlen);
@@ -133,12 +142,12 @@ int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, pid_t 
 		snprintf(err, errlen, "map runs: %s", strerror(errno));
 		goto fail;
 	}
-	if (pid > 0) {
-		ret = sf_cgroup_move(r->group, pid);
+	if (mover) {
+		ret = move(r, mover);
 		if (ret) {
 			snprintf(err, errlen,
-				 "process %d: cannot be moved into control group %s: %s", (int)pid,
-				 r->group, strerror(-ret));
+				 "process %d: cannot be moved into control group %s: %s",
+				 (int)mover->pid, r->group, strerror(-ret));
 			unmap(h, r);
 			goto fail;
 		}

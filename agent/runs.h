@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/peer.h"
 #include "core/addr.h"
 
 struct host;
@@ -47,10 +48,10 @@ void runs_remove(struct host *h);
 /**
  * runs_add() - a new group for programs of @service.
  * @uid: who asked
- * @pid: process to move into it; 0: none, the caller does it
+ * @mover: process to move into it; NULL: none, the caller does it
  * Return: 0; -EDQUOT where @uid (not root) has runs_max= runs; other -errno with @err.
  */
-int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, pid_t pid,
+int runs_add(struct host *h, const struct sf_addr *service, uint32_t uid, const struct peer *mover,
 	     struct run **out, char *err, size_t errlen);
 
 /** runs_service() - the service of a control group. */

@@ -30,6 +30,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "util/crypto.h"
 #include "util/errtext.h"
@@ -39,6 +40,7 @@
 #define TOKEN_MIN    16
 #define READ_AHEAD   65536 /* what a client may send before its deferred reply */
 #define ERROR_DETAIL 200
+#define ACCEPTS	     1024 /* a power of two */
 
 struct sf_http {
 	struct event_base *base;
@@ -50,6 +52,13 @@ struct sf_http {
 	SSL_CTX *tls;
 	uint8_t token_hash[SF_SHA256_LEN];
 	uint16_t port;
+	/* The last local connections: libevent has no place for what belongs to one. An address
+	 * that is used again is entered again, so the last entry is right. */
+	struct {
+		const struct bufferevent *bev;
+		uint64_t ns;
+	} accepts[ACCEPTS];
+	unsigned int n_accepts;
 	LIST_HEAD(sf_http_waiting, sf_http_req) waiting; /* deferred requests and streams */
 };
 
@@ -353,6 +362,18 @@ static const char *method_name(enum evhttp_cmd_type type)
 	}
 }
 
+/* When it was accepted; 0 for one that so many came after that we no longer know. */
+static uint64_t accepted_ns(const struct sf_http *http, const struct bufferevent *bev)
+{
+	for (unsigned int i = 1; i <= ACCEPTS; i++) {
+		unsigned int at = (http->n_accepts - i) % ACCEPTS;
+
+		if (http->accepts[at].bev == bev)
+			return http->accepts[at].ns;
+	}
+	return 0;
+}
+
 static int peer_read(struct sf_http_req *req, bool local)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(req->ev);
@@ -370,6 +391,8 @@ static int peer_read(struct sf_http_req *req, bool local)
 		peer->uid = cred.uid;
 		peer->gid = cred.gid;
 		peer->pid = cred.pid;
+		peer->fd = bufferevent_getfd(bev);
+		peer->since_ns = accepted_ns(req->http, bev);
 		snprintf(peer->address, sizeof(peer->address), "uid %u pid %d", cred.uid, cred.pid);
 		return 0;
 	}
@@ -594,6 +617,19 @@ static struct evhttp *evhttp_make(struct sf_http *http,
 	return ev;
 }
 
+static struct bufferevent *local_connection(struct event_base *base, void *arg)
+{
+	struct sf_http *http = arg;
+	struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+	unsigned int at = http->n_accepts++ % ACCEPTS;
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	http->accepts[at].bev = bev;
+	http->accepts[at].ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return bev;
+}
+
 const char *sf_http_group(const char *name)
 {
 	const struct group *gr = *name && !strcmp(name, SF_SOCKET_GROUP) ? getgrnam(name) : NULL;
@@ -618,6 +654,7 @@ int sf_http_listen_unix(struct sf_http *http, const char *path, mode_t mode, con
 	ev = evhttp_make(http, on_local);
 	if (!ev)
 		return sf_errtext(err, errlen, -ENOMEM, "%s: no memory", path);
+	evhttp_set_bevcb(ev, local_connection, http);
 	rc = sf_listener_unix(http->base, path, mode, group, &listener, err, errlen);
 	if (rc) {
 		evhttp_free(ev);

@@ -145,8 +145,10 @@ struct sf_http_peer {
 	bool local; /* by the Unix socket: the next three are its process's, by the kernel's word */
 	uid_t uid;
 	gid_t gid;
-	pid_t pid;
-	char address[64]; /* TCP: "[2001:db8::1]:40000"; local: "uid N pid N" */
+	pid_t pid; /* may be another's by now: of who connected */
+	int fd;	   /* local: the connection, to ask the kernel for more; stays the server's */
+	uint64_t since_ns; /* local: CLOCK_BOOTTIME when it was accepted; 0: unknown */
+	char address[64];  /* TCP: "[2001:db8::1]:40000"; local: "uid N pid N" */
 };
 
 /** sf_http_peer() - Who asks. */

@@ -207,6 +207,36 @@ tries 5 logged_event h5 not-registered && ok "the event log tells of a refused S
 says "a connect to what nobody serves is refused" ECONNREFUSED peer h1 connect "$(address nobody)" 80 --timeout 5
 tries 5 logged_event h1 no-such-service && ok "the client's event log tells of the FAIL" || bad "the event log: $(rest h1 agent /v1/events | jq -c '.events[-3:]')"
 
+# ---- who connects, and dies: his number becomes another's of the same user, and somebody asks by his connection.
+cat >"$TMP/heir.py" <<'PY'
+import os, signal, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+def child(work):
+    pid = os.fork()
+    if not pid:
+        os.setgroups([]); os.setgid(1003); os.setuid(1003)
+        work()
+        os._exit(0)
+    return pid
+gone = child(lambda: s.connect(sys.argv[1]))
+os.waitpid(gone, 0)
+heir = 0
+for _ in range(1000):
+    open("/proc/sys/kernel/ns_last_pid", "w").write(str(gone - 1))
+    heir = child(lambda: time.sleep(60))
+    if heir == gone: break
+    os.kill(heir, signal.SIGKILL); os.waitpid(heir, 0)
+body = b'{"service": "web", "move": true}'
+s.settimeout(10)
+s.sendall(b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+print(s.recv(65536).decode(), heir == gone, open("/proc/%d/cgroup" % heir).read())
+os.kill(heir, signal.SIGKILL)
+PY
+configured h5 "allow_uid = 0-999, 1001, 1003" "runs_max = 2"
+daemon_ready h5
+says "for one that died nobody is moved" "the process that connected is gone" on h5 python3 "$TMP/heir.py" "$DIR/h5/agent.sock"
+grep -q True "$TMP/said" && ! grep -q "/run-" "$TMP/said" && ok "his number's next bearer stays where he was" || { bad "the number's next bearer:"; cat "$TMP/said"; }
+
 # ---- another router at the place of one that is not lost: it has forgotten the session, and that is a hint alone
 cp "$DIR/h1/scaffoldd.conf" "$TMP/h1.conf"
 configured h1

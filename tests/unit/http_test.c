@@ -47,11 +47,27 @@ static void end_gone(struct sf_http_req *req, void *ctx)
 	held = NULL;
 }
 
+/* A local connection can be asked for more, and was accepted before now. */
+static void check_local(const struct sf_http_peer *peer)
+{
+	struct timespec now;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	assert_int_equal(getsockopt(peer->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len), 0);
+	assert_int_equal(cred.pid, peer->pid);
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	assert_true(peer->since_ns > 0);
+	assert_true(peer->since_ns <= (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+}
+
 static int get_thing(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	const char *colour = sf_http_query(req, "colour");
 
 	assert_string_equal(ctx, "context");
+	if (sf_http_peer(req)->local)
+		check_local(sf_http_peer(req));
 	*reply = json_pack("{s:s, s:s*, s:i, s:b, s:s}", "name", sf_http_param(req, "name"),
 			   "colour", colour, "uid", (int)sf_http_peer(req)->uid, "local",
 			   sf_http_peer(req)->local, "path", sf_http_path(req));
