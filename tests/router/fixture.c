@@ -618,3 +618,35 @@ bool guest_answer_probes(struct guest *g, int ms)
 	}
 	return false;
 }
+
+/* ---- each test ---- */
+
+bool host_is(const struct guest *g, const char *state)
+{
+	json_t *whole = rest("/v1/hosts?all=1"), *h;
+	char text[SF_ADDR_STRLEN];
+	bool found = false;
+	size_t i;
+
+	sf_addr_print(&g->locator, text);
+	json_array_foreach (json_object_get(whole, "hosts"), i, h)
+		found |= !strcmp(json_string_value(json_object_get(h, "locator")), text) &&
+			 !strcmp(json_string_value(json_object_get(h, "state")), state);
+	json_decref(whole);
+	return found;
+}
+
+int test_setup(void **state)
+{
+	router_fresh();
+	guest_key(&world.guests[0]);
+	guest_key(&world.guests[1]);
+	return 0;
+}
+
+int test_teardown(void **state)
+{
+	if (world.pid)
+		router_end(SIGTERM);
+	return 0;
+}

@@ -142,4 +142,11 @@ extern enum answer guest_answer;
 /** guest_answer_probes() - answer PROBEs until one came or @ms passed. Return: whether. */
 bool guest_answer_probes(struct guest *g, int ms);
 
+/** host_is() - whether the router shows the host at the guest's locator in @state. */
+bool host_is(const struct guest *g, const char *state);
+
+/** test_setup() - new host keys, nothing of earlier routers; test_teardown(): the router's end. */
+int test_setup(void **state);
+int test_teardown(void **state);
+
 #endif
