@@ -23,7 +23,7 @@
 #define LOCK_TRIES 20
 #define PLAIN_SOCK 1
 
-/* One line for each (map, older layout) that can be carried over; there was only one layout yet. */
+/* One line for each (map, older layout) that can be carried over. Layout 1 was never released. */
 static const struct sf_bpf_migration migrations[] = {
 	{ NULL, 0, 0, NULL },
 };

@@ -45,7 +45,7 @@
 	X(52, HALF_OPEN_LOST, "half-open-lost", "the half-open flow was evicted")                 \
 	X(53, NO_FLOW, "no-flow", "a local socket's packet that belongs to no flow")              \
 	X(54, FLOWS_FULL, "flows-full", "the flow table is full")                                 \
-	X(55, ID_CLASH, "id-clash", "a new socketID is already in use")                           \
+	X(55, ID_CLASH, "id-clash", "both choices of a key are taken by other flows")             \
 	X(56, NOT_REGISTERED, "not-registered", "nobody registered this service and port here")   \
 	X(57, DUPLICATE, "duplicate", "repeats what was already done")                            \
 	X(58, RATE_LIMITED, "rate-limited", "an answer was due but the limit was reached")        \

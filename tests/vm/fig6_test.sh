@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # In the virtual machine: the paper's Figure 6 on the oldest kernel that is promised. Usage: fig6_test.sh SCAFFOLD-BINARY
 # What tests/netns checks whole is checked here as far as it meets the kernel: loading, attaching by clsact (there is no tcx before
-# 6.6), checksums without BPF_F_IPV6, socket events, both directions of streams and datagrams, retry, and a daemon's return.
+# 6.6), checksums, socket events, both directions of streams and datagrams, retry, and a daemon's return.
 . "$(dirname "$0")/lib.sh"
 
 case $(uname -r) in 6.1.*) ok "this is Linux $(uname -r)" ;; *) bad "this is Linux $(uname -r), not the oldest promised" ;; esac
