@@ -7,6 +7,7 @@
 #ifndef SF_BPF_EGRESS_TCP_H
 #define SF_BPF_EGRESS_TCP_H
 
+#include "bpf/flows.h"
 #include "bpf/reply.h"
 
 /** out_write() - a segment of @f as the network is to see it, with the header that @act asks for.

@@ -14,6 +14,7 @@
  * What is not ours leaves with TC_ACT_UNSPEC, so that later filters see it; so does what is ours
  * and delivered.
  */
+#include "bpf/flows.h"
 #include "bpf/maps_host.h"
 #include "bpf/reply.h"
 #include "bpf/egress_tcp.h"

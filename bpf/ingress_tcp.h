@@ -6,6 +6,7 @@
 #ifndef SF_BPF_INGRESS_TCP_H
 #define SF_BPF_INGRESS_TCP_H
 
+#include "bpf/flows.h"
 #include "bpf/reply.h"
 
 /** in_write() - header off, addresses of the local stack's view on. Return: 0 or negative. */

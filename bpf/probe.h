@@ -6,6 +6,7 @@
 #ifndef SF_BPF_PROBE_H
 #define SF_BPF_PROBE_H
 
+#include "bpf/flows.h"
 #include "bpf/reply.h"
 
 #define PROBE_SOCKS_MAX 16

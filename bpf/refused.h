@@ -10,6 +10,7 @@
 #ifndef SF_BPF_REFUSED_H
 #define SF_BPF_REFUSED_H
 
+#include "bpf/flows.h"
 #include "bpf/reply.h"
 
 /** quote_ports() - ports, and for TCP numbers and flags, of the quoted packet. Return: 0, reason.
