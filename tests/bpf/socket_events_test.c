@@ -23,197 +23,10 @@
 #include <bpf/libbpf.h>
 #include <cmocka.h>
 
-#include "bpf/socket_events.skel.h"
-#include "core/datapath.h"
-#include "core/hooks.h"
+#include "tests/bpf/sockets.h"
 #include "util/bpf.h"
 #include "util/cgroup.h"
 #include "util/netns.h"
-
-static struct socket_events_bpf *skel;
-static struct ring_buffer *ring;
-static struct bpf_link *links[5];
-static struct sf_socket_event events[64];
-static int n_events;
-static uint64_t cookie;
-static char group[64], inner[96], home[256];
-static struct sf_net net;
-static struct sf_addr service, other;
-
-static int remember(void *ctx, void *data, size_t len)
-{
-	if (n_events < 64)
-		memcpy(&events[n_events++], data, sizeof(events[0]));
-	return 0;
-}
-
-static void drain(void)
-{
-	ring_buffer__consume(ring);
-}
-
-static uint64_t group_id(const char *group_name)
-{
-	uint64_t id;
-
-	assert_int_equal(sf_cgroup_id(group_name, &id), 0);
-	return id;
-}
-
-static int lo_up(void)
-{
-	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err = ioctl(fd, SIOCSIFFLAGS, &r) ? -errno : 0;
-
-	close(fd);
-	return err;
-}
-
-/* The service's address on lo, so that connects over it arrive. */
-static int lo_has(const struct sf_addr *addr)
-{
-	struct {
-		struct in6_addr addr;
-		uint32_t len;
-		int ifindex;
-	} req = { .len = 128, .ifindex = (int)if_nametoindex("lo") };
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
-
-	memcpy(&req.addr, addr, 16);
-	err = ioctl(fd, SIOCSIFADDR, &req) ? -errno : 0;
-	close(fd);
-	return err;
-}
-
-static int make_ring(void)
-{
-	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, 65536, NULL);
-
-	if (fd < 0)
-		return fd;
-	ring = ring_buffer__new(fd, remember, NULL, NULL);
-	if (!ring || bpf_map_update_elem(bpf_map__fd(skel->maps.rings), &cookie, &fd, BPF_ANY))
-		return -1;
-	close(fd);
-	return 0;
-}
-
-static int hooks_attach(void)
-{
-	int fd = sf_cgroup_open(group);
-
-	if (fd < 0)
-		return fd;
-	links[0] = bpf_program__attach_cgroup(skel->progs.sf_post_bind, fd);
-	links[1] = bpf_program__attach_cgroup(skel->progs.sf_listen, fd);
-	links[2] = bpf_program__attach_cgroup(skel->progs.sf_release, fd);
-	links[3] = bpf_program__attach_cgroup(skel->progs.sf_connect, fd);
-	links[4] = bpf_program__attach_cgroup(skel->progs.sf_sendmsg, fd);
-	close(fd);
-	for (int i = 0; i < 5; i++)
-		if (!links[i])
-			return -errno;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	struct sf_hook_host host;
-	struct sf_sid sid = sf_sid_make(1, 0x77), sid2 = sf_sid_make(1, 0x88);
-	char err[512];
-
-	net = sf_net_default(1);
-	service = sf_service_addr(&net, &sid);
-	other = sf_service_addr(&net, &sid2);
-	if (unshare(CLONE_NEWNET) || lo_up() || lo_has(&service))
-		return -1;
-	if (sf_netns_cookie(&cookie) || sf_cgroup_of(0, home, sizeof(home)))
-		return -1;
-	snprintf(group, sizeof(group), "/sf-socket-events-%d", getpid());
-	snprintf(inner, sizeof(inner), "%s/inner", group);
-	if (sf_cgroup_make(inner) || sf_cgroup_move(inner, 0))
-		return -1;
-	sf_bpf_quiet();
-	skel = socket_events_bpf__open();
-	if (!skel)
-		return -1;
-	if (sf_bpf_skeleton_load(skel->skeleton, err, sizeof(err))) {
-		fprintf(stderr, "%s\n", err);
-		return -1;
-	}
-	memset(&host, 0, sizeof(host));
-	host.net = net;
-	if (bpf_map_update_elem(bpf_map__fd(skel->maps.hosts), &cookie, &host, BPF_ANY))
-		return -1;
-	return make_ring() || hooks_attach();
-}
-
-static int teardown(void **state)
-{
-	for (int i = 0; i < 5; i++)
-		bpf_link__destroy(links[i]);
-	ring_buffer__free(ring);
-	socket_events_bpf__destroy(skel);
-	sf_cgroup_move(home, 0);
-	sf_cgroup_remove(inner);
-	sf_cgroup_remove(group);
-	return 0;
-}
-
-static int begin(void **state)
-{
-	drain();
-	n_events = 0;
-	return 0;
-}
-
-static struct sf_listener_key key_of(const struct sf_addr *addr, uint8_t proto, uint16_t port)
-{
-	struct sf_listener_key k = {
-		.host = cookie, .addr = *addr, .port = htons(port), .proto = proto
-	};
-
-	return k;
-}
-
-static bool listed(const struct sf_addr *addr, uint8_t proto, uint16_t port, struct sf_listener *l)
-{
-	struct sf_listener_key k = key_of(addr, proto, port);
-
-	return !bpf_map_lookup_elem(bpf_map__fd(skel->maps.listeners), &k, l);
-}
-
-static int judge(const struct sf_addr *addr, uint8_t proto, uint16_t port, uint8_t verdict)
-{
-	struct sf_judgement j = { .key = key_of(addr, proto, port), .state = verdict };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &j, .ctx_size_in = sizeof(j));
-
-	assert_int_equal(
-		bpf_prog_test_run_opts(bpf_program__fd(skel->progs.sf_listener_judge), &opts), 0);
-	return (int)opts.retval;
-}
-
-static int bound(int type, const struct sf_addr *addr, uint16_t port)
-{
-	struct sockaddr_in6 sin = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0), one = 1;
-
-	memcpy(&sin.sin6_addr, addr, 16);
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	assert_int_equal(bind(fd, (void *)&sin, sizeof(sin)), 0);
-	return fd;
-}
-
-static int listening(const struct sf_addr *addr, uint16_t port)
-{
-	int fd = bound(SOCK_STREAM, addr, port);
-
-	assert_int_equal(listen(fd, 8), 0);
-	return fd;
-}
 
 /* The hooks tell processes by their number in the first PID namespace; from within another one we
  * cannot know it. */
@@ -420,14 +233,6 @@ static void manual_entry_outlives_sockets(void **state)
 	bpf_map_delete_elem(bpf_map__fd(skel->maps.listeners), &j.key);
 }
 
-static int connect_to(int fd, const struct sf_addr *addr, uint16_t port)
-{
-	struct sockaddr_in6 sin = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-
-	memcpy(&sin.sin6_addr, addr, 16);
-	return connect(fd, (void *)&sin, sizeof(sin)) ? -errno : 0;
-}
-
 static void device_is(int fd, const char *want)
 {
 	char name[IF_NAMESIZE] = "";
@@ -474,32 +279,6 @@ static void local_service_is_reached_over_lo(void **state)
 	close(fd);
 	close(server);
 	close(udp);
-}
-
-static void judge_manual(const struct sf_addr *addr, uint8_t proto, uint16_t port)
-{
-	struct sf_listener_key k = key_of(addr, proto, port);
-	struct sf_listener l = { .state = SF_LISTENER_LIVE, .flags = SF_LISTENER_MANUAL };
-
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.listeners), &k, &l, BPF_ANY),
-			 0);
-}
-
-static struct sf_hook_counts counted(void)
-{
-	struct sf_hook_counts c;
-
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.counts), &cookie, &c), 0);
-	return c;
-}
-
-static void counts_enter(void)
-{
-	struct sf_hook_counts c;
-
-	memset(&c, 0, sizeof(c));
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.counts), &cookie, &c, BPF_ANY),
-			 0);
 }
 
 /* ---- sockets that come and go at once ---------------------------------------------------- */
@@ -662,133 +441,7 @@ static void lost_events_are_counted(void **state)
 	free(fds);
 }
 
-/* ---- who may speak in a service's name ---------------------------------------------------- */
-
-static void policy_set(uint32_t kind, uint64_t id, unsigned int bits, uint8_t verdict)
-{
-	struct sf_sender_key k = {
-		.prefixlen = SF_SENDER_BITS - bits, .kind = kind, .host = cookie, .id = sf_be64(id)
-	};
-	int fd = bpf_map__fd(skel->maps.senders);
-
-	if (verdict)
-		assert_int_equal(bpf_map_update_elem(fd, &k, &verdict, BPF_ANY), 0);
-	else
-		assert_int_equal(bpf_map_delete_elem(fd, &k), 0);
-}
-
-static void flags_set(uint32_t flags)
-{
-	struct sf_hook_host host;
-
-	memset(&host, 0, sizeof(host));
-	host.net = net;
-	host.flags = flags;
-	assert_int_equal(
-		bpf_map_update_elem(bpf_map__fd(skel->maps.hosts), &cookie, &host, BPF_ANY), 0);
-}
-
-static int sends_from(int fd, const struct sf_addr *src)
-{
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
-	struct in6_pktinfo info = { .ipi6_ifindex = 0 };
-	union {
-		char room[CMSG_SPACE(sizeof(info))];
-		struct cmsghdr align;
-	} control = { .room = { 0 } };
-	struct iovec iov = { "x", 1 };
-	struct msghdr msg = {
-		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &iov, .msg_iovlen = 1
-	};
-	struct cmsghdr *c;
-
-	memcpy(&to.sin6_addr, &service, 16);
-	if (src) {
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-		memcpy(&info.ipi6_addr, src, 16);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
-	}
-	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
-}
-
-static int connects_from(const struct sf_addr *src)
-{
-	int fd = bound(SOCK_STREAM, src, 0), ret = connect_to(fd, &service, 9);
-
-	close(fd);
-	return ret;
-}
-
-static void only_the_allowed_send_from_services(void **state)
-{
-	struct sf_sid own_sid = sf_sid_make(SF_SSID_HOSTS, 5);
-	struct sf_addr own = sf_service_addr(&net, &own_sid), loopback = { .b = { [15] = 1 } };
-	int udp, plain = bound(SOCK_DGRAM, &(struct sf_addr){ .w = { 0 } }, 0), tcp;
-	struct sf_hook_counts c;
-
-	assert_int_equal(lo_has(&other), 0);
-	assert_int_equal(lo_has(&own), 0);
-	counts_enter();
-	assert_int_equal(connects_from(&other), -ECONNREFUSED); /* no policy yet */
-	flags_set(SF_HOOK_SENDERS);
-	policy_set(SF_SENDER_UID, 8, 3, SF_SENDER_ALLOWED); /* 8 to 15: not us */
-	assert_int_equal(connects_from(&other), -EPERM);
-	c = counted();
-	assert_int_equal(c.denied, 1);
-	assert_memory_equal(&c.addr, &other, 16);
-	assert_int_equal(c.uid, 0);
-	assert_true(c.comm[0] != 0);
-	udp = bound(SOCK_DGRAM, &other, 0);
-	assert_int_equal(sends_from(udp, NULL), -EPERM);
-	assert_int_equal(connect_to(udp, &service, 9), -EPERM);
-	close(udp);
-	assert_int_equal(sends_from(plain, &other), -EPERM); /* IPV6_PKTINFO */
-	assert_int_equal(counted().denied, 4);
-	/* What is nobody's: the kernel's choice, the host's identity, other addresses. */
-	assert_int_equal(sends_from(plain, NULL), 0);
-	assert_int_equal(sends_from(plain, &own), 0);
-	assert_int_equal(connects_from(&own), -ECONNREFUSED);
-	assert_int_equal(connects_from(&loopback), -ECONNREFUSED);
-	tcp = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect_to(tcp, &service, 9), -ECONNREFUSED);
-	close(tcp);
-	assert_int_equal(counted().denied, 4);
-	/* Allowed by range, by group, by control group; denied by one. */
-	policy_set(SF_SENDER_UID, 0, 3, SF_SENDER_ALLOWED);
-	assert_int_equal(connects_from(&other), -ECONNREFUSED);
-	policy_set(SF_SENDER_UID, 0, 3, 0);
-	assert_int_equal(connects_from(&other), -EPERM);
-	policy_set(SF_SENDER_GID, 0, 0, SF_SENDER_ALLOWED);
-	flags_set(SF_HOOK_SENDERS | SF_HOOK_SENDER_GIDS);
-	assert_int_equal(connects_from(&other), -ECONNREFUSED);
-	policy_set(SF_SENDER_CGROUP, group_id(group), 0, SF_SENDER_DENIED);
-	flags_set(SF_HOOK_SENDERS | SF_HOOK_SENDER_GIDS | SF_HOOK_SENDER_CGROUPS);
-	assert_int_equal(connects_from(&other), -EPERM);
-	assert_int_equal(counted().denied_cgroup, 1);
-	policy_set(SF_SENDER_GID, 0, 0, 0);
-	policy_set(SF_SENDER_CGROUP, group_id(group), 0, SF_SENDER_ALLOWED);
-	assert_int_equal(connects_from(&other), -ECONNREFUSED);
-	/* One that denied programs listen on is theirs as little as before, and they see it. */
-	policy_set(SF_SENDER_CGROUP, group_id(group), 0, 0);
-	tcp = listening(&other, 92);
-	close(tcp);
-	/* Registered by hand for a wildcard socket: it answers from the service's address. */
-	judge_manual(&other, IPPROTO_UDP, 93);
-	udp = bound(SOCK_DGRAM, &(struct sf_addr){ .w = { 0 } }, 93);
-	assert_int_equal(sends_from(udp, &other), 0);
-	assert_int_equal(sends_from(udp, &service), -EPERM);
-	close(udp);
-	close(plain);
-	policy_set(SF_SENDER_UID, 8, 3, 0);
-	flags_set(0);
-}
-
-#define T(f) cmocka_unit_test_setup(f, begin)
+#define T(f) cmocka_unit_test_setup(f, sockets_begin)
 
 int main(void)
 {
@@ -799,12 +452,12 @@ int main(void)
 		T(strangers_are_left_alone),	      T(host_without_ring_is_served),
 		T(manual_entry_outlives_sockets),     T(local_service_is_reached_over_lo),
 		T(no_key_is_lost_between_two),	      T(events_end_with_what_is),
-		T(lost_events_are_counted),	      T(only_the_allowed_send_from_services),
+		T(lost_events_are_counted),
 	};
 
 	if (geteuid()) {
 		fprintf(stderr, "SKIP: loading eBPF programs needs root\n");
 		return 77;
 	}
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sockets_setup, sockets_teardown);
 }
