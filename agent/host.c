@@ -13,6 +13,7 @@
 
 #include "agent/proc.h"
 #include "agent/sole.h"
+#include "agent/tell.h"
 #include "core/name.h"
 #include "util/clock.h"
 #include "util/file.h"
@@ -106,26 +107,20 @@ static void tell(void *ctx, const char *kind, const struct registration *r)
 	struct host *h = ctx;
 	struct sf_event e = { .kind = kind,
 			      .reason = r->reason,
-			      .host = h->identity,
-			      .host_name = h->name,
 			      .service = registration_sid(&r->key),
 			      .has_port = true,
 			      .proto = r->key.proto,
 			      .port = r->key.port };
-	char service[64], who[64] = "";
+	char who[64] = "";
 
 	e.service_name = names_of(h, &e.service);
-	sf_sid_print(&e.service, service);
 	if (r->comm[0])
 		snprintf(who, sizeof(who), "%s, pid %u, uid %u", r->comm, r->pid, r->uid);
 	else if (r->origin == ORIGIN_SOCKET)
 		snprintf(who, sizeof(who), "uid %u", r->uid);
-	sf_log(!strcmp(kind, "denied") && may_log_denial(h) ? SF_LOG_WARN : SF_LOG_DEBUG,
-	       "service %s %s port %u: %s%s%s%s%s%s", e.service_name ? e.service_name : service,
-	       sf_proto_name(r->key.proto), ntohs(r->key.port), kind, *who ? " (" : "", who,
-	       *who ? ")" : "", r->reason ? ": " : "", r->reason ? sf_reason_text(r->reason) : "");
-	sf_events_add(h->events, &e, "%s%s%s", who, *who && r->reason ? ": " : "",
-		      r->reason ? sf_reason_text(r->reason) : "");
+	host_tell(h, !strcmp(kind, "denied") && may_log_denial(h) ? SF_LOG_WARN : SF_LOG_DEBUG, &e,
+		  "%s%s%s", who, *who && r->reason ? ": " : "",
+		  r->reason ? sf_reason_text(r->reason) : "");
 }
 
 static uint64_t registry_now(void *ctx)

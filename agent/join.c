@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/tell.h"
 #include "agent/trust.h"
 #include "core/wire.h"
 #include "util/clock.h"
@@ -118,11 +119,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 /* An event about this host. */
-static struct sf_event about_us(const struct host *h, const char *kind)
-{
-	return (struct sf_event){ .kind = kind, .host = h->identity, .host_name = h->name };
-}
-
 static void begin(struct host *h)
 {
 	h->join.len = 0;
@@ -145,12 +141,11 @@ void join_again(struct host *h, const char *why)
 
 void join_lost(struct host *h, const char *why)
 {
-	struct sf_event e = about_us(h, "router-lost");
+	struct sf_event e = { .kind = "router-lost" };
 
 	if (h->join.state == JOIN_JOINED) {
-		sf_warn("access router lost: %s", why);
 		e.router = h->join.router_id;
-		sf_events_add(h->events, &e, "%s", why);
+		host_tell(h, SF_LOG_WARN, &e, "%s", why);
 		h->join.state = JOIN_LOST;
 		sf_notify("STATUS=access router lost, joining again");
 	}
@@ -264,16 +259,14 @@ static int start_session(struct host *h, const struct sf_ctrl_in *in,
 
 static void say_joined(struct host *h, bool moved)
 {
-	struct sf_event e = about_us(h, "host-joined");
-	char locator[SF_ADDR_STRLEN], via[INET6_ADDRSTRLEN];
+	struct sf_event e = { .kind = "host-joined" };
+	char via[INET6_ADDRSTRLEN];
 
-	sf_addr_print(&h->join.locator, locator);
 	inet_ntop(AF_INET6, &h->join.router.sin6_addr, via, sizeof(via));
-	sf_info("joined as %s by router %s on %s", locator, via, h->uplink.link.name);
 	e.locator = h->join.locator;
 	e.router = h->join.router_id;
-	sf_events_add(h->events, &e, "by router %s on %s%s", via, h->uplink.link.name,
-		      moved ? ", at another locator than before" : "");
+	host_tell(h, SF_LOG_INFO, &e, "by router %s on %s%s", via, h->uplink.link.name,
+		  moved ? ", at another locator than before" : "");
 }
 
 void join_reapply(struct host *h)
@@ -291,7 +284,7 @@ void join_reapply(struct host *h)
 /* Anybody on the link can answer as often as he likes: said once a minute. */
 static void say_refused(struct host *h, const struct sockaddr_in6 *from, const char *why, int err)
 {
-	struct sf_event e = about_us(h, "router-refused");
+	struct sf_event e = { .kind = "router-refused" };
 	char via[INET6_ADDRSTRLEN], name[IF_NAMESIZE] = "?";
 	uint64_t now = sf_now_ms();
 
@@ -300,8 +293,7 @@ static void say_refused(struct host *h, const struct sockaddr_in6 *from, const c
 	h->join.refused_ms = now;
 	inet_ntop(AF_INET6, &from->sin6_addr, via, sizeof(via));
 	if_indextoname(from->sin6_scope_id, name);
-	sf_warn("JOINED from router %s on %s refused: %s (%s)", via, name, why, strerror(-err));
-	sf_events_add(h->events, &e, "%s on %s: %s", via, name, why);
+	host_tell(h, SF_LOG_WARN, &e, "%s on %s: %s (%s)", via, name, why, strerror(-err));
 }
 
 static void handle_joined(struct host *h, const struct sf_ctrl_in *in,
@@ -356,7 +348,7 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in,
 	const struct sf_item_reason *r = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
 	const __be64 *when = sf_ctrl_find(in, SF_ITEM_TIME, NULL);
 	uint8_t reason = r ? r->reason : SF_NONE;
-	struct sf_event e = about_us(h, "denied");
+	struct sf_event e = { .kind = "denied" };
 	uint64_t now = sf_now_ms();
 	uint16_t len = 0;
 	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
@@ -381,10 +373,9 @@ static void handle_denied(struct host *h, const struct sf_ctrl_in *in,
 	if (now - h->join.denied_ms < SAY_MS && h->join.denied_ms)
 		return;
 	h->join.denied_ms = now;
-	sf_warn("JOIN denied: %s%s%.*s", sf_reason_text(reason), text && len ? ": " : "",
-		text ? len : 0, text ? text : "");
 	e.reason = reason;
-	sf_events_add(h->events, &e, "JOIN: %s", sf_reason_text(reason));
+	host_tell(h, SF_LOG_WARN, &e, "JOIN: %s%s%.*s", sf_reason_text(reason),
+		  text && len ? ": " : "", text ? len : 0, text ? text : "");
 }
 
 void join_stranger(struct host *h, const struct sf_ctrl_in *in, const struct sockaddr_in6 *from)

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/tell.h"
 #include "util/clock.h"
-#include "util/log.h"
 
 /* What the hooks and we count beside the datapath. */
 static uint64_t count_beside(const struct host *h, unsigned int reason)
@@ -72,16 +72,13 @@ static void tell(void *ctx, const struct sf_failure *f)
 	char text[SF_FAILURE_STRLEN], where[128] = "";
 	struct sf_event e = { .kind = SF_FAILURES_EVENT,
 			      .reason = f->reason,
-			      .host = h->identity,
-			      .host_name = h->name,
 			      .count = f->count,
 			      .interval_ms = f->interval_ms };
 
 	if (f->reason == SF_DENIED_UID || f->reason == SF_DENIED_CGROUP)
 		add_sender(h, &e, where, sizeof(where));
 	sf_failure_text(f, where, text);
-	sf_info("%s: %s", sf_reason_name(f->reason), text);
-	sf_events_add(h->events, &e, "%s", text);
+	host_tell(h, SF_LOG_WARN, &e, "%s", text);
 }
 
 static void arm(struct host *h)

@@ -37,9 +37,14 @@ OTHER=${KEY//[0-9]/a}
 configured h1 "router_key = $OTHER"
 tells "a router with another key is refused, and both keys are named" "its key is $KEY, router_key= names $OTHER"
 equal "it is not joined" joining "$(status h1 .state)"
+# The log has what the event log has, but id and time.
+as_told() { rest h1 agent "/v1/events?limit=1000" | jq -cS --arg k "$1" '[.events[] | select(.kind == $k)][-1] | del(.id, .time)'; }
+as_logged() { sed -n 's/.* event {/{/p' "$(daemon_log h1)" | jq -cS --arg k "$1" 'select(.kind == $k)' | tail -n 1; }
+same() { [ "$(as_told "$1")" = "$(as_logged "$1")" ] && [ "$(as_told "$1" | jq -r .host_name)" = h1 ]; }
 says "the event log tells of it" "router_key= names" on h1 "$SF" events
 configured h1 "router_key = $OTHER, $KEY"
 daemon_ready h1 && ok "the router that is pinned is joined"
+tries 5 same host-joined && ok "the log has the event: $(as_logged host-joined)" || bad "told: $(as_told host-joined), logged: $(as_logged host-joined)"
 equal "the pin is shown" true "$(status h1 .router.pinned)"
 configured h1 "prefixes = fd5c:0:7::/48, fd5e::/32"
 tells "a network of other locators is refused" "locators fd5c:0:1::/48 lie outside of prefixes="
@@ -159,7 +164,7 @@ tries 5 serves && ok "a listener whose event was lost is found, and judged" || b
 registered web 1 80
 registered web 0 81 && ok "one that went is gone"
 [ "$(counter h3 events-lost)" -gt 0 ] && ok "$(counter h3 events-lost) lost events are counted" || bad "lost events are not counted"
-tells "and told" "events-lost: " h3
+tells "and told" '"reason":"events-lost"' h3
 end $many
 
 # ---- what a user may have, and whose name he may use

@@ -33,7 +33,7 @@ while time.time() < end:
             s.sendto(message(12, seq, denied), at)
     time.sleep(0.2)
 EOF
-joins() { grep -c 'joined as' "$DIR/h1/scaffoldd.log"; }
+joins() { grep -c 'event {"kind":"host-joined"' "$DIR/h1/scaffoldd.log"; }
 before=$(joins)
 on h3 python3 "$TMP/forge.py" "" "$plain" 3
 equal "REFRESH and DENIED off the link" "$before" "$(joins)"
@@ -97,5 +97,5 @@ says "the service is where it was" "ok " peer h3 connect "$WEB" 80 --timeout 5
 kill -9 "$(daemon_pid h1)"
 nsenter --net="/run/netns/$LAB-h1" "$(dirname "$SF")/../agent/scaffoldd" --config "$DIR/h1/scaffoldd.conf" --run "$DIR/h1" \
 	--bpffs "$DIR/bpf" --state "$DIR/h1/state" >"$TMP/again" 2>&1 & pids+=($!)
-check "a new agent joins with its own clock" tries 10 grep -q 'joined as' "$TMP/again"
+check "a new agent joins with its own clock" tries 10 grep -q 'event {"kind":"host-joined"' "$TMP/again"
 finish
