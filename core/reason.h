@@ -61,8 +61,7 @@
 	  "source serviceID is not registered by this host")                                      \
 	X(66, NO_INSTANCE, "no-instance", "every instance of the service is drained or disabled") \
 	X(67, ABSENT_HOST, "absent-host", "the hostAddr is not assigned to a present host")       \
-	X(68, SPOOFED_MAC, "spoofed-mac",                                                         \
-	  "source locator is of another machine on this link")                                    \
+	X(68, SPOOFED_MAC, "spoofed-mac", "source locator is of another machine on this link")    \
 	X(69, POLICED, "policed", "more control messages than a link or a session may send")      \
 	X(70, INTERNAL, "internal", "a kernel helper failed")                                     \
 	X(71, EVENTS_LOST, "events-lost", "socket events that the agent had to look for itself")  \
