@@ -81,7 +81,7 @@ struct sf_host_config {
 	__u64 cookie;  /* network namespace */
 	__u32 ifindex; /* uplink */
 	__u32 mtu;
-	__u32 flags;   /* 0 */
+	__u32 flags; /* 0 */
 	__u32 pad;
 };
 
