@@ -363,7 +363,7 @@ static void no_key_is_lost_between_two(void **state)
 	 * is counted, and the agent looks for itself at once. */
 	assert_int_equal(round[2], counted().lost - lost);
 	assert_true(round[2] < RACES / 2); /* the rule is that nobody is stopped */
-	assert_int_equal(round[3], 0); /* miscounted */
+	assert_int_equal(round[3], 0);	   /* miscounted */
 	munmap((void *)round, 4096);
 }
 
