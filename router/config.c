@@ -53,7 +53,7 @@ static const struct sf_conf_key keys[] = {
 	KEY("lease", DURATION, lease_ms, "60s",
 	    "a silent host's registrations live on while its datapath answers", .min = 1000,
 	    .max = 3600000),
-	KEY("services_max", U32, services_max, "65536", "size of the table of services", .min = 64,
+	KEY("services_max", U32, services_max, "262144", "size of the table of services", .min = 64,
 	    .max = 16777216),
 	KEY("slots_max", U32, slots_max, "1048576",
 	    "16-byte slots for services with two or more instances", .min = 4096, .max = 67108864),
