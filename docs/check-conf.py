@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check-conf.py PAGE PROGRAM...: scaffold.conf(5) has each key of each daemon, with its default, and no other."""
+"""check-conf.py PAGE [GUIDE.md] PROGRAM...: scaffold.conf(5) has each key of each daemon, with its default, and no other; the
+configurations that the guide shows are ones that the daemons take."""
 import re
 import subprocess
 import sys
+import tempfile
+
+OWNERS = {"host": "scaffoldd", "router": "scaffold-router", "link": "scaffold-router", "controller": "scaffold-controller"}
 
 
 def of_page(path):
@@ -31,11 +35,51 @@ def of_program(path):
     return keys
 
 
+def examples(path):
+    """[(line, text)] of the configurations in a guide: indented blocks with a [section] in them."""
+    found, block, begin = [], [], 0
+    for number, line in enumerate(open(path, encoding="utf-8").read().splitlines() + ["."], 1):
+        if line.startswith("    ") or not line:
+            begin = begin if block else number
+            block.append(line.removeprefix("    "))
+            continue
+        if any(re.match(r"\[[a-z]+( [^]]+)?\]( |$)", text) for text in block):
+            found.append((begin, "\n".join(block) + "\n"))
+        block = []
+    return found
+
+
+def refused(text, programs):
+    """Why the daemon whose sections these are does not take them, or None."""
+    section = re.search(r"^\[(\w+)", text, re.M)[1]
+    for name in programs:
+        if OWNERS.get(section) != name.rsplit("/", 1)[-1]:
+            continue
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
+            conf.write(text)
+            conf.flush()
+            done = subprocess.run([name, "--check", "--config", conf.name], capture_output=True, text=True)
+        return done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else None
+    return f"no daemon has [{section}]"
+
+
 def main():
-    page, programs = of_page(sys.argv[1]), {}
-    for path in sys.argv[2:]:
+    page = of_page(sys.argv[1])
+    guides = [path for path in sys.argv[2:] if path.endswith(".md")]
+    daemons = [path for path in sys.argv[2:] if path not in guides]
+    programs, wrong, shown = {}, 0, 0
+    for path in daemons:
         programs |= of_program(path)
-    wrong = 0
+    for path in guides:
+        found = examples(path)
+        if not found:
+            print(f"{path}: shows no configuration")
+            wrong += 1
+        for line, text in found:
+            shown += 1
+            if why := refused(text, daemons):
+                print(f"{path}: what begins at line {line}: {why}")
+                wrong += 1
     for key in sorted(page.keys() | programs.keys()):
         there, real = page.get(key), programs.get(key)
         # A default that depends on the machine is told in words.
@@ -43,7 +87,7 @@ def main():
             continue
         print(f"[{key[0]}] {key[1]}: the page says {there!r}, the program {real!r}")
         wrong += 1
-    print(f"{len(programs)} keys of {len(sys.argv) - 2} programs")
+    print(f"{len(programs)} keys of {len(daemons)} programs, {shown} configurations")
     return 1 if wrong or not programs else 0
 
 
