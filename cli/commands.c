@@ -19,11 +19,11 @@ static const struct sf_command commands[] = {
 	{ "register", "SERVICE PROTO PORT", "register a program that listens on a wildcard",
 	  cmd_register },
 	{ "unregister", "SERVICE PROTO PORT", "take such a registration away", cmd_unregister },
-	{ "weight", "SERVICE HOST WEIGHT", "share of new flows of an instance (0..1000)",
+	{ "weight", "SERVICE HOST WEIGHT [--ahead]", "share of new flows of an instance (0..1000)",
 	  cmd_weight },
-	{ "drain", "SERVICE [--host HOST] [--wait] [--timeout SECONDS]",
+	{ "drain", "SERVICE [--host HOST] [--ahead] [--wait] [--timeout SECONDS]",
 	  "no new flows; old ones finish", cmd_drain },
-	{ "undrain", "SERVICE [--host HOST]", "take new flows again", cmd_undrain },
+	{ "undrain", "SERVICE [--host HOST] [--ahead]", "take new flows again", cmd_undrain },
 	{ "id", "[--address] NAME", "serviceID and service address of a name", cmd_id },
 	{ "run", "--service NAME -- PROGRAM...",
 	  "run a program; what it listens on serves the service", cmd_run },
@@ -191,6 +191,7 @@ int sf_cli_main(int argc, char **argv)
 	const struct sf_command *command;
 	int status = options_parse(&cli, argc, argv);
 	bool asked;
+	char called[48];
 
 	if (status >= 0)
 		return status;
@@ -210,6 +211,8 @@ int sf_cli_main(int argc, char **argv)
 	if (asked || (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))))
 		return command_help(command);
 	argc = json_take(&cli, argc, argv);
-	optind = 0; /* the subcommand parses afresh */
+	snprintf(called, sizeof(called), "scaffold %s", command->name);
+	argv[0] = called; /* what getopt's errors begin with */
+	optind = 0;	  /* the subcommand parses afresh */
 	return command->call(&cli, argc, argv);
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/known.h"
 #include "cli/services.h"
 #include "cli/target.h"
 #include "util/table.h"
@@ -25,7 +26,7 @@
 struct drain {
 	struct sf_cli *cli;
 	const char *service, *host;
-	bool wait;
+	bool wait, ahead;
 	int timeout_ms; /* 0: none */
 };
 
@@ -147,6 +148,7 @@ static int change(const struct drain *d, bool draining)
 static int parse(struct drain *d, int argc, char **argv, bool waits)
 {
 	static const struct option options[] = { { "host", required_argument, NULL, 'h' },
+						 { "ahead", no_argument, NULL, 'a' },
 						 { "wait", no_argument, NULL, 'w' },
 						 { "timeout", required_argument, NULL, 't' },
 						 { 0 } };
@@ -156,6 +158,8 @@ static int parse(struct drain *d, int argc, char **argv, bool waits)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 'h') {
 			d->host = optarg;
+		} else if (opt == 'a') {
+			d->ahead = true;
 		} else if (opt == 'w' && waits) {
 			d->wait = true;
 		} else if (opt == 't' && waits) {
@@ -169,7 +173,9 @@ static int parse(struct drain *d, int argc, char **argv, bool waits)
 	if (optind + 1 != argc)
 		return sf_cli_usage(d->cli);
 	d->service = argv[optind];
-	return sf_cli_sid(d->cli, d->service, &sid) ? SF_EXIT_FAILED : 0;
+	if (sf_cli_sid(d->cli, d->service, &sid))
+		return SF_EXIT_FAILED;
+	return sf_known(d->cli, d->service, d->host, d->ahead);
 }
 
 int cmd_drain(struct sf_cli *cli, int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/known.h"
 #include "cli/services.h"
 #include "core/resolve.h"
 
@@ -68,12 +69,32 @@ static int show(struct sf_cli *cli, const char *service, const char *host)
 	return ret;
 }
 
+/* Not getopt's work, for which "-1" is an option. Return: whether it was there. */
+static bool take_ahead(int *argc, char **argv)
+{
+	bool ahead = false;
+	char *word;
+
+	for (int i = 1; i < *argc;) {
+		if (strcmp(argv[i], "--ahead") != 0) {
+			i++;
+			continue;
+		}
+		word = argv[i];
+		memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i - 1) * sizeof(*argv));
+		argv[--*argc] = word; /* behind the others, as getopt would */
+		ahead = true;
+	}
+	return ahead;
+}
+
 int cmd_weight(struct sf_cli *cli, int argc, char **argv)
 {
 	struct sf_sid sid;
 	unsigned long weight;
 	json_t *body;
 	char *end, *path;
+	bool ahead = take_ahead(&argc, argv);
 	int ret;
 
 	if (argc != 4)
@@ -86,6 +107,9 @@ int cmd_weight(struct sf_cli *cli, int argc, char **argv)
 	}
 	if (sf_cli_sid(cli, argv[1], &sid))
 		return SF_EXIT_FAILED;
+	ret = sf_known(cli, argv[1], argv[2], ahead);
+	if (ret)
+		return ret;
 	/* As it was typed: so the controller learns the name. */
 	path = sf_cli_path("/v1/services/%s/instances/%s/weight", argv[1], argv[2]);
 	if (!path)

@@ -131,6 +131,16 @@ wait_for "the share in the service router's table" shares_alike && ok "weight: t
 sf ctl weight web h3 100 >/dev/null 2>&1; sf ctl weight web h4 300 >/dev/null
 status "weight: too large" 2 sf ctl weight web h4 5000
 status "weight: no number" 2 sf ctl weight web h4 much
+for typo in "drain web --host h9" "drain nosuch" "undrain web --host h9" "undrain nosuch" "weight wbe h4 300" "weight web h9 300"; do
+	status "$typo: a slip of the pen" 1 sf ctl $typo
+done
+says "says which word it is" "host 'h9'" sf ctl drain web --host h9
+says "or the service" "service 'wbe'" sf ctl weight wbe h4 300
+equal "and nothing was changed" "" "$(sf ctl --json services | jq -r '.[] | select(.state != "live" and .state != "denied") | .host')"
+status "weight --ahead: for what is to come" 0 sf ctl weight tocome h9 7 --ahead
+status "drain --ahead" 0 sf ctl drain web --host h9 --ahead
+status "undrain: whom the policy names need not be there" 0 sf ctl undrain web --host h9
+says "an option that there is not: by the command's name" "scaffold services: unrecognized option" sf ctl services --sideways
 json "drain of one instance" ctl '.draining and .host == "h3"' drain web --host h3
 wait_for "one instance left" has_instances sr web 1 80
 json "services: a drained instance is told of" ctl '[.[] | select(.host == "h3") | .state] == ["draining"]' services web
@@ -199,8 +209,8 @@ says "who may not probe" "CAP_NET_RAW" nobody h1 ping -c 1 web
 
 # ---- the command itself
 status "help" 0 "$SF" help
-says "help COMMAND" "usage: scaffold weight SERVICE HOST WEIGHT" "$SF" help weight
-says "COMMAND -h" "usage: scaffold weight SERVICE HOST WEIGHT" "$SF" weight -h
+says "help COMMAND" "usage: scaffold weight SERVICE HOST WEIGHT [--ahead]" "$SF" help weight
+says "COMMAND -h" "usage: scaffold weight SERVICE HOST WEIGHT [--ahead]" "$SF" weight -h
 status "help of a command that there is not" 2 "$SF" help frobnicate
 for command in status hosts services flows events register unregister weight drain undrain id run ping trace lab; do
 	status "$command --help" 0 "$SF" $command --help

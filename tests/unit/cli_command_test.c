@@ -329,14 +329,19 @@ static void events_follow(void **state)
 
 /* ---- weight, drain ---------------------------------------------------------------------- */
 
+#define POLICY(instances) "{\"endpoints\":[],\"policy\":{\"instances\":" instances "}}"
+
 static void weight_sets(void **state)
 {
 	static const struct canned c[] = {
 		{ "PUT", "/v1/services/web/instances/h3/weight", 200, "{}" },
 		{ "PUT", "/v1/services/web/instances/h9/weight", 200, "{}" },
+		{ "GET", "/v1/hosts/h3", 200, "{}" },
+		{ "GET", "/v1/services/web", 200, POLICY("null") },
 		{ "GET", "/v1/services/web", 200,
 		  SERVICE(SHARED("4", "serving", "300", "0.749", "7"),
 			  SHARED("3", "serving", "100", "0.251", "2")) },
+		{ "GET", "/v1/services/web", 200, POLICY("null") },
 		{ "GET", "/v1/services/web", 200,
 		  SERVICE(SHARED("4", "serving", "1000", "0.9953", "7"),
 			  SHARED("3", "serving", "1", "0.0047", "2")) },
@@ -350,7 +355,8 @@ static void weight_sets(void **state)
 		   "PUT /v1/services/web/instances/h3/weight {\"weight\":100}\n");
 	assert_has(fake_text("out"), "h4    300     75%    live");
 	assert_string_equal(fake_text("err"), "");
-	assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h9", "5", NULL), 0);
+	assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h9", "5", "--ahead", NULL),
+			 0);
 	assert_has(fake_text("err"), "no instance of web on 'h9' now");
 	/* Of 1:1000 the table makes 1:210. */
 	assert_has(fake_text("err"), "h3 gets 0.47 % of new flows where its weight asks for 0.1 %");
@@ -371,6 +377,8 @@ static void drain_waits(void **state)
 {
 	static const struct canned c[] = {
 		{ "POST", "/v1/services/web/instances/h4/drain", 200, "{}" },
+		{ "GET", "/v1/hosts/h4", 200, "{}" },
+		{ "GET", "/v1/services/web", 200, DRAINING("3") },
 		{ "GET", "/v1/services/web", 200, DRAINING("3") },
 		{ "GET", "/v1/services/web", 200, DRAINING("1") },
 		{ "GET", "/v1/services/web", 200, DRAINING("0") },
@@ -413,6 +421,7 @@ static void drain_gives_up(void **state)
 static void undrain_takes_all_back(void **state)
 {
 	static const struct canned c[] = {
+		{ "GET", "/v1/services/web", 200, DRAINING("3") },
 		{ "GET", "/v1/services/web/policy", 200,
 		  "{\"enabled\":false,\"instances\":{\"h3\":{\"weight\":1,\"draining\":false},"
 		  "\"h4\":{\"weight\":null,\"draining\":true}}}" },
@@ -427,6 +436,47 @@ static void undrain_takes_all_back(void **state)
 				       "{\"enabled\":true,\"instances\":{\"h4\":{\"draining\":"
 				       "false}}}\n");
 	assert_string_equal(fake_text("out"), "web: takes new flows\n");
+}
+
+/* A slip of the pen changes nothing, and a script hears of it. */
+static void unknown_is_refused(void **state)
+{
+	static const struct canned c[] = {
+		{ "GET", "/v1/services/web", 200, POLICY("{\"h8\":{\"draining\":true}}") },
+		{ "GET", "/v1/hosts/h3", 409, "several hosts match" },
+		{ "GET", "/v1/hosts", 200,
+		  "{\"hosts\":[{\"id\":\"80000000:1\",\"name\":\"h3\"},{\"id\":\"80000000:2\","
+		  "\"name\":\"h3\"},{\"id\":\"80000000:3\",\"name\":\"h4\"}],\"next\":null}" },
+		{ "GET", "/v1/hosts/h5", 503, "not settled" },
+		{ "POST", "/v1/services/web/instances/h8/undrain", 200, "{}" },
+		{ "POST", "/v1/services/wbe/instances/h9/drain", 200, "{}" },
+		{ 0 },
+	};
+
+	(void)state;
+	fake_start("controller", c);
+	assert_int_equal(fake_run(cmd_drain, false, "drain", "wbe", NULL), SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "scaffold drain: service 'wbe': the controller knows no");
+	assert_int_equal(fake_run(cmd_undrain, false, "undrain", "web", "--host", "h9", NULL),
+			 SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "host 'h9': the controller knows none of this name");
+	assert_int_equal(fake_run(cmd_weight, false, "weight", "wbe", "h3", "5", NULL),
+			 SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "service 'wbe'");
+	assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h3", "--ahead", "5", NULL),
+			 SF_EXIT_FAILED);
+	assert_has(fake_text("err"),
+		   "2 hosts are called h3: 80000000:1, 80000000:2; use the identity");
+	assert_int_equal(fake_run(cmd_drain, false, "drain", "web", "--host", "h5", NULL),
+			 SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "not settled");
+	for (const char *const *method = (const char *const[]){ "PATCH", "POST", "PUT", NULL };
+	     *method; method++)
+		assert_has_not(fake_text("asked"), *method);
+	/* Whom the policy names may be gone for a while. */
+	assert_int_equal(fake_run(cmd_undrain, false, "undrain", "web", "--host", "h8", NULL), 0);
+	fake_run(cmd_drain, false, "drain", "--ahead", "wbe", "--host", "h9", NULL);
+	assert_has(fake_text("asked"), "POST /v1/services/wbe/instances/h9/drain");
 }
 
 /* ---- names ------------------------------------------------------------------------------ */
@@ -665,7 +715,8 @@ static void completes(void **state)
 	(void)state;
 	fake_start("controller", c);
 	assert_has(completed((char[]){ "dra" }), "\ndrain\n");
-	assert_has(completed((char[]){ "drain " }), "web\n--json\n--help\n--host\n--wait\n");
+	assert_has(completed((char[]){ "drain " }),
+		   "web\n--json\n--help\n--host\n--ahead\n--wait\n");
 	assert_string_equal(completed((char[]){ "drain --host " }), "h3\n");
 	assert_has(completed((char[]){ "drain --host h3 w" }), "web\n");
 	assert_has(completed((char[]){ "drain --wait w" }), "web\n");
@@ -699,6 +750,7 @@ int main(void)
 		T(drain_waits),
 		T(drain_gives_up),
 		T(undrain_takes_all_back),
+		T(unknown_is_refused),
 		T(names_are_told),
 		T(names_are_no_condition),
 		T(register_waits_for_the_verdict),

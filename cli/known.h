@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+/* known.h - whether a service and a host that were typed are there: a slip of the pen is none. */
+#ifndef SF_CLI_KNOWN_H
+#define SF_CLI_KNOWN_H
+
+#include "cli/cli.h"
+
+/**
+ * sf_known() - ask the controller before something is changed; failures are printed.
+ *
+ * A service is known with an instance or a policy; a host that has joined, or that the service's
+ * policy names. A name that several hosts have is refused, whatever @ahead.
+ * @host: NULL: none was typed
+ * @ahead: they are yet to come
+ * Return: 0, or the exit status.
+ */
+int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahead);
+
+#endif
