@@ -12,6 +12,8 @@
 #include "cli/target.h"
 #include "core/flow.h"
 
+#define LIMIT_MAX 100000 /* as the agent has it */
+
 struct flows {
 	struct sf_cli *cli;
 	const char *service, *state, *proto;
@@ -162,7 +164,9 @@ static int flows_parse(struct flows *f, int argc, char **argv, const char **limi
 			f->state = optarg;
 		} else if (opt == 'p') {
 			f->proto = optarg;
-		} else if (opt == 'n' && !optarg[strspn(optarg, "0123456789")] && *optarg) {
+		} else if (opt == 'n') {
+			if (sf_target_number(f->cli, "--limit", optarg, 1, LIMIT_MAX) < 0)
+				return SF_EXIT_USAGE;
 			*limit = optarg;
 		} else if (opt == 'w') {
 			ms = sf_target_seconds(optarg);

@@ -17,6 +17,7 @@ struct ping {
 	long count;
 	int interval_ms, timeout_ms;
 	unsigned int sent, answered;
+	bool explained;
 	uint64_t min, max, sum;
 };
 
@@ -36,10 +37,13 @@ static void show(struct ping *p, const struct sf_probe_result *r)
 	sf_locator_print(&r->from, from);
 	sf_target_why(r, why, sizeof(why));
 	if (p->cli->json) {
-		line = json_pack("{s:i,s:b,s:f,s:s,s:s,s:s}", "seq", (int)p->sent, "ok",
-				 r->outcome == SF_PROBE_ANSWER, "rtt_ms", (double)r->rtt_ns / 1e6,
-				 "host", who, "from", from, "error", why);
-		json_dumpf(line, stdout, JSON_COMPACT);
+		bool ok = r->outcome == SF_PROBE_ANSWER;
+
+		line = json_pack("{s:i,s:b,s:o,s:s?,s:s?,s:s?}", "seq", (int)p->sent, "ok", ok,
+				 "rtt_ms", sf_target_ms(r), "host", ok ? who : NULL, "from",
+				 r->outcome == SF_PROBE_NOTHING ? NULL : from, "error",
+				 ok ? NULL : why);
+		json_dumpf(line, stdout, JSON_COMPACT | SF_TARGET_JSON);
 		putchar('\n');
 		json_decref(line);
 	} else if (r->outcome == SF_PROBE_ANSWER) {
@@ -75,6 +79,9 @@ static int ping_loop(struct ping *p, struct sf_prober *prober, const struct sf_p
 		p->sent++;
 		show(p, &r);
 		account(p, &r);
+		if (!p->explained)
+			sf_target_explain(p->cli, p->service, target, &r);
+		p->explained |= r.outcome == SF_PROBE_FAIL;
 		if (!stopped && (!p->count || p->sent < p->count))
 			nanosleep(&pause, NULL);
 	}

@@ -246,7 +246,11 @@ int cmd_services(struct sf_cli *cli, int argc, char **argv)
 				   sf_cli_daemon_name(who));
 	}
 	sf_cli_heading(cli, "services", who);
-	sf_cli_none(cli, rows, "services but the hosts themselves are", who);
+	if (who == SF_AGENT && !all && !cli->json && !json_array_size(rows))
+		fprintf(stderr, "scaffold services: no services on this host; the network's are "
+				"shown on a router or the controller\n");
+	else
+		sf_cli_none(cli, rows, "services but the hosts themselves are", who);
 	ret = sf_services_print(cli, rows);
 	json_decref(rows);
 	return ret;

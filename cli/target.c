@@ -91,6 +91,45 @@ static void choose(const struct sf_cli *cli, const char *name, struct sf_probe_t
 	json_decref(reply);
 }
 
+static bool offers(const json_t *e, const struct sf_probe_target *t)
+{
+	const char *proto = json_string_value(json_object_get(e, "proto"));
+	json_int_t port = json_integer_value(json_object_get(e, "port"));
+	uint8_t number = 0;
+
+	return proto && !sf_proto_parse(proto, &number) && (!number || number == t->proto) &&
+	       (!port || port == t->port);
+}
+
+void sf_target_explain(const struct sf_cli *cli, const char *text, const struct sf_probe_target *t,
+		       const struct sf_probe_result *r)
+{
+	const char *slash = strchr(text, '/');
+	char name[SF_NAME_MAX + 32], err[700], one[32], have[200] = "", *path;
+	json_t *reply = NULL, *e, *list;
+	size_t i, at = 0;
+	bool offered = false;
+
+	if (!slash || r->outcome != SF_PROBE_FAIL || r->reason != SF_NO_SUCH_SERVICE)
+		return;
+	snprintf(name, sizeof(name), "%.*s", (int)(slash - text), text);
+	path = sf_cli_path("/v1/lookup/%s", name);
+	if (path)
+		sf_cli_try(cli, SF_AGENT, "GET", path, NULL, &reply, err, sizeof(err));
+	free(path);
+	list = json_object_get(reply, "endpoints");
+	json_array_foreach (list, i, e) {
+		offered |= offers(e, t);
+		if (at + sizeof(one) < sizeof(have))
+			at += (size_t)snprintf(have + at, sizeof(have) - at, "%s%s", at ? ", " : "",
+					       endpoint_text(e, one, sizeof(one)));
+	}
+	if (at && !offered)
+		fprintf(stderr, "scaffold %s: %s is registered for %s, not for %s\n", cli->command,
+			name, have, slash + 1);
+	json_decref(reply);
+}
+
 /* "web/tcp/80" taken apart. @name: the service alone. Return: 0, or the exit status. */
 static int parse(const struct sf_cli *cli, const char *text, char *name, size_t len,
 		 struct sf_probe_target *out)
@@ -200,6 +239,11 @@ char *sf_target_who(const struct sf_sid *who, char *buf)
 	return sf_sid_print(who, buf);
 }
 
+json_t *sf_target_ms(const struct sf_probe_result *r)
+{
+	return r->outcome == SF_PROBE_NOTHING ? json_null() : json_real((double)r->rtt_ns / 1e6);
+}
+
 char *sf_target_why(const struct sf_probe_result *r, char *buf, size_t len)
 {
 	static const char *const unreachable[] = { "no route", "administratively prohibited",
@@ -208,7 +252,12 @@ char *sf_target_why(const struct sf_probe_result *r, char *buf, size_t len)
 
 	switch (r->outcome) {
 	case SF_PROBE_FAIL:
-		snprintf(buf, len, "%s: %s", sf_reason_name(r->reason), sf_reason_text(r->reason));
+		/* A service router has no slot for it; it does not know which of these it is. */
+		snprintf(buf, len, "%s: %s", sf_reason_name(r->reason),
+			 r->reason == SF_NO_SUCH_SERVICE
+				 ? "nobody takes new flows for it: not registered, drained, "
+				   "disabled or weight 0"
+				 : sf_reason_text(r->reason));
 		break;
 	case SF_PROBE_ICMP:
 		if (r->icmp_type == ICMP6_DST_UNREACH && r->icmp_code < 5)

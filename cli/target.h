@@ -27,6 +27,20 @@ int sf_target_seconds(const char *text);
 /** sf_target_who() - name of the host with identity @who, or its serviceID; into @buf. */
 char *sf_target_who(const struct sf_sid *who, char *buf);
 
+/** sf_target_ms() - the round trip in milliseconds; null where nothing came back. */
+json_t *sf_target_ms(const struct sf_probe_result *r);
+
+/** SF_TARGET_JSON - flags that print it: a microsecond's fraction is noise. */
+#define SF_TARGET_JSON JSON_REAL_PRECISION(6)
+
+/**
+ * sf_target_explain() - where nobody takes flows for the port that was asked for, and the network
+ * knows others: says which, to standard error.
+ * @text: as sf_target_open() had it
+ */
+void sf_target_explain(const struct sf_cli *cli, const char *text, const struct sf_probe_target *t,
+		       const struct sf_probe_result *r);
+
 /** sf_target_why() - a refusal or error in words; into @buf of @len bytes. */
 char *sf_target_why(const struct sf_probe_result *r, char *buf, size_t len);
 

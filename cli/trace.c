@@ -24,6 +24,7 @@ struct trace {
 	const struct sf_prober *prober;
 	json_t *hops; /* with --json */
 	bool resolved;
+	const char *service;
 };
 
 static void show(struct trace *t, int hop, const struct sf_probe_result *r)
@@ -40,11 +41,12 @@ static void show(struct trace *t, int hop, const struct sf_probe_result *r)
 	sf_target_why(r, why, sizeof(why));
 	if (t->hops) {
 		json_array_append_new(
-			t->hops,
-			json_pack("{s:i,s:s,s:f,s:s,s:s,s:s,s:b}", "hop", hop, "from", from,
-				  "rtt_ms", (double)r->rtt_ns / 1e6, "resolved_to", to, "host",
-				  r->outcome == SF_PROBE_ANSWER ? who : "", "stopped",
-				  passing ? "" : why, "answer", r->outcome == SF_PROBE_ANSWER));
+			t->hops, json_pack("{s:i,s:s?,s:o,s:s?,s:s?,s:s?,s:b}", "hop", hop, "from",
+					   r->outcome == SF_PROBE_NOTHING ? NULL : from, "rtt_ms",
+					   sf_target_ms(r), "resolved_to", *to ? to : NULL, "host",
+					   r->outcome == SF_PROBE_ANSWER ? who : NULL, "stopped",
+					   passing || !*why ? NULL : why, "answer",
+					   r->outcome == SF_PROBE_ANSWER));
 		return;
 	}
 	printf("%2d  %-28s", hop, from);
@@ -74,6 +76,7 @@ static int trace_loop(struct trace *t, struct sf_prober *prober, struct sf_probe
 		if (err)
 			return sf_cli_fail(t->cli, "sending: %s", strerror(-err));
 		show(t, hop, &r);
+		sf_target_explain(t->cli, t->service, target, &r);
 		if (r.outcome == SF_PROBE_ANSWER)
 			return 0;
 		if (r.outcome == SF_PROBE_FAIL ||
@@ -101,7 +104,8 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 	}
 	if (optind + 1 != argc || hops < 1 || hops > 255 || timeout_ms < 0)
 		return sf_cli_usage(cli);
-	ret = sf_target_open(cli, argv[optind], &target, &prober);
+	t.service = argv[optind];
+	ret = sf_target_open(cli, t.service, &target, &prober);
 	if (ret)
 		return ret;
 	/* One source for all hops: the choice hashes it, and a way has one instance at its end. */
@@ -111,8 +115,10 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 	if (cli->json)
 		t.hops = json_array();
 	ret = trace_loop(&t, &prober, &target, hops, timeout_ms);
-	if (t.hops)
-		sf_cli_value(t.hops);
+	if (t.hops) {
+		json_dumpf(t.hops, stdout, JSON_INDENT(2) | SF_TARGET_JSON);
+		putchar('\n');
+	}
 	json_decref(t.hops);
 	sf_prober_close(&prober);
 	return ret;

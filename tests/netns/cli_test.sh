@@ -53,6 +53,7 @@ json "services: by name" ctl 'length == 2 and all(.state == "live" and .port == 
 json "services: as the service router has them" sr "any(.sid == \"$(sid datagrams)\" and .proto == \"udp\" and .port == 53)" services
 json "services: of a host" h3 'length == 2 and all(.host == "h3")' services
 json "services --all: hosts' identities, too" ctl '[.[] | select(.port == 0)] | length == 5' services --all
+says "services: a host without any is told where to look" "no services on this host; the network's are shown on a router or the controller" sf h2 services
 status "services: one that there is not" 1 sf ctl services nobody
 says "and it says so" "nobody" sf ctl services nobody
 equal "id: an address" "$WEB" "$(sf h1 id --address web)"
@@ -88,6 +89,7 @@ json "flows" h1 'any(.state == "bound" and .proto == "tcp" and .peer_port == 80 
 json "flows: of a service" h1 "length >= 1 and all(.peer == \"$WEB\")" flows web
 json "flows --state" h1 'length == 1 and .[0].state == "bound"' flows --state bound
 json "flows --limit" h1 'length == 1' flows --limit 1
+status "flows --limit 0" 2 sf h1 flows --limit 0
 json "flows --proto" h1 'length == 0' flows --proto udp
 json "flows: a server's" h3 '. + [{"direction": "in", "local": "'"$WEB"'"}] | all(.direction == "in" and .local == "'"$WEB"'")' flows web
 equal "flows: no socketID is shown whole" 0 "$(sf h1 --json flows | grep -cE 'fd5c:[0-9a-f:]*:[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]{1,4}"')"
@@ -97,7 +99,7 @@ says "it says where it looked" "$DIR/ctl" sf ctl flows
 # ---- ping and trace
 says "ping" "2 of 2 answered" sf h1 ping -c 2 -i 0.1 web/tcp/80
 sf h1 --json ping -c 30 -i 0.01 web/tcp/80 >"$TMP/json" 2>&1
-[ "$(jq -s 'length == 30 and all(.ok and .rtt_ms > 0) and ([.[].host] | unique | length) == 2' "$TMP/json")" = true ] && ok "ping: JSON, a line each; both instances answer" || { bad "ping --json"; head -n 3 "$TMP/json"; }
+[ "$(jq -s 'length == 30 and all(.ok and .rtt_ms > 0 and .error == null) and ([.[].host] | unique | length) == 2' "$TMP/json")" = true ] && cp "$TMP/json" "$TMP/pings" && ok "ping: JSON, a line each; both instances answer" || { bad "ping --json"; head -n 3 "$TMP/json"; }
 says "ping of datagrams" "1 of 1 answered" sf h1 ping -c 1 datagrams/udp/53
 says "ping: a service registered once needs no port" "1 of 1 answered" sf h1 ping -c 1 web
 says "nor one of datagrams" "1 of 1 answered" sf h2 ping -c 1 datagrams
@@ -111,7 +113,11 @@ check "what it asked for is named from then on" sh -c "'$SF' --run '$DIR/h2' --j
 status "ping: a service that nobody has" 1 sf h1 ping -c 1 -W 2 nobody
 says "says why, and who says so" "no-such-service" sf h1 ping -c 1 -W 2 nobody
 status "ping: a port that nobody has" 1 sf h1 ping -c 1 -W 2 web/tcp/81
-json "trace: r1, sr, r2, the instance" h1 'length == 4 and .[1].resolved_to != "" and .[3].answer and .[3].host != ""' trace web/tcp/80
+says "says what there is instead" "web is registered for tcp/80, not for tcp/81" sf h1 ping -c 1 -W 2 web/tcp/81
+says "trace, too" "web is registered for tcp/80, not for tcp/81" sf h1 trace web/tcp/81
+equal "ping: JSON, what is not known is null" "[false,null]" "$(sf h1 --json ping -c 1 -W 2 nobody 2>/dev/null | jq -c '[.ok, .host]')"
+check "round trips have six digits at most" sh -c "! grep -oE '\"rtt_ms\":[0-9.]+' '$TMP/pings' | tr -d '.' | grep -qE '[1-9][0-9]{6}'"
+json "trace: r1, sr, r2, the instance" h1 'length == 4 and .[1].resolved_to != null and .[3].answer and .[3].host != null and .[0].host == null and .[0].stopped == null and .[0].resolved_to == null' trace web/tcp/80
 says "trace: a table" "resolved to" sf h1 trace web/tcp/80
 status "trace: a service that nobody has" 1 sf h1 trace nobody
 says "stops at the service router, which says why" "$(lab address sr)" sf h1 trace nobody
@@ -149,6 +155,7 @@ wait_for "none left" has_instances sr web 0 80
 status "ping of a drained service" 1 sf h1 ping -c 1 -W 2 web/tcp/80
 status "trace of a drained service" 1 sf h1 trace web/tcp/80
 says "says where it ends" "$(lab address sr)" sf h1 trace web/tcp/80
+says "and why" "nobody takes new flows for it: not registered, drained, disabled or weight 0" sf h1 ping -c 1 -W 2 web/tcp/80
 json "undrain" ctl '.draining == false' undrain web
 registered web 2 80
 status "drain: where no controller is" 1 sf h1 drain web
