@@ -42,7 +42,7 @@ table inet fw {
 		iif lo accept
 		ct state established,related accept
 		ct state invalid counter drop
-		meta l4proto ipv6-icmp accept
+		meta l4proto 58 accept
 		udp sport 24158 accept
 		ip6 saddr fd5e::/32 ip6 daddr fd5e::/32 tcp dport { 7, 80 } ct state new counter accept
 		ip6 daddr fd5e::/32 udp dport 7 accept
@@ -58,7 +58,7 @@ table inet fw {
 		iif lo accept
 		ct state established,related accept
 		ct state invalid counter drop
-		meta l4proto ipv6-icmp accept
+		meta l4proto 58 accept
 		udp sport 24158 accept
 	}
 	chain out {
