@@ -31,7 +31,7 @@ static const struct sf_command commands[] = {
 	  "which instance answers, and how fast", cmd_ping },
 	{ "trace", "SERVICE[/PROTO/PORT] [-m HOPS] [-W SECONDS]",
 	  "the way of a first packet, hop by hop", cmd_trace },
-	{ "lab", "up|down|exec|status|link ...", "networks of namespaces on this machine",
+	{ "lab", "up|down|exec|status|link|kill ...", "networks of namespaces on this machine",
 	  cmd_lab },
 };
 

@@ -20,18 +20,19 @@ static const char usage[] =
 	"       scaffold lab down                        end it, leave nothing\n"
 	"       scaffold lab status                      nodes, daemons, links\n"
 	"       scaffold lab exec NODE -- COMMAND...     run a command on a node\n"
+	"       scaffold lab stop|kill|start|restart NODE...   a node's daemon\n"
 	"       scaffold lab link A-B CHANGE...          up, down, clear, delay=20ms, loss=1% ...\n"
 	"       scaffold lab address NODE                a node's native address\n"
 	"       scaffold lab list                        labs that there are\n"
 	"       scaffold lab topologies [NAME]           built-in topologies, or one's text\n"
 	"\n"
-	"  --name NAME      which lab, if there are several (default sf); names namespaces\n"
+	"  --name NAME      which lab; without, the only one there is, and 'up' makes sf\n"
 	"up:\n"
 	"  --no-daemons     the network alone, for baselines\n"
 	"  --emulate        every link through the link emulator, to change it later\n"
 	"  --plain-control  no TLS between routers and controller\n"
 	"  --seed N         of the emulator's randomness (default 1)\n"
-	"  --timeout S      seconds for all daemons to be ready (default 30)\n"
+	"  --timeout S      seconds for daemons to be ready (default 30); start, restart, too\n"
 	"  --keep           after a failure, leave what was built\n"
 	"link:\n"
 	"  --from NODE      change only what NODE sends\n"
@@ -54,7 +55,8 @@ static int misuse(const char *fmt, ...)
 }
 
 struct lab_args {
-	const char *name;
+	const char *name; /* --name, or what was chosen; see name_choose() */
+	char only[NAME_MAX + 1];
 	const char *from;
 	struct sf_lab_options up;
 	bool tls_off;
@@ -65,6 +67,8 @@ struct lab_args {
 struct verb {
 	const char *name;
 	int (*run)(struct sf_cli *cli, struct lab_args *a);
+	bool on_lab; /* that is there */
+	enum { TAKES_NOTHING, TAKES_TOPOLOGY, TAKES_NODE, TAKES_LINK } takes;
 };
 
 static volatile sig_atomic_t stop;
@@ -73,6 +77,14 @@ static void on_signal(int sig)
 {
 	(void)sig;
 	stop = 1;
+}
+
+static void signals_catch(void)
+{
+	const struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
 }
 
 static int value_print(const struct sf_cli *cli, json_t *value)
@@ -90,20 +102,60 @@ static void say(void *ctx, const char *line)
 	fprintf(stderr, "lab %s: %s\n", a->name, line);
 }
 
+/* ---- which lab -------------------------------------------------------------------------- */
+
+/* The labs that there are: the first, how many, and all in one line. */
+struct labs {
+	char first[NAME_MAX + 1];
+	char all[512];
+	unsigned int n;
+};
+
+static int labs_add(const char *name, void *ctx)
+{
+	struct labs *l = ctx;
+	size_t len = strlen(l->all);
+
+	if (!l->n++)
+		snprintf(l->first, sizeof(l->first), "%s", name);
+	snprintf(l->all + len, sizeof(l->all) - len, "%s%s", len ? ", " : "", name);
+	return 0;
+}
+
+/* Without --name, the only lab there is. */
+static int name_choose(const struct sf_cli *cli, struct lab_args *a)
+{
+	struct labs labs = { .n = 0 };
+	int r = a->name ? 0 : sf_lab_list(cli->run, labs_add, &labs);
+
+	if (a->name)
+		return 0;
+	if (r)
+		return sf_cli_fail(cli, "%s/lab: %s", cli->run, strerror(-r));
+	if (!labs.n)
+		return sf_cli_fail(cli, "no lab is up in %s: 'scaffold lab up' makes one",
+				   cli->run);
+	if (labs.n > 1)
+		return misuse("%u labs are up: say which by --name: %s", labs.n, labs.all);
+	snprintf(a->only, sizeof(a->only), "%s", labs.first);
+	a->name = a->only;
+	return 0;
+}
+
 /* ---- up, down --------------------------------------------------------------------------- */
 
 static int run_up(struct sf_cli *cli, struct lab_args *a)
 {
 	const char *what = a->argc > 1 ? a->argv[1] : "fig6";
-	struct sigaction sa = { .sa_handler = on_signal };
 	char err[SF_LAB_ERR] = "", down[SF_LAB_ERR] = "", *text;
 	struct sf_lab lab;
 	int r;
 
 	if (a->argc > 2)
 		return misuse("one topology at a time");
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	if (!a->name)
+		a->name = SF_LAB_DEFAULT;
+	signals_catch();
 	r = sf_topology_text(what, &text, err, sizeof(err));
 	if (r)
 		return sf_cli_fail(cli, "%s", err);
@@ -237,6 +289,48 @@ static int run_link(struct sf_cli *cli, struct lab_args *a)
 	return r ? sf_cli_fail(cli, "%s", err) : 0;
 }
 
+/* ---- stop, kill, start, restart --------------------------------------------------------- */
+
+static int run_act(struct sf_cli *cli, struct lab_args *a, enum sf_lab_act act)
+{
+	char err[SF_LAB_ERR] = "";
+	struct sf_lab lab;
+	int r = 0;
+
+	if (a->argc < 2)
+		return misuse("expected NODE");
+	if (lab_open(cli, a, &lab, true))
+		return SF_EXIT_FAILED;
+	signals_catch();
+	lab.options.timeout_ms = a->up.timeout_ms;
+	lab.say = say;
+	lab.say_ctx = a;
+	for (int i = 1; i < a->argc && !r; i++)
+		r = sf_lab_node(&lab, a->argv[i], act, &stop, err, sizeof(err));
+	sf_lab_close(&lab);
+	return r ? sf_cli_fail(cli, "%s", err) : 0;
+}
+
+static int run_stop(struct sf_cli *cli, struct lab_args *a)
+{
+	return run_act(cli, a, SF_LAB_STOP);
+}
+
+static int run_kill(struct sf_cli *cli, struct lab_args *a)
+{
+	return run_act(cli, a, SF_LAB_KILL);
+}
+
+static int run_start(struct sf_cli *cli, struct lab_args *a)
+{
+	return run_act(cli, a, SF_LAB_START);
+}
+
+static int run_restart(struct sf_cli *cli, struct lab_args *a)
+{
+	return run_act(cli, a, SF_LAB_RESTART);
+}
+
 /* ---- status, list, topologies ----------------------------------------------------------- */
 
 static int run_status(struct sf_cli *cli, struct lab_args *a)
@@ -294,14 +388,31 @@ static int run_topologies(struct sf_cli *cli, struct lab_args *a)
 
 /* ---- options ---------------------------------------------------------------------------- */
 
+/* In the order in which completion and help show them. */
 static const struct verb verbs[] = {
-	{ "up", run_up },	  { "down", run_down },
-	{ "status", run_status }, { "exec", run_exec },
-	{ "link", run_link },	  { "address", run_address },
-	{ "list", run_list },	  { "topologies", run_topologies },
+	{ "up", run_up, false, TAKES_TOPOLOGY },
+	{ "down", run_down, true, TAKES_NOTHING },
+	{ "status", run_status, true, TAKES_NOTHING },
+	{ "exec", run_exec, true, TAKES_NODE },
+	{ "stop", run_stop, true, TAKES_NODE },
+	{ "kill", run_kill, true, TAKES_NODE },
+	{ "start", run_start, true, TAKES_NODE },
+	{ "restart", run_restart, true, TAKES_NODE },
+	{ "link", run_link, true, TAKES_LINK },
+	{ "address", run_address, true, TAKES_NODE },
+	{ "list", run_list, false, TAKES_NOTHING },
+	{ "topologies", run_topologies, false, TAKES_TOPOLOGY },
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < N_VERBS; i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			return &verbs[i];
+	return NULL;
+}
 
 static int number(const char *option, const char *text, uint64_t max, uint64_t *out)
 {
@@ -376,9 +487,9 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 int cmd_lab(struct sf_cli *cli, int argc, char **argv)
 {
 	struct lab_args a = {
-		.name = SF_LAB_DEFAULT,
 		.up = { .daemons = true, .tls = true, .seed = 1, .timeout_ms = 30000 }
 	};
+	const struct verb *verb;
 	int r = args_parse(&a, argc, argv);
 
 	if (r)
@@ -389,10 +500,11 @@ int cmd_lab(struct sf_cli *cli, int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	for (size_t i = 0; i < N_VERBS; i++)
-		if (strcmp(a.argv[0], verbs[i].name) == 0)
-			return verbs[i].run(cli, &a);
-	return misuse("no 'lab %s'", a.argv[0]);
+	verb = verb_find(a.argv[0]);
+	if (!verb)
+		return misuse("no 'lab %s'", a.argv[0]);
+	r = verb->on_lab ? name_choose(cli, &a) : 0;
+	return r ? r : verb->run(cli, &a);
 }
 
 /* ---- completion ------------------------------------------------------------------------- */
@@ -413,30 +525,41 @@ static void links_print(const struct sf_topology *t)
 
 void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 {
-	const char *name = SF_LAB_DEFAULT, *verb = NULL;
+	const char *name = NULL, *first = NULL;
+	const struct verb *verb = NULL;
+	struct labs labs = { .n = 0 };
 	char err[SF_LAB_ERR];
 	struct sf_lab lab;
 
+	if (argc > 1 && strcmp(argv[argc - 1], "--name") == 0) {
+		(void)sf_lab_list(cli->run, list_name, NULL); /* none: nothing to offer */
+		return;
+	}
 	sf_cli_complete_options(usage);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--name") == 0)
-			name = i + 1 < argc ? argv[++i] : name;
-		else if (argv[i][0] != '-' && !verb)
-			verb = argv[i];
+			name = i + 1 < argc ? argv[++i] : NULL;
+		else if (argv[i][0] != '-' && !first)
+			first = argv[i];
 	}
-	if (!verb) {
+	if (!first) {
 		for (size_t i = 0; i < N_VERBS; i++)
 			puts(verbs[i].name);
 		return;
 	}
-	if (strcmp(verb, "up") == 0 || strcmp(verb, "topologies") == 0)
+	verb = verb_find(first);
+	if (!verb || verb->takes == TAKES_NOTHING)
+		return;
+	if (verb->takes == TAKES_TOPOLOGY)
 		for (const struct sf_builtin *b = sf_builtins; b->name; b++)
 			puts(b->name);
-	if (sf_lab_open(&lab, cli->run, name, false, err, sizeof(err)))
+	if (!verb->on_lab || (!name && (sf_lab_list(cli->run, labs_add, &labs) || labs.n != 1)))
 		return;
-	if (strcmp(verb, "exec") == 0 || strcmp(verb, "address") == 0)
+	if (sf_lab_open(&lab, cli->run, name ? name : labs.first, false, err, sizeof(err)))
+		return;
+	if (verb->takes == TAKES_NODE)
 		nodes_print(&lab.topology);
-	if (strcmp(verb, "link") == 0)
+	else
 		links_print(&lab.topology);
 	sf_lab_close(&lab);
 }

@@ -183,8 +183,8 @@ static int certificates(const struct sf_lab *lab, char *err, size_t err_len)
 
 /* ---- start ------------------------------------------------------------------------------ */
 
-static int daemon_start(const struct sf_lab *lab, unsigned int node, pid_t *pid, char *err,
-			size_t err_len)
+int sf_daemon_start(const struct sf_lab *lab, unsigned int node, pid_t *pid, char *err,
+		    size_t err_len)
 {
 	const struct sf_lab_node *n = &lab->topology.nodes[node];
 	const struct sf_lab_daemon *d = sf_lab_daemon_of(n->kind);
@@ -212,12 +212,21 @@ static int daemon_start(const struct sf_lab *lab, unsigned int node, pid_t *pid,
 	if (r)
 		return sf_errtext(err, err_len, r, "%s: %s", state, strerror(-r));
 	r = sf_lab_program(d->room, d->program, path, err, err_len);
-	if (!r)
+	if (!r && access(config, F_OK) < 0) /* one that is there may have been changed by hand */
 		r = config_write(lab, node, config, err, err_len);
 	return r ? r : sf_process_start(&p, pid, err, err_len);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------- */
+
+int sf_daemon_record(const struct sf_lab *lab, unsigned int node, struct sf_record *out)
+{
+	const struct sf_lab_node *n = &lab->topology.nodes[node];
+	char path[PATH_MAX];
+	int r = sf_lab_path(lab, path, "%s/%s.proc", n->name, sf_lab_daemon_of(n->kind)->program);
+
+	return r ? r : sf_record_read(path, out);
+}
 
 int sf_daemon_status(const struct sf_lab *lab, unsigned int node, json_t **status, char *err,
 		     size_t err_len)
@@ -292,42 +301,46 @@ static const char *kind_lacks(enum sf_node_kind kind)
 				    : "it has not got its state from the controller";
 }
 
+int sf_daemon_wait(const struct sf_lab *lab, unsigned int node, pid_t pid, bool answer,
+		   uint64_t deadline, const volatile sig_atomic_t *stop, char *err, size_t err_len)
+{
+	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
+	enum sf_node_kind kind = lab->topology.nodes[node].kind;
+	char why[512] = "", what[700];
+
+	for (;;) {
+		json_t *status = NULL;
+		int r = child_check(lab, node, pid, err, err_len);
+		bool ready;
+
+		if (r || *stop)
+			return r;
+		r = sf_daemon_status(lab, node, &status, why, sizeof(why));
+		ready = !r && (answer || sf_daemon_ready(kind, status));
+		json_decref(status);
+		if (ready)
+			return 0;
+		if (sf_now_ms() > deadline) {
+			snprintf(what, sizeof(what), "is not ready after %u s (%s)",
+				 lab->options.timeout_ms / 1000, r ? why : kind_lacks(kind));
+			return daemon_failed(lab, node, -ETIMEDOUT, what, err, err_len);
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* Waits for the daemons of a kind. */
 static int kind_wait(const struct sf_lab *lab, enum sf_node_kind kind, const pid_t *pids,
 		     uint64_t deadline, const volatile sig_atomic_t *stop, char *err,
 		     size_t err_len)
 {
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
 	const struct sf_topology *t = &lab->topology;
-	char why[512] = "";
+	int r = 0;
 
-	for (unsigned int i = 0; i < t->n_nodes; i++) {
-		if (t->nodes[i].kind != kind)
-			continue;
-		for (;;) {
-			json_t *status = NULL;
-			int r = child_check(lab, i, pids[i], err, err_len);
-			bool ready;
-
-			if (r || *stop)
-				return r;
-			r = sf_daemon_status(lab, i, &status, why, sizeof(why));
-			ready = !r && sf_daemon_ready(kind, status);
-			json_decref(status);
-			if (ready)
-				break;
-			if (sf_now_ms() > deadline) {
-				char what[700];
-
-				snprintf(what, sizeof(what), "is not ready after %u s (%s)",
-					 lab->options.timeout_ms / 1000,
-					 r ? why : kind_lacks(kind));
-				return daemon_failed(lab, i, -ETIMEDOUT, what, err, err_len);
-			}
-			nanosleep(&pause, NULL);
-		}
-	}
-	return 0;
+	for (unsigned int i = 0; i < t->n_nodes && !r && !*stop; i++)
+		if (t->nodes[i].kind == kind)
+			r = sf_daemon_wait(lab, i, pids[i], false, deadline, stop, err, err_len);
+	return r;
 }
 
 static int kind_up(const struct sf_lab *lab, enum sf_node_kind kind, pid_t *pids, uint64_t deadline,
@@ -344,7 +357,7 @@ static int kind_up(const struct sf_lab *lab, enum sf_node_kind kind, pid_t *pids
 	sf_lab_say(lab, "%s%s: %u", sf_node_kind_name(kind), n > 1 ? "s" : "", n);
 	for (unsigned int i = 0; i < t->n_nodes && !r && !*stop; i++)
 		if (t->nodes[i].kind == kind)
-			r = daemon_start(lab, i, &pids[i], err, err_len);
+			r = sf_daemon_start(lab, i, &pids[i], err, err_len);
 	return r ? r : kind_wait(lab, kind, pids, deadline, stop, err, err_len);
 }
 

@@ -102,6 +102,25 @@ int sf_lab_down(struct sf_lab *lab, char *err, size_t err_len);
  */
 int sf_lab_sweep(const char *run, const char *name, char *err, size_t err_len);
 
+/** enum sf_lab_act - what to do to a node's daemon; see sf_lab_node(). */
+enum sf_lab_act {
+	SF_LAB_START,
+	SF_LAB_STOP,	/* SIGTERM: it undoes its set-up */
+	SF_LAB_KILL,	/* SIGKILL */
+	SF_LAB_RESTART, /* as its unit would: flows go on */
+};
+
+/**
+ * sf_lab_node - start, stop, kill or restart the daemon of one node, and wait until that is done:
+ * until it is ready (within options.timeout_ms), or gone. Where all that it would wait for is dead
+ * itself (the controller of a router, the routers of a host), its own answer will do. A daemon that
+ * is not ready in time goes on trying. Programs of the node are left alone.
+ * Returns 0, -ENOENT without such a node, -EALREADY where it runs (start) or does not (stop, kill),
+ * -EOPNOTSUPP in a lab without daemons, -ETIMEDOUT, -ECHILD where it ended at once.
+ */
+int sf_lab_node(const struct sf_lab *lab, const char *node, enum sf_lab_act act,
+		const volatile sig_atomic_t *stop, char *err, size_t err_len);
+
 /**
  * sf_lab_enter - turn the calling process into one of @node: namespace, SCAFFOLD_RUN. For a process
  * that is about to exec.

@@ -163,6 +163,35 @@ bool sf_record_alive(const struct sf_record *r)
 
 /* ---- ending ----------------------------------------------------------------------------- */
 
+/* Waits for the end of the process behind a pidfd, until @end. */
+static bool ended(int fd, uint64_t end)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t now = sf_now_ms();
+	int n;
+
+	while ((n = poll(&p, 1, now < end ? (int)(end - now) : 0)) < 0 && errno == EINTR)
+		now = sf_now_ms();
+	return n > 0;
+}
+
+int sf_record_end(const struct sf_record *r, int sig, unsigned int wait_ms)
+{
+	int fd = pidfd_open(r->pid, 0), ret = 0;
+
+	if (fd < 0)
+		return errno == EINVAL ? -ESRCH : -errno;
+	/* Asked behind the open: what the id means now, the descriptor means, too. */
+	if (!sf_record_alive(r))
+		ret = -ESRCH;
+	else if (pidfd_send_signal(fd, sig, NULL, 0) < 0)
+		ret = -errno;
+	else if (!ended(fd, sf_now_ms() + wait_ms))
+		ret = -ETIMEDOUT;
+	close(fd);
+	return ret;
+}
+
 #define COMM_MAX 15 /* characters of a program's name that the kernel keeps */
 
 struct sweep {
@@ -241,11 +270,7 @@ static void sweep_signal(struct sweep *s, int sig, unsigned int wait_ms)
 	for (size_t i = 0; i < s->n; i++)
 		(void)pidfd_send_signal(s->fds[i], sig, NULL, 0); /* gone is fine */
 	for (size_t i = 0; i < s->n; i++) {
-		struct pollfd p = { .fd = s->fds[i], .events = POLLIN };
-		uint64_t now = sf_now_ms();
-
-		while (poll(&p, 1, now < end ? (int)(end - now) : 0) < 0 && errno == EINTR)
-			now = sf_now_ms();
+		(void)ended(s->fds[i], end); /* the next round looks again */
 		close(s->fds[i]);
 	}
 	s->n = 0;

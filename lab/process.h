@@ -44,6 +44,12 @@ int sf_record_read(const char *path, struct sf_record *out);
 bool sf_record_alive(const struct sf_record *r);
 
 /**
+ * sf_record_end - signal a recorded process, and wait until it has ended.
+ * Returns 0; -ESRCH where it does not live; -ETIMEDOUT where it still does after @wait_ms.
+ */
+int sf_record_end(const struct sf_record *r, int sig, unsigned int wait_ms);
+
+/**
  * sf_process_sweep - end every process in the namespaces: SIGTERM to all, SIGKILL to what is left
  * after @grace_ms.
  * @ns: names; those that do not exist are skipped

@@ -64,6 +64,44 @@ for n in r1 r2 sr ctl; do
 	[ "$(stat -c %a "$RUN/lab/$NAME/tls/$n.key")" = 600 ] || bad "mode of $n's key"
 done
 grep -q plain "$RUN/lab/$NAME/r1/scaffold-router.conf" && bad "routers do without TLS" || good "routers and controller speak TLS"
+
+# ---- one node's daemon: ended, killed, started again
+pid_of() { status ".nodes[] | select(.name == \"$1\").process | if .running then .pid else \"none\" end"; }
+state_of() { status ".nodes[] | select(.name == \"$1\") | if .process.running then (.ready | tostring) else \"down\" end"; }
+# told WHAT STATUS TEXT COMMAND...
+told() {
+	local what=$1 expected=$2 text=$3
+	shift 3
+	"$@" >"$TMP/err" 2>&1
+	local got=$?
+	[ $got = "$expected" ] && grep -qF -- "$text" "$TMP/err" && good "$what" || { bad "$what: status $got, expected $expected and '$text':"; cat "$TMP/err"; }
+}
+lab exec h1 -- sleep 1000 & sleeper=$!
+lab kill h1 && [ "$(state_of h1)" = down ] && [ -f "$RUN/lab/$NAME/h1/setup.json" ] && good "kill: gone, without having undone anything" || bad "kill h1"
+kill -0 $sleeper && good "other programs of the node go on" || bad "kill took another program, too"
+kill $sleeper; wait $sleeper 2>/dev/null
+told "one that is dead is not killed" 1 "scaffoldd on h1 does not run" lab kill h1
+lab start h1 && [ "$(state_of h1)" = true ] && good "start: it has joined again" || bad "start h1"
+told "one that runs is not started" 1 "scaffoldd on h1 runs already (process $(pid_of h1))" lab start h1
+lab stop h1 h2 && [ "$(state_of h1) $(state_of h2)" = "down down" ] && [ ! -f "$RUN/lab/$NAME/h1/setup.json" ] && good "stop: two hosts have left and undone their set-up" || bad "stop h1 h2"
+echo "name = renamed" >>"$RUN/lab/$NAME/h1/scaffoldd.conf"
+sed -i '/^name = h1$/d' "$RUN/lab/$NAME/h1/scaffoldd.conf"
+lab start h1 h2 && [ "$(status '.nodes[] | select(.name == "h1").status.name')" = renamed ] && good "start: with the configuration that was edited" || bad "the configuration was written anew"
+pid=$(pid_of h2)
+lab restart h2 && [ "$(state_of h2)" = true ] && [ "$(pid_of h2)" != "$pid" ] && good "restart: another process, joined" || bad "restart h2"
+grep -q "taken over from an earlier agent" <(tail -n 3 "$RUN/lab/$NAME/h2/scaffoldd.log") && good "restart: nothing is undone" || { bad "restart of an agent"; tail -n 5 "$RUN/lab/$NAME/h2/scaffoldd.log"; }
+lab kill ctl r1 2>/dev/null
+told "a router does not wait for a dead controller" 0 "it waits for ctl, which is down" lab start r1
+lab start ctl && [ "$(state_of ctl)" = true ] && good "controller" || bad "start ctl"
+lab link h5-r2 down
+told "a host that does not get its place goes on trying" 1 "is not ready after 2 s (it has not joined)" lab restart --timeout 2 h5
+lab link h5-r2 up
+[ "$(pid_of h5)" != none ] && good "and runs" || bad "h5 does not run"
+for ((i = 0; i < 100; i++)); do [ "$(status '[.nodes[] | select(.ready)] | length')" = 9 ] && break; sleep 0.1; done
+[ "$i" -lt 100 ] && good "all nine are ready again" || bad "nodes: $(status '.nodes[] | select(.ready | not)')"
+told "no such node" 1 "lab $NAME has no node 'h9'" lab kill h9
+told "no node at all" 2 "expected NODE" lab kill
+
 ids=$(programs_pinned)
 [ "$(wc -w <<<"$ids")" -ge 3 ] && good "$(wc -w <<<"$ids") programs are attached" || bad "no programs are pinned: the test has no meaning"
 for node in h2 r2; do kill -9 "$(status ".nodes[] | select(.name == \"$node\").process.pid")"; done

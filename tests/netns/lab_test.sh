@@ -74,11 +74,19 @@ lab link client-r down && [ "$(received -c 2 -i 0.2 -W 1 "$SERVER")" != 2 ] && l
 # ---- another lab beside it
 "$SF" --run "$RUN" lab --name "u-lab-$$" up --no-daemons line:3 2>"$TMP/err" || bad "a second lab: $(cat "$TMP/err")"
 [ "$("$SF" --run "$RUN" lab list | wc -l)" = 2 ] && good "two labs side by side" || bad "lab list"
+# Without --name, the only lab there is.
+nameless() { "$SF" --run "$RUN" lab "$@" 2>&1; }
+both=$(nameless status) && bad "two labs, and one was chosen" || { grep -q "2 labs are up: say which by --name: .*[tu]-lab-$$, [tu]-lab-$$" <<<"$both" && good "of two labs none is chosen, and both are named" || bad "$both"; }
 lab down || bad "down"
+[ "$(nameless exec h2 -- sh -c 'echo $SCAFFOLD_RUN')" = "$RUN/lab/u-lab-$$/h2" ] && [ "$(nameless address h1)" = "$("$SF" --run "$RUN" lab --name "u-lab-$$" address h1)" ] && nameless status | grep -q "u-lab-$$-h1" &&
+	good "without --name, the only lab there is" || bad "without --name: $(nameless address h1)"
+[ "$("$SF" --run "$RUN" complete lab exec x | tail -n 6 | xargs)" = "h1 h2 r1 r2 r3 ctl" ] && [ "$("$SF" --run "$RUN" complete lab --name x)" = "$(printf -- '--json\n--help\nu-lab-%d' $$)" ] && good "completion knows its nodes, and labs" || bad "completion: $("$SF" --run "$RUN" complete lab exec x | xargs)"
+told=$(nameless start h1) && bad "a daemon is started in a lab without" || { grep -q "without daemons" <<<"$told" && good "no daemon is started in a lab without" || bad "$told"; }
 "$SF" --run "$RUN" lab --name "u-lab-$$" exec h1 -- ping -q -c 1 -W 5 "$("$SF" --run "$RUN" lab --name "u-lab-$$" address h2)" >/dev/null &&
 	good "the other lab goes on" || bad "down of one lab broke another"
 "$SF" --run "$RUN" lab --name "u-lab-$$" down || bad "down of the other"
 nothing_left "down of two labs"
+none=$(nameless status) && bad "a lab that is not there" || { grep -q "no lab is up in $RUN: 'scaffold lab up' makes one" <<<"$none" && good "without a lab it says so" || bad "$none"; }
 
 # ---- emulated
 cat >"$TMP/t.lab" <<'LAB'
