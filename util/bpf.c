@@ -81,7 +81,8 @@ void sf_bpf_quiet(void)
 	libbpf_set_print(capture_print);
 }
 
-const char *sf_bpf_verifier_log(void)
+/* Everything that libbpf said during the last load. */
+static const char *captured(void)
 {
 	return capture ? capture : "";
 }
@@ -120,7 +121,7 @@ static const char *line_before(const char *begin, const char *end, char *line, s
 /* The verifier's verdict if there is a log of it, else libbpf's first complaint. */
 static void capture_tell(char *telling, size_t size)
 {
-	const char *begin = sf_bpf_verifier_log();
+	const char *begin = captured();
 	const char *end = strstr(begin, "-- END PROG LOAD LOG --");
 
 	if (!end) {
@@ -141,7 +142,7 @@ static int load_failed(int rc, const char *what, char *err, size_t errlen)
 	char telling[256] = "";
 
 	capture_tell(telling, sizeof(telling));
-	if (rc == -EPERM && !strstr(sf_bpf_verifier_log(), "PROG LOAD LOG"))
+	if (rc == -EPERM && !strstr(captured(), "PROG LOAD LOG"))
 		return sf_errtext(
 			err, errlen, rc,
 			"load of %s: not permitted (CAP_BPF and CAP_NET_ADMIN needed)%s%s", what,

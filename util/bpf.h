@@ -8,11 +8,9 @@
  * no packet ever passes without a program. Pinned maps carry a layout version, kept beside them
  * in a map pinned as "meta"; a map of another layout is migrated or refused by name.
  *
- * Order of use:
- *	sf_bpf_pindir_make() -> sf_bpf_pindir_lock() -> xxx_bpf__open() -> sf_bpf_adoption_map()
- *each
- *	-> sf_bpf_skeleton_load() -> sf_bpf_adoption_finish() -> sf_bpf_tc_attach() ... -> close the
- *	lock.
+ * Order of use: sf_bpf_pindir_make(), sf_bpf_pindir_lock(), xxx_bpf__open(), sf_bpf_adoption_map()
+ * for each map, sf_bpf_skeleton_load(), sf_bpf_adoption_finish(), sf_bpf_tc_attach() and the like;
+ * then close the lock.
  *
  * Every function returns 0 or a negative errno, and leaves its outputs untouched when it fails.
  * `err`/`errlen` receive one line of text on failure (err may be NULL with errlen 0).
@@ -60,13 +58,6 @@ int sf_bpf_skeleton_load(struct bpf_object_skeleton *skel, char *err, size_t err
  * sf_bpf_object_load() - The same for an opened object without skeleton.
  */
 int sf_bpf_object_load(struct bpf_object *obj, char *err, size_t errlen);
-
-/**
- * sf_bpf_verifier_log() - Everything that libbpf said during this process's last load.
- *
- * For a --debug option. Return: text, "" if there is none; valid until the next load.
- */
-const char *sf_bpf_verifier_log(void);
 
 /* ---- the pin directory ------------------------------------------------------------------ */
 
@@ -197,23 +188,13 @@ struct sf_bpf_shape {
 };
 
 /**
- * sf_bpf_map_open() - Open a pinned map that must be of a known shape (for the CLI and monitors).
- * @key_size: bytes; 0 accepts any.
- * @value_size: bytes; 0 accepts any.
- * @layout: as for sf_bpf_map_adopt(); 0 accepts any.
+ * sf_bpf_map_open() - Open a pinned map, and say what it is.
  *
- * Return: descriptor (the caller's), -ENOENT, -EPROTO with reason, or other -errno.
+ * Return: descriptor (the caller's); -ENOENT; -EPROTO if no map is pinned there; -EINVAL bad name;
+ * other -errno.
  */
-int sf_bpf_map_open(const char *dir, const char *name, uint32_t key_size, uint32_t value_size,
-		    uint32_t layout, char *err, size_t errlen);
-
-/**
- * sf_bpf_map_open_any() - Open a pinned map whatever it is, and say what it is.
- *
- * Return: descriptor (the caller's), -ENOENT, or other -errno.
- */
-int sf_bpf_map_open_any(const char *dir, const char *name, struct sf_bpf_shape *shape, char *err,
-			size_t errlen);
+int sf_bpf_map_open(const char *dir, const char *name, struct sf_bpf_shape *shape, char *err,
+		    size_t errlen);
 
 /**
  * sf_bpf_map_memory() - Kernel memory that a map is charged for.

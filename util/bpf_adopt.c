@@ -44,7 +44,7 @@ int sf_bpf_adoption_map(struct sf_bpf_adoption *a, struct bpf_map *map, char *er
 		a->reused |= reused;
 	if (ret != -EPROTO)
 		return ret;
-	fd = sf_bpf_map_open_any(a->dir, name, &shape, NULL, 0);
+	fd = sf_bpf_map_open(a->dir, name, &shape, NULL, 0);
 	how = fd < 0 ? NULL : migration_find(a, name, shape.layout);
 	if (!how) {
 		if (fd >= 0)

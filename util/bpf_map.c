@@ -135,8 +135,8 @@ int sf_bpf_layout_put(const char *dir, const char *name, uint32_t layout, char *
 
 /* ---- pinned maps ------------------------------------------------------------------------ */
 
-int sf_bpf_map_open_any(const char *dir, const char *name, struct sf_bpf_shape *shape, char *err,
-			size_t errlen)
+int sf_bpf_map_open(const char *dir, const char *name, struct sf_bpf_shape *shape, char *err,
+		    size_t errlen)
 {
 	struct bpf_map_info info;
 	char path[PATH_MAX];
@@ -167,11 +167,11 @@ int sf_bpf_map_open_any(const char *dir, const char *name, struct sf_bpf_shape *
 	return fd;
 }
 
-/* Says what disagrees; zero sizes and layout in @want agree with all. */
+/* Says what disagrees. */
 static int shape_check(const char *name, const struct sf_bpf_shape *found,
 		       const struct sf_bpf_shape *want, char *err, size_t errlen)
 {
-	if (want->layout && found->layout != want->layout) {
+	if (found->layout != want->layout) {
 		if (!found->layout)
 			return sf_errtext(
 				err, errlen, -EPROTO,
@@ -181,37 +181,18 @@ static int shape_check(const char *name, const struct sf_bpf_shape *found,
 				  "pinned map %s: found layout %u, expected layout %u", name,
 				  found->layout, want->layout);
 	}
-	if (want->type && found->type != want->type)
+	if (found->type != want->type)
 		return sf_errtext(err, errlen, -EPROTO, "pinned map %s: found type %s, expected %s",
 				  name, type_name(found->type), type_name(want->type));
-	if (want->key_size && found->key_size != want->key_size)
+	if (found->key_size != want->key_size)
 		return sf_errtext(err, errlen, -EPROTO,
 				  "pinned map %s: found keys of %u bytes, expected %u", name,
 				  found->key_size, want->key_size);
-	if (want->value_size && found->value_size != want->value_size)
+	if (found->value_size != want->value_size)
 		return sf_errtext(err, errlen, -EPROTO,
 				  "pinned map %s: found values of %u bytes, expected %u", name,
 				  found->value_size, want->value_size);
 	return 0;
-}
-
-int sf_bpf_map_open(const char *dir, const char *name, uint32_t key_size, uint32_t value_size,
-		    uint32_t layout, char *err, size_t errlen)
-{
-	struct sf_bpf_shape want = { .key_size = key_size,
-				     .value_size = value_size,
-				     .layout = layout };
-	struct sf_bpf_shape found = { 0 };
-	int fd = sf_bpf_map_open_any(dir, name, &found, err, errlen), rc;
-
-	if (fd < 0)
-		return fd;
-	rc = shape_check(name, &found, &want, err, errlen);
-	if (rc) {
-		close(fd);
-		return rc;
-	}
-	return fd;
 }
 
 int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uint32_t layout,
@@ -234,7 +215,7 @@ int sf_bpf_map_adopt(struct bpf_map *map, const char *dir, const char *name, uin
 	rc = sf_bpf_pin_path(dir, name, path, err, errlen);
 	if (rc)
 		return rc;
-	fd = sf_bpf_map_open_any(dir, name, &found, err, errlen);
+	fd = sf_bpf_map_open(dir, name, &found, err, errlen);
 	if (fd == -ENOENT) {
 		rc = sf_bpf_layout_put(dir, name, layout, err, errlen);
 		if (!rc)

@@ -67,7 +67,7 @@ static void pinned(void)
 /* They are still that. */
 static void untouched(void)
 {
-	int fd = sf_bpf_map_open(dir, "things", 4, 8, LAYOUT, err, sizeof(err));
+	int fd = pinned_map("things", 8, LAYOUT);
 	uint32_t key = ELEMENTS - 1;
 	uint64_t value = 0;
 
@@ -75,8 +75,7 @@ static void untouched(void)
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0);
 	assert_int_equal(value, 1000 + key);
 	close(fd);
-	fd = sf_bpf_map_open(dir, "counts", 4, 16, LAYOUT, err, sizeof(err));
-	assert_true(fd >= 0);
+	fd = pinned_map("counts", 16, LAYOUT);
 	close(fd);
 }
 
@@ -123,7 +122,7 @@ static void test_migrated(void **state)
 	int fd, old;
 
 	pinned();
-	old = sf_bpf_map_open(dir, "things", 4, 8, LAYOUT, err, sizeof(err));
+	old = pinned_map("things", 8, LAYOUT);
 	object = variant(WIDE(1));
 	assert_int_equal(adopt_both(&a, object), 0);
 	assert_true(a.reused);
@@ -136,8 +135,7 @@ static void test_migrated(void **state)
 	assert_int_equal(a.n, 0);
 
 	/* The pinned map is the program's, of the new layout, with what was in the old one. */
-	fd = sf_bpf_map_open(dir, "things", 4, 16, LAYOUT + 1, err, sizeof(err));
-	assert_true(fd >= 0);
+	fd = pinned_map("things", 16, LAYOUT + 1);
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &found), 0);
 	assert_int_equal(found.value, 1017);
 	assert_int_equal(found.twice, 2034);

@@ -188,7 +188,7 @@ static void test_remove_detaches(void **state)
 	assert_int_equal(sf_bpf_tc_attach(&at, prog_of(object, "cls"), NULL, err, 512), 0);
 	traffic();
 	assert_int_equal(counted(0), 1);
-	fd = sf_bpf_map_open(dir, "counts", 4, 16, LAYOUT, err, sizeof(err));
+	fd = pinned_map("counts", 16, LAYOUT);
 	assert_int_equal(sf_bpf_pindir_remove(dir, err, sizeof(err)), 0);
 	for (int i = 0; i < 100; i++) {
 		uint64_t sums[2];

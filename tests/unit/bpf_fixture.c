@@ -86,12 +86,22 @@ struct bpf_object *loaded(const char *defines)
 	return object;
 }
 
-uint64_t counted(uint32_t slot)
+int pinned_map(const char *name, uint32_t value_size, uint32_t layout)
 {
-	int fd = sf_bpf_map_open(dir, "counts", 4, 16, LAYOUT, err, sizeof(err));
-	uint64_t sums[2];
+	struct sf_bpf_shape shape;
+	int fd = sf_bpf_map_open(dir, name, &shape, err, sizeof(err));
 
 	assert_true(fd >= 0);
+	assert_int_equal(shape.value_size, value_size);
+	assert_int_equal(shape.layout, layout);
+	return fd;
+}
+
+uint64_t counted(uint32_t slot)
+{
+	int fd = pinned_map("counts", 16, LAYOUT);
+	uint64_t sums[2];
+
 	assert_int_equal(sf_bpf_percpu_sum(fd, &slot, sums, 2), 0);
 	assert_int_equal(sums[1], 2 * sums[0]);
 	close(fd);

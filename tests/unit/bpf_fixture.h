@@ -41,6 +41,9 @@ struct bpf_map *map_of(struct bpf_object *object, const char *name);
 /** prog_of() - descriptor of a program. */
 int prog_of(struct bpf_object *object, const char *name);
 
+/** pinned_map() - descriptor of what is pinned in @dir under @name, which is of that shape. */
+int pinned_map(const char *name, uint32_t value_size, uint32_t layout);
+
 /** counted() - how often the program of a version V_SLOT(@slot) ran. */
 uint64_t counted(uint32_t slot);
 

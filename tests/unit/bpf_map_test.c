@@ -71,13 +71,12 @@ static void test_adopt_refuses(void **state)
 			fail_msg("\"%s\" does not say \"%s\"", err, cases[i].says);
 		bpf_object__close(object);
 	}
-	assert_int_equal(sf_bpf_map_open(dir, "things", 4, 12, LAYOUT, err, 512), -EPROTO);
-	assert_int_equal(sf_bpf_map_open(dir, "absent", 0, 0, 0, err, 512), -ENOENT);
-	assert_int_equal(sf_bpf_map_open(dir, "a/b", 0, 0, 0, err, 512), -EINVAL);
-	assert_int_equal(sf_bpf_map_open(dir, "", 0, 0, 0, err, 512), -EINVAL);
+	assert_int_equal(sf_bpf_map_open(dir, "absent", &shape, err, 512), -ENOENT);
+	assert_int_equal(sf_bpf_map_open(dir, "a/b", &shape, err, 512), -EINVAL);
+	assert_int_equal(sf_bpf_map_open(dir, "", &shape, err, 512), -EINVAL);
 
 	/* A map that nobody recorded. */
-	fd = sf_bpf_map_open_any(dir, "things", &shape, err, sizeof(err));
+	fd = sf_bpf_map_open(dir, "things", &shape, err, sizeof(err));
 	assert_true(fd >= 0);
 	assert_int_equal(shape.layout, LAYOUT);
 	assert_int_equal(shape.value_size, 8);

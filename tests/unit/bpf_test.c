@@ -44,7 +44,6 @@ static void test_load_error(void **state)
 	assert_true(sf_bpf_object_load(object, err, sizeof(err)) < 0);
 	if (!strstr(err, "dereference of modified ctx"))
 		fail_msg("verdict missing in: %s", err);
-	assert_non_null(strstr(sf_bpf_verifier_log(), "broken"));
 	bpf_object__close(object);
 }
 
