@@ -4,6 +4,7 @@
  *
  *   routers.c   who is connected, and what each has been told      soft state + leases
  *   hosts.c     who has joined where                               soft state
+ *   hostnames.c what they call themselves                          soft state
  *   services.c  services, their endpoints, who serves them         soft state
  *   policies.c  what the operator decided, names of services       store
  *   blocks.c    which router owns which hostAddr block             store
@@ -30,6 +31,7 @@ struct ctl_endpoint;
 struct ctl_event;
 struct ctl_events;
 struct ctl_host;
+struct ctl_hostname;
 struct ctl_identity;
 struct ctl_instance;
 struct ctl_name;
@@ -66,6 +68,7 @@ struct ctl {
 	struct ctl_session *sessions;	 /* list */
 	struct ctl_host *hosts;		 /* by locator */
 	struct ctl_identity *identities; /* by identity */
+	struct ctl_hostname *hostnames;	 /* by text */
 	struct ctl_service *services;	 /* by serviceID */
 	struct ctl_endpoint *endpoints;	 /* by serviceID, protocol, port */
 	struct ctl_instance *instances;	 /* by endpoint and host */

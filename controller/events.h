@@ -26,6 +26,7 @@
 	X(HOST_JOINED, "host-joined")                                                       \
 	X(HOST_LEFT, "host-left")                                                           \
 	X(HOST_MOVED, "host-moved") /* joined elsewhere; its old place is forgotten */      \
+	X(SAME_NAME, "same-name")   /* several hosts call themselves alike */               \
 	X(REGISTERED, "registered")                                                         \
 	X(UNREGISTERED, "unregistered")                                                     \
 	X(DENIED, "denied")                                                                 \

@@ -11,16 +11,12 @@
 
 #include "controller/blocks.h"
 #include "controller/events.h"
+#include "controller/hostnames.h"
 #include "controller/routers.h"
 #include "controller/services.h"
 #include "core/name.h"
 #include "util/clock.h"
 #include "util/crypto.h"
-
-struct ctl_who ctl_host_who(const struct ctl_host *host)
-{
-	return (struct ctl_who){ .identity = host->identity->text, .name = host->name };
-}
 
 static struct sf_addr host_part(const struct sf_addr *locator)
 {
@@ -82,6 +78,7 @@ void ctl_host_leave(struct ctl *c, struct ctl_host *host, int kind, uint8_t reas
 	ctl_event_add(c, &e, "%s", why);
 	while (host->instances)
 		ctl_instance_remove(c, host->instances, reason);
+	ctl_hostname_set(c, host, "");
 	LL_DELETE2(host->identity->hosts, host, same);
 	identity_drop(c, host->identity);
 	DL_DELETE(host->router->hosts, host);
@@ -93,18 +90,20 @@ void ctl_host_leave(struct ctl *c, struct ctl_host *host, int kind, uint8_t reas
 
 /* ---- joining ------------------------------------------------------------------------------- */
 
-static void set_name(struct ctl_host *host, const char *name, size_t len)
+static void set_name(struct ctl *c, struct ctl_host *host, const char *name, size_t len)
 {
+	char text[CTL_HOST_TEXT];
 	size_t n = 0;
 
 	if (!name)
 		return;
-	for (; n < len && n < sizeof(host->name) - 1 && name[n]; n++) {
+	for (; n < len && n < sizeof(text) - 1 && name[n]; n++) {
 		unsigned char ch = (unsigned char)name[n];
 
-		host->name[n] = isalnum(ch) || strchr("-._", ch) ? (char)tolower(ch) : '?';
+		text[n] = isalnum(ch) || strchr("-._", ch) ? (char)tolower(ch) : '?';
 	}
-	host->name[n] = '\0';
+	text[n] = '\0';
+	ctl_hostname_set(c, host, text); /* without memory it has none */
 }
 
 /* May the router announce a host at this locator? */
@@ -186,7 +185,8 @@ int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item
 		return ret;
 	if (host) {
 		host->generation = router->generation;
-		set_name(host, name, name_len);
+		set_name(c, host, name, name_len);
+		ctl_hostname_tell(c, host);
 		ctl_host_register_self(c, host);
 		return 0;
 	}
@@ -203,14 +203,15 @@ int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item
 	host->generation = router->generation;
 	host->boot = sf_be64(item->boot);
 	host->joined_ms = sf_wall_ms();
-	set_name(host, name, name_len);
 	LL_PREPEND2(host->identity->hosts, host, same);
 	DL_APPEND(router->hosts, host);
 	router->n_hosts++;
 	HASH_ADD(hh, c->hosts, locator, sizeof(host->locator), host);
 	c->stats.joins++;
+	set_name(c, host, name, name_len);
 	e = ctl_event_of_host(CTL_EVENT_HOST_JOINED, host);
 	ctl_event_add(c, &e, NULL);
+	ctl_hostname_tell(c, host);
 	check_elsewhere(c, host);
 	ctl_host_register_self(c, host);
 	return 0;
@@ -222,6 +223,7 @@ struct ctl_host *ctl_host_lookup(const struct ctl *c, const char *text, unsigned
 {
 	struct ctl_host *found = NULL;
 	char canonical[CTL_HOST_TEXT];
+	const struct ctl_hostname *name;
 	struct ctl_identity *id;
 	const char *why;
 	struct sf_addr a;
@@ -244,11 +246,7 @@ struct ctl_host *ctl_host_lookup(const struct ctl *c, const char *text, unsigned
 			found = h;
 		return found;
 	}
-	for (struct ctl_host *h = c->hosts; h; h = h->hh.next) {
-		if (strcmp(h->name, canonical) == 0) {
-			found = h;
-			(*n)++;
-		}
-	}
-	return found;
+	name = ctl_hostname_find(c, canonical);
+	*n = name ? name->n : 0;
+	return name ? name->hosts : NULL;
 }

@@ -33,9 +33,10 @@ struct ctl_host {
 	uint64_t boot;	     /* host order */
 	uint64_t joined_ms;  /* since 1970 */
 	struct ctl_host *same;
-	struct ctl_host *prev, *next; /* of the router */
+	struct ctl_host *called_prev, *called_next; /* of its name */
+	struct ctl_host *prev, *next;		    /* of the router */
 	UT_hash_handle hh;
-	char name[CTL_HOST_TEXT]; /* lower case; "" none */
+	char name[CTL_HOST_TEXT]; /* lower case; "" none. ctl_hostname_set() sets it. */
 };
 
 /** ctl_host_find() - by locator (its socketID is not looked at). */
@@ -61,8 +62,5 @@ void ctl_host_leave(struct ctl *c, struct ctl_host *host, int kind, uint8_t reas
  * Return: one of them, NULL if none.
  */
 struct ctl_host *ctl_host_lookup(const struct ctl *c, const char *text, unsigned int *n);
-
-/** ctl_host_who() - as policies know it. */
-struct ctl_who ctl_host_who(const struct ctl_host *host);
 
 #endif

@@ -173,6 +173,7 @@ static enum sf_log_level level_of(const struct ctl_event *e)
 	case CTL_EVENT_ALARM:
 	case CTL_EVENT_FAILURES:
 	case CTL_EVENT_DENIED:
+	case CTL_EVENT_SAME_NAME:
 	case CTL_EVENT_ROUTER_REJECTED:
 	case CTL_EVENT_ROUTER_LOST:
 	case CTL_EVENT_ROUTER_GONE:

@@ -177,13 +177,52 @@ static int load_name(void *ctx, const struct sf_sid *sid, const char *text)
 	return name_add(ctx, sid, text, NULL);
 }
 
+static void say_dropped(struct ctl *c, const struct sf_sid *sid, const char *host)
+{
+	struct ctl_event e = { .kind = CTL_EVENT_ALARM, .service = *sid };
+
+	ctl_event_add(c, &e,
+		      "the stored policy knows host %s by name alone: that part is void, as names "
+		      "prove nothing; set it anew",
+		      host);
+}
+
+/* Before policies went by identities they could have names. Whose these were nobody knows now. */
+static void drop_names(struct ctl *c, const struct sf_sid *sid, json_t *policy)
+{
+	json_t *allow = json_object_get(policy, "allow");
+	json_t *instances = json_object_get(policy, "instances");
+	const char *host;
+	json_t *value;
+	void *tmp;
+
+	for (size_t i = json_array_size(allow); i-- > 0;) {
+		host = json_string_value(json_array_get(allow, i));
+		if (!host || strchr(host, ':') || strcmp(host, "*") == 0)
+			continue;
+		say_dropped(c, sid, host);
+		json_array_remove(allow, i);
+	}
+	json_object_foreach_safe(instances, tmp, host, value)
+	{
+		if (strchr(host, ':'))
+			continue;
+		say_dropped(c, sid, host);
+		json_object_del(instances, host);
+	}
+}
+
 static int load_policy(void *ctx, const struct sf_sid *sid, const char *text)
 {
-	struct ctl_policy_error e;
 	struct ctl *c = ctx;
+	struct ctl_naming naming = { .net = &c->config->net };
+	struct ctl_policy_error e;
 	struct ctl_policy *p;
 	json_t *json = json_loads(text, 0, NULL);
-	int ret = json ? ctl_policy_parse(sid, json, NULL, &c->config->net, &p, &e) : -EUCLEAN;
+	int ret;
+
+	drop_names(c, sid, json);
+	ret = json ? ctl_policy_parse(sid, json, NULL, &naming, &p, &e) : -EUCLEAN;
 
 	json_decref(json);
 	if (!ret)

@@ -75,11 +75,12 @@ static int add_allowed(struct ctl_policy *p, const char *host)
 	return 0;
 }
 
-int ctl_policy_set_host(struct ctl_policy *p, const char *host, int weight, bool draining)
+int ctl_policy_set_host(struct ctl_policy *p, const char *identity, const char *name, int weight,
+			bool draining)
 {
 	struct ctl_policy_host *h;
 
-	HASH_FIND_STR(p->hosts, host, h);
+	HASH_FIND_STR(p->hosts, identity, h);
 	if (weight == CTL_UNSET && !draining) {
 		if (h) {
 			HASH_DEL(p->hosts, h);
@@ -93,9 +94,11 @@ int ctl_policy_set_host(struct ctl_policy *p, const char *host, int weight, bool
 		h = calloc(1, sizeof(*h));
 		if (!h)
 			return -ENOMEM;
-		snprintf(h->host, sizeof(h->host), "%s", host);
+		snprintf(h->host, sizeof(h->host), "%s", identity);
 		HASH_ADD_STR(p->hosts, host, h);
 	}
+	if (*name)
+		snprintf(h->name, sizeof(h->name), "%s", name);
 	h->weight = weight;
 	h->draining = draining;
 	return 0;
@@ -116,7 +119,7 @@ static struct ctl_policy *policy_copy(const struct sf_sid *sid, const struct ctl
 	for (const struct ctl_allowed *a = from->allow; a && !ret; a = a->hh.next)
 		ret = add_allowed(p, a->host);
 	for (const struct ctl_policy_host *h = from->hosts; h && !ret; h = h->hh.next)
-		ret = ctl_policy_set_host(p, h->host, h->weight, h->draining);
+		ret = ctl_policy_set_host(p, h->host, h->name, h->weight, h->draining);
 	if (ret) {
 		ctl_policy_free(p);
 		return NULL;
@@ -151,6 +154,51 @@ int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_
 	}
 	snprintf(out, CTL_HOST_TEXT, "%s", name.text);
 	return 0;
+}
+
+/* Who has the name: the one that is here, or that the policy knows under it; not two of them. */
+static int identity_of(const struct ctl_policy *p, const struct ctl_naming *naming,
+		       const char *name, char identity[CTL_HOST_TEXT])
+{
+	int ret = naming->identity_of ? naming->identity_of(naming->ctx, name, identity) : -ENOENT;
+
+	if (ret && ret != -ENOENT)
+		return ret;
+	for (const struct ctl_policy_host *h = p ? p->hosts : NULL; h; h = h->hh.next) {
+		if (strcmp(h->name, name) != 0)
+			continue;
+		if (!ret && strcmp(identity, h->host) != 0)
+			return -ENOTUNIQ;
+		snprintf(identity, CTL_HOST_TEXT, "%s", h->host);
+		ret = 0;
+	}
+	return ret;
+}
+
+int ctl_policy_identify(const struct ctl_policy *p, const struct ctl_naming *naming,
+			const char *text, char identity[CTL_HOST_TEXT], char name[CTL_HOST_TEXT],
+			const char **why)
+{
+	char canonical[CTL_HOST_TEXT];
+	const char *called = "";
+	int ret = ctl_host_text(naming->net, text, canonical, why);
+
+	if (ret)
+		return ret;
+	if (strchr(canonical, ':')) {
+		if (naming->name_of)
+			called = naming->name_of(naming->ctx, canonical);
+		memcpy(identity, canonical, sizeof(canonical));
+		snprintf(name, CTL_HOST_TEXT, "%s", called);
+		return 0;
+	}
+	ret = identity_of(p, naming, canonical, identity);
+	if (ret)
+		*why = ret == -ENOTUNIQ ? "several hosts have this name"
+					: "no host of this name has joined";
+	else
+		memcpy(name, canonical, sizeof(canonical));
+	return ret;
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
@@ -190,23 +238,35 @@ static int parse_int(const json_t *v, int max, int *out, const char *where,
 	return 0;
 }
 
-static int parse_host(const struct sf_net *net, const char *text, char out[CTL_HOST_TEXT],
-		      const char *where, struct ctl_policy_error *e)
+/* What parsing a policy needs on its way down. */
+struct reader {
+	struct ctl_policy *p;
+	const struct ctl_policy *base;
+	const struct ctl_naming *naming;
+	struct ctl_policy_error *e;
+};
+
+static int parse_host(const struct reader *r, const char *text, char identity[CTL_HOST_TEXT],
+		      char name[CTL_HOST_TEXT], const char *where)
 {
 	const char *why = "no host";
-	char at[sizeof(e->where)];
+	char at[sizeof(r->e->where)];
+	int ret = ctl_policy_identify(r->base, r->naming, text, identity, name, &why);
 
-	if (!ctl_host_text(net, text, out, &why))
+	if (!ret)
 		return 0;
 	snprintf(at, sizeof(at), "%s: %.64s", where, text);
-	refuse(e, at, why, "a host's name or identity (ssid:local)");
-	return -EINVAL;
+	refuse(r->e, at, why,
+	       ret == -EINVAL ? "a host's name or identity (ssid:local)"
+			      : "the host's identity (ssid:local)");
+	return ret;
 }
 
-static int parse_allow(struct ctl_policy *p, const json_t *v, const struct sf_net *net,
-		       struct ctl_policy_error *e)
+static int parse_allow(const struct reader *r, const json_t *v)
 {
-	char host[CTL_HOST_TEXT];
+	char host[CTL_HOST_TEXT], name[CTL_HOST_TEXT];
+	struct ctl_policy_error *e = r->e;
+	struct ctl_policy *p = r->p;
 	const json_t *item;
 	size_t i;
 	int ret;
@@ -225,7 +285,7 @@ static int parse_allow(struct ctl_policy *p, const json_t *v, const struct sf_ne
 			return refuse(e, "allow", "wrong type", "host names and identities");
 		if (strcmp(json_string_value(item), "*") == 0)
 			strcpy(host, "*");
-		else if ((ret = parse_host(net, json_string_value(item), host, "allow", e)))
+		else if ((ret = parse_host(r, json_string_value(item), host, name, "allow")))
 			return ret;
 		ret = add_allowed(p, host);
 		if (ret)
@@ -234,9 +294,26 @@ static int parse_allow(struct ctl_policy *p, const json_t *v, const struct sf_ne
 	return 0;
 }
 
-static int parse_instance(struct ctl_policy *p, const char *host, const json_t *v,
-			  struct ctl_policy_error *e)
+/* The label of an entry, as we print it: a reply can be sent back. It is not looked up. */
+static int parse_label(const struct reader *r, const json_t *v, char name[CTL_HOST_TEXT],
+		       const char *where)
 {
+	const char *text = json_string_value(v), *why;
+	char canonical[CTL_HOST_TEXT];
+
+	if (json_is_null(v))
+		return 0;
+	if (!text || strchr(text, ':') || ctl_host_text(r->naming->net, text, canonical, &why))
+		return refuse(r->e, where, "not a name", "what the host calls itself, or null");
+	memcpy(name, canonical, sizeof(canonical));
+	return 0;
+}
+
+static int parse_instance(const struct reader *r, const char *host, char name[CTL_HOST_TEXT],
+			  const json_t *v)
+{
+	struct ctl_policy_error *e = r->e;
+	struct ctl_policy *p = r->p;
 	const struct ctl_policy_host *old;
 	bool draining = false;
 	int weight = CTL_UNSET;
@@ -251,7 +328,7 @@ static int parse_instance(struct ctl_policy *p, const char *host, const json_t *
 		draining = old->draining;
 	}
 	if (json_is_null(v))
-		return ctl_policy_set_host(p, host, CTL_UNSET, false);
+		return ctl_policy_set_host(p, host, "", CTL_UNSET, false);
 	if (!json_is_object(v)) {
 		snprintf(at, sizeof(at), "instances.%s", host);
 		return refuse(e, at, "wrong type", "an object with weight and draining, or null");
@@ -262,43 +339,46 @@ static int parse_instance(struct ctl_policy *p, const char *host, const json_t *
 			ret = parse_int(field, SF_WEIGHT_MAX, &weight, at, e);
 		else if (strcmp(key, "draining") == 0)
 			ret = parse_bool(field, &draining, at, e);
+		else if (strcmp(key, "name") == 0)
+			ret = parse_label(r, field, name, at);
 		else
-			ret = refuse(e, at, "unknown field", "weight or draining");
+			ret = refuse(e, at, "unknown field", "weight, draining or name");
 		if (ret)
 			return ret;
 	}
-	ret = ctl_policy_set_host(p, host, weight, draining);
+	ret = ctl_policy_set_host(p, host, name, weight, draining);
 	return ret == -ENOSPC ? refuse(e, "instances", "too many hosts", "at most 65536") : ret;
 }
 
-static int parse_instances(struct ctl_policy *p, const json_t *v, const struct sf_net *net,
-			   struct ctl_policy_error *e)
+static int parse_instances(const struct reader *r, const json_t *v)
 {
-	char host[CTL_HOST_TEXT];
+	char host[CTL_HOST_TEXT], name[CTL_HOST_TEXT];
 	const char *key;
 	json_t *value;
 	int ret;
 
 	if (json_is_null(v)) {
-		free_hosts(p);
+		free_hosts(r->p);
 		return 0;
 	}
 	if (!json_is_object(v))
-		return refuse(e, "instances", "wrong type",
+		return refuse(r->e, "instances", "wrong type",
 			      "an object of hosts, each with weight and draining");
 	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
-		ret = parse_host(net, key, host, "instances", e);
+		ret = parse_host(r, key, host, name, "instances");
 		if (!ret)
-			ret = parse_instance(p, host, value, e);
+			ret = parse_instance(r, host, name, value);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-static int parse_field(struct ctl_policy *p, const char *key, const json_t *v,
-		       const struct sf_net *net, struct ctl_policy_error *e)
+static int parse_field(const struct reader *r, const char *key, const json_t *v)
 {
+	struct ctl_policy_error *e = r->e;
+	struct ctl_policy *p = r->p;
+
 	if (strcmp(key, "enabled") == 0)
 		return parse_bool(v, &p->enabled, key, e);
 	if (strcmp(key, "sticky") == 0)
@@ -308,16 +388,18 @@ static int parse_field(struct ctl_policy *p, const char *key, const json_t *v,
 	if (strcmp(key, "move_grace_ms") == 0)
 		return parse_int(v, CTL_MOVE_GRACE_MAX, &p->move_grace_ms, key, e);
 	if (strcmp(key, "allow") == 0)
-		return parse_allow(p, v, net, e);
+		return parse_allow(r, v);
 	if (strcmp(key, "instances") == 0)
-		return parse_instances(p, v, net, e);
+		return parse_instances(r, v);
 	return refuse(e, key, "unknown field",
 		      "enabled, sticky, weight, move_grace_ms, allow or instances");
 }
 
 int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct ctl_policy *base,
-		     const struct sf_net *net, struct ctl_policy **out, struct ctl_policy_error *e)
+		     const struct ctl_naming *naming, struct ctl_policy **out,
+		     struct ctl_policy_error *e)
 {
+	struct reader r = { .base = base, .naming = naming, .e = e };
 	struct ctl_policy *p;
 	const char *key;
 	json_t *value;
@@ -325,11 +407,11 @@ int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct 
 
 	if (!json_is_object(json))
 		return refuse(e, "body", "wrong type", "a JSON object");
-	p = policy_copy(sid, base);
+	p = r.p = policy_copy(sid, base);
 	if (!p)
 		return -ENOMEM;
 	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
-		ret = parse_field(p, key, value, net, e);
+		ret = parse_field(&r, key, value);
 		if (ret)
 			break;
 	}
@@ -355,8 +437,10 @@ json_t *ctl_policy_json(const struct ctl_policy *p)
 		json_array_append_new(allow, json_string(a->host));
 	for (const struct ctl_policy_host *h = p->hosts; h; h = h->hh.next)
 		json_object_set_new(instances, h->host,
-				    json_pack("{s:o, s:b}", "weight", int_or_null(h->weight),
-					      "draining", h->draining));
+				    json_pack("{s:o, s:o, s:b}", "name",
+					      *h->name ? json_string(h->name) : json_null(),
+					      "weight", int_or_null(h->weight), "draining",
+					      h->draining));
 	return json_pack("{s:b, s:b, s:o, s:o, s:o, s:o}", "enabled", p->enabled, "sticky",
 			 p->sticky, "weight", int_or_null(p->weight), "move_grace_ms",
 			 int_or_null(p->move_grace_ms), "allow", allow, "instances", instances);
@@ -364,22 +448,18 @@ json_t *ctl_policy_json(const struct ctl_policy *p)
 
 /* ---- merge --------------------------------------------------------------------------------- */
 
-const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const struct ctl_who *who)
+const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const char *identity)
 {
 	struct ctl_policy_host *h = NULL;
 
-	if (!p || !p->hosts)
-		return NULL;
-	HASH_FIND_STR(p->hosts, who->identity, h);
-	if (!h && *who->name)
-		HASH_FIND_STR(p->hosts, who->name, h);
+	if (p)
+		HASH_FIND_STR(p->hosts, identity, h);
 	return h;
 }
 
-unsigned int ctl_policy_weight(const struct ctl_policy *p, const struct ctl_who *who,
-			       unsigned int wish)
+unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish)
 {
-	const struct ctl_policy_host *h = ctl_policy_find(p, who);
+	const struct ctl_policy_host *h = ctl_policy_find(p, identity);
 
 	if (p && !p->enabled)
 		return 0;
@@ -394,7 +474,7 @@ unsigned int ctl_policy_weight(const struct ctl_policy *p, const struct ctl_who 
 	return wish < SF_WEIGHT_MAX ? wish : SF_WEIGHT_MAX;
 }
 
-bool ctl_policy_allows(const struct ctl_policy *p, const struct ctl_who *who, bool otherwise)
+bool ctl_policy_allows(const struct ctl_policy *p, const char *identity, bool otherwise)
 {
 	struct ctl_allowed *a = NULL;
 
@@ -402,8 +482,6 @@ bool ctl_policy_allows(const struct ctl_policy *p, const struct ctl_who *who, bo
 		return otherwise;
 	if (p->anyone)
 		return true;
-	HASH_FIND_STR(p->allow, who->identity, a);
-	if (!a && *who->name)
-		HASH_FIND_STR(p->allow, who->name, a);
+	HASH_FIND_STR(p->allow, identity, a);
 	return a != NULL;
 }

@@ -3,8 +3,10 @@
  * policy.h - what the operator decides for a service: who may register, who takes new flows and
  * with what weight. Pure: no I/O. docs/api.md, "Policy", has the JSON form.
  *
- * A host is named by its identity ("80000000:0123456789abcdef") or by its name. Names are what
- * hosts call themselves; identities are keys. Where both are in a policy, the identity wins.
+ * Policies know hosts by their identities ("80000000:0123456789abcdef"), which are keys. Names are
+ * what hosts call themselves: another may take one at any time. So a name in a request is looked up
+ * once, when it comes, and must be of one identity alone; from then on it is a label for people,
+ * and nobody is judged by it.
  */
 #ifndef SF_CONTROLLER_POLICY_H
 #define SF_CONTROLLER_POLICY_H
@@ -25,14 +27,15 @@
 
 /** struct ctl_policy_host - what a policy says of one host. */
 struct ctl_policy_host {
-	char host[CTL_HOST_TEXT];
-	int weight; /* 0..SF_WEIGHT_MAX, CTL_UNSET */
+	char host[CTL_HOST_TEXT]; /* its identity */
+	char name[CTL_HOST_TEXT]; /* what it was called when this was set; "" not known */
+	int weight;		  /* 0..SF_WEIGHT_MAX, CTL_UNSET */
 	bool draining;
 	UT_hash_handle hh;
 };
 
 struct ctl_allowed {
-	char host[CTL_HOST_TEXT];
+	char host[CTL_HOST_TEXT]; /* an identity, or "*" */
 	UT_hash_handle hh;
 };
 
@@ -57,10 +60,18 @@ struct ctl_policy_error {
 	char expected[96];
 };
 
-/** struct ctl_who - a host, as policies know hosts. */
-struct ctl_who {
-	const char *identity; /* as sf_sid_print() has it */
-	const char *name;     /* lower case; "" none */
+/**
+ * struct ctl_naming - who is called what now, for reading requests.
+ * @net: hosts may be given as service addresses
+ * @identity_of: the one host that calls itself @name (lower case). Return: 0; -ENOENT; -ENOTUNIQ
+ * where several do. NULL: nobody is called anything.
+ * @name_of: what an identity calls itself; "" not known. May be NULL.
+ */
+struct ctl_naming {
+	const struct sf_net *net;
+	int (*identity_of)(const void *ctx, const char *name, char identity[CTL_HOST_TEXT]);
+	const char *(*name_of)(const void *ctx, const char *identity);
+	const void *ctx;
 };
 
 /** ctl_policy_new() - the policy that changes nothing, NULL without memory. */
@@ -72,19 +83,31 @@ void ctl_policy_free(struct ctl_policy *p);
 /**
  * ctl_policy_parse() - a policy from JSON.
  * @base: what fields that are absent keep; NULL: the policy that changes nothing
- * @net: to read hosts that are given as service addresses
  * Within "instances", a host whose value is null loses its entry.
- * Return: 0; -EINVAL, @e says why; -ENOMEM.
+ * Return: 0; -EINVAL malformed, -ENOENT a name that nobody has, -ENOTUNIQ one that several have: @e
+ * says which; -ENOMEM.
  */
 int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct ctl_policy *base,
-		     const struct sf_net *net, struct ctl_policy **out, struct ctl_policy_error *e);
+		     const struct ctl_naming *naming, struct ctl_policy **out,
+		     struct ctl_policy_error *e);
+
+/**
+ * ctl_policy_identify() - the host that a request means.
+ * @p: the policy that it is about, or NULL: hosts that it names count as much as those that are
+ * here
+ * @text: identity, service address of one, or name
+ * @name: what it is called; "" not known
+ * Return: 0; -EINVAL, -ENOENT, -ENOTUNIQ with *@why (static storage).
+ */
+int ctl_policy_identify(const struct ctl_policy *p, const struct ctl_naming *naming,
+			const char *text, char identity[CTL_HOST_TEXT], char name[CTL_HOST_TEXT],
+			const char **why);
 
 /** ctl_policy_json() - the inverse, a new reference; NULL without memory. */
 json_t *ctl_policy_json(const struct ctl_policy *p);
 
-/** ctl_policy_find() - the entry for a host, by identity, else by name; NULL if none. */
-const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p,
-					      const struct ctl_who *who);
+/** ctl_policy_find() - the entry for an identity (as sf_sid_print() has it); NULL if none. */
+const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const char *identity);
 
 /**
  * ctl_policy_weight() - the weight that an instance takes new flows with.
@@ -94,24 +117,26 @@ const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p,
  * 0 when disabled or draining; else the host's in the policy, else the policy's, else the wish,
  * else CTL_WEIGHT_DEFAULT. Return: 0..SF_WEIGHT_MAX.
  */
-unsigned int ctl_policy_weight(const struct ctl_policy *p, const struct ctl_who *who,
-			       unsigned int wish);
+unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish);
 
 /**
  * ctl_policy_allows() - may the host register?
  * @otherwise: the answer where the policy (or its absence) leaves it open
  */
-bool ctl_policy_allows(const struct ctl_policy *p, const struct ctl_who *who, bool otherwise);
+bool ctl_policy_allows(const struct ctl_policy *p, const char *identity, bool otherwise);
 
 /**
- * ctl_policy_set_host() - set the entry of one host. @host is as ctl_host_text() made it.
+ * ctl_policy_set_host() - set the entry of one host.
+ * @identity: as sf_sid_print() has it
+ * @name: "": as it was
  * @weight: CTL_UNSET: none; @draining with CTL_UNSET and false removes the entry
  * Return: 0, -ENOMEM, -ENOSPC above CTL_POLICY_HOSTS.
  */
-int ctl_policy_set_host(struct ctl_policy *p, const char *host, int weight, bool draining);
+int ctl_policy_set_host(struct ctl_policy *p, const char *identity, const char *name, int weight,
+			bool draining);
 
 /**
- * ctl_host_text() - a host as policies store it: an identity as "ssid:local", a name in lower case.
+ * ctl_host_text() - a host as it is compared: an identity as "ssid:local", a name in lower case.
  * @text: name, identity, or service address of an identity
  * Return: 0, -EINVAL with *@why (static storage).
  */

@@ -11,6 +11,7 @@
 
 #include "controller/blocks.h"
 #include "controller/events.h"
+#include "controller/hostnames.h"
 #include "controller/hosts.h"
 #include "controller/metrics.h"
 #include "controller/policies.h"
@@ -27,6 +28,7 @@
 #define PAGE_MAX     100000
 #define EVENTS_PAGE  100
 #define EVENTS_MAX   10000
+#define SHARED_MAX   16	  /* names that several hosts have, in the status */
 #define FOLLOW_BATCH 1000 /* events for one follower in one turn */
 
 struct follower {
@@ -70,6 +72,23 @@ int ctl_rest_internal(struct ctl *c, json_t **reply, int error, const char *what
 
 /* ---- status, metrics ----------------------------------------------------------------------- */
 
+/* The first few: whoever sees them looks at the hosts. */
+static json_t *json_shared_names(const struct ctl *c)
+{
+	json_t *list = json_array();
+
+	for (const struct ctl_hostname *n = c->hostnames; n; n = n->hh.next) {
+		uint32_t identities = n->n > 1 ? ctl_hostname_identities(n) : 1;
+
+		if (identities > 1)
+			json_array_append_new(list, json_pack("{s:s, s:I}", "name", n->text,
+							      "hosts", (json_int_t)identities));
+		if (json_array_size(list) == SHARED_MAX)
+			break;
+	}
+	return list;
+}
+
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct ctl *c = ctl_rest_ctl(ctx);
@@ -82,7 +101,7 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 		connected += r->session != NULL;
 	*reply = json_pack(
 		"{s:s, s:I, s:I, s:b, s:I, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:I, s:I, s:I, "
-		"s:I, s:I, s:I, s:I, s:s}",
+		"s:I, s:I, s:I, s:I, s:s, s:o}",
 		"version", SF_VERSION, "term", (json_int_t)c->term, "number", (json_int_t)c->number,
 		"settled", c->settled, "awaited_routers", (json_int_t)c->awaited, "started",
 		sf_json_time(c->started_wall), "uptime_ms", (json_int_t)(c->clock() - c->started),
@@ -95,7 +114,8 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 		(json_int_t)HASH_COUNT(c->instances), "policies",
 		(json_int_t)HASH_COUNT(c->policies), "registrations_total",
 		(json_int_t)c->stats.registrations, "last_event",
-		(json_int_t)ctl_events_last(c->events), "store", ctl_store_path(c->store));
+		(json_int_t)ctl_events_last(c->events), "store", ctl_store_path(c->store),
+		"shared_names", json_shared_names(c));
 	return 200;
 }
 
@@ -193,8 +213,9 @@ static json_t *json_host(const struct ctl *c, const struct ctl_host *h)
 {
 	struct sf_addr service = sf_service_addr(&c->config->net, &h->identity->sid);
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
-			 sf_json_sid(&h->identity->sid), "name", sf_json_name(h->name), "address",
+	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
+			 sf_json_sid(&h->identity->sid), "name", sf_json_name(h->name),
+			 "name_shared", ctl_hostname_is_shared(c, h), "address",
 			 sf_json_addr(&service), "locator", sf_json_addr(&h->locator), "router",
 			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
 			 "router_connected", h->router->session != NULL, "joined",

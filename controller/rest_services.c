@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "controller/events.h"
+#include "controller/hostnames.h"
 #include "controller/hosts.h"
 #include "controller/policies.h"
 #include "controller/routers.h"
@@ -71,8 +72,7 @@ static json_t *json_load(const struct ctl_load *l)
 static const char *state_of(const struct ctl *c, const struct ctl_instance *in)
 {
 	const struct ctl_policy *p = ctl_policy_of(c, &in->key.endpoint->key.sid);
-	struct ctl_who who = ctl_host_who(in->key.host);
-	const struct ctl_policy_host *h = ctl_policy_find(p, &who);
+	const struct ctl_policy_host *h = ctl_policy_find(p, in->key.host->identity->text);
 
 	if (in->denied)
 		return "denied";
@@ -326,6 +326,7 @@ static int change_policy(struct sf_http_req *req, json_t **reply, void *ctx, boo
 {
 	struct ctl *c = ctl_rest_ctl(ctx);
 	struct ctl_policy_error e = { "", "", "" };
+	struct ctl_naming naming = ctl_naming_of(c);
 	struct ctl_policy *p = NULL;
 	struct asked a;
 	int status = asked_service(req, reply, ctx, &a);
@@ -334,9 +335,11 @@ static int change_policy(struct sf_http_req *req, json_t **reply, void *ctx, boo
 	if (status)
 		return status;
 	ret = ctl_policy_parse(&a.sid, sf_http_body(req), whole ? NULL : ctl_policy_of(c, &a.sid),
-			       &c->config->net, &p, &e);
+			       &naming, &p, &e);
 	if (ret == -EINVAL)
 		return sf_http_fail(reply, 400, e.what, e.where, e.expected);
+	if (ret == -ENOENT || ret == -ENOTUNIQ)
+		return sf_http_fail(reply, 409, e.what, e.where, e.expected);
 	if (ret)
 		return ctl_rest_internal(c, reply, ret, "policy");
 	return put_policy(c, req, &a, p, reply);
@@ -375,36 +378,36 @@ int ctl_rest_policy_delete(struct sf_http_req *req, json_t **reply, void *ctx)
 
 enum change { SET_WEIGHT, DRAIN, UNDRAIN };
 
-/*
- * The {host} of a path as policies store it. A host that is known has two names, of which a policy
- * shall use one: @other is the one that the caller did not use, "" if not known.
- */
+/* Who is meant, in a policy's terms. */
+struct meant {
+	char identity[CTL_HOST_TEXT];
+	char name[CTL_HOST_TEXT]; /* "" not known */
+};
+
+/* The {host} of a path: an identity, or what stands for just one of them now. */
 static int asked_host(struct ctl *c, struct sf_http_req *req, json_t **reply,
-		      char host[CTL_HOST_TEXT], char other[CTL_HOST_TEXT])
+		      const struct sf_sid *service, struct meant *out)
 {
 	const char *text = sf_http_param(req, "host");
+	struct ctl_naming naming = ctl_naming_of(c);
 	const char *why = "not a host";
-	unsigned int n;
-	const struct ctl_host *h = ctl_host_lookup(c, text, &n);
 	struct sf_addr a;
+	int ret;
 
-	other[0] = '\0';
-	if (h && sf_addr_parse(text, &a) == 0) {
-		snprintf(host, CTL_HOST_TEXT, "%s", h->identity->text);
-	} else if (ctl_host_text(&c->config->net, text, host, &why)) {
-		return sf_http_fail(reply, 400, why, text, "a host's name, identity or locator");
+	if (sf_addr_parse(text, &a) == 0 && sf_addr_in_as(&c->config->net, &a)) {
+		const struct ctl_host *h = ctl_host_find(c, &a);
+
+		if (!h)
+			return sf_http_fail(reply, 404, "no host is there", text, NULL);
+		text = h->identity->text;
 	}
-	if (h && n == 1)
-		snprintf(other, CTL_HOST_TEXT, "%s",
-			 strcmp(host, h->identity->text) == 0 ? h->name : h->identity->text);
-	return 0;
-}
-
-static const struct ctl_policy_host *entry_of(const struct ctl_policy *p, const char *host)
-{
-	struct ctl_who who = { .identity = host, .name = "" };
-
-	return *host ? ctl_policy_find(p, &who) : NULL;
+	ret = ctl_policy_identify(ctl_policy_of(c, service), &naming, text, out->identity,
+				  out->name, &why);
+	if (ret == -EINVAL)
+		return sf_http_fail(reply, 400, why, text, "a host's name, identity or locator");
+	return ret ? sf_http_fail(reply, ret == -ENOENT ? 404 : 409, why, text,
+				  "the host's identity (ssid:local)")
+		   : 0;
 }
 
 static int parse_weight(struct sf_http_req *req, json_t **reply, int *weight)
@@ -424,9 +427,10 @@ static int parse_weight(struct sf_http_req *req, json_t **reply, int *weight)
 static int change_instance(struct sf_http_req *req, json_t **reply, void *ctx, enum change change)
 {
 	struct ctl *c = ctl_rest_ctl(ctx);
-	char host[CTL_HOST_TEXT], other[CTL_HOST_TEXT];
+	struct ctl_naming naming = ctl_naming_of(c);
 	const struct ctl_policy_host *old;
 	struct ctl_policy_error e;
+	struct meant host;
 	struct ctl_policy *p = NULL;
 	json_t *nothing;
 	struct asked a;
@@ -436,28 +440,27 @@ static int change_instance(struct sf_http_req *req, json_t **reply, void *ctx, e
 	int ret;
 
 	if (!status)
-		status = asked_host(c, req, reply, host, other);
+		status = asked_host(c, req, reply, &a.sid, &host);
 	if (!status && change == SET_WEIGHT)
 		status = parse_weight(req, reply, &weight);
 	if (status)
 		return status;
 	nothing = json_object();
-	ret = ctl_policy_parse(&a.sid, nothing, ctl_policy_of(c, &a.sid), &c->config->net, &p, &e);
+	ret = ctl_policy_parse(&a.sid, nothing, ctl_policy_of(c, &a.sid), &naming, &p, &e);
 	json_decref(nothing);
 	if (ret)
 		return ctl_rest_internal(c, reply, -ENOMEM, "policy");
-	old = entry_of(p, host) ? entry_of(p, host) : entry_of(p, other);
+	old = ctl_policy_find(p, host.identity);
 	if (old) {
 		draining = old->draining;
 		weight = change == SET_WEIGHT ? weight : old->weight;
 	}
 	draining = change == SET_WEIGHT ? draining : change == DRAIN;
-	ctl_policy_set_host(p, other, CTL_UNSET, false);
-	ret = ctl_policy_set_host(p, host, weight, draining);
+	ret = ctl_policy_set_host(p, host.identity, host.name, weight, draining);
 	if (ret) {
 		ctl_policy_free(p);
-		return ret == -ENOSPC ? sf_http_fail(reply, 409, "the policy is full", host,
-						     "at most 65536 hosts")
+		return ret == -ENOSPC ? sf_http_fail(reply, 409, "the policy is full",
+						     host.identity, "at most 65536 hosts")
 				      : ctl_rest_internal(c, reply, ret, "policy");
 	}
 	return put_policy(c, req, &a, p, reply);

@@ -121,11 +121,10 @@ void ctl_services_sweep(struct ctl *c, struct ctl_endpoint *flushed)
 static uint8_t judge(const struct ctl *c, const struct ctl_policy *p, const struct sf_sid *sid,
 		     const struct ctl_host *host)
 {
-	struct ctl_who who = ctl_host_who(host);
-
 	if (ctl_sid_is_host(sid))
 		return sf_sid_eq(sid, &host->identity->sid) ? SF_NONE : SF_DENIED_KEYED;
-	return ctl_policy_allows(p, &who, c->config->register_default == CTL_REGISTER_ALLOW)
+	return ctl_policy_allows(p, host->identity->text,
+				 c->config->register_default == CTL_REGISTER_ALLOW)
 		       ? SF_NONE
 		       : SF_DENIED_POLICY;
 }
@@ -139,9 +138,8 @@ static bool serves(const struct ctl_instance *in)
 static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance *in)
 {
 	struct ctl_endpoint *ep = in->key.endpoint;
-	struct ctl_who who = ctl_host_who(in->key.host);
 	uint8_t denied = judge(c, p, &ep->key.sid, in->key.host);
-	uint16_t weight = (uint16_t)ctl_policy_weight(p, &who, in->wish);
+	uint16_t weight = (uint16_t)ctl_policy_weight(p, in->key.host->identity->text, in->wish);
 	bool changed = denied != in->denied || (!denied && weight != in->weight);
 
 	ep->n_serving -= serves(in);

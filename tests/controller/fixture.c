@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "controller/config.h"
+#include "controller/hostnames.h"
 #include "controller/policies.h"
 
 uint64_t fake_now;
@@ -379,12 +380,13 @@ void unreg(struct peer *p, uint32_t host, uint64_t identity, uint64_t service, u
 void policy(struct ctl *c, uint64_t service, const char *json)
 {
 	struct sf_sid sid = service_sid(service);
+	struct ctl_naming naming = ctl_naming_of(c);
 	struct ctl_policy_error e;
 	struct ctl_policy *p;
 	json_t *o = json_loads(json, 0, NULL);
 
 	assert_non_null(o);
-	assert_int_equal(ctl_policy_parse(&sid, o, NULL, &c->config->net, &p, &e), 0);
+	assert_int_equal(ctl_policy_parse(&sid, o, NULL, &naming, &p, &e), 0);
 	json_decref(o);
 	assert_int_equal(ctl_policy_put(c, p), 0);
 }

@@ -5,6 +5,7 @@
 
 #include "controller/blocks.h"
 #include "controller/events.h"
+#include "controller/hostnames.h"
 #include "controller/hosts.h"
 #include "controller/metrics.h"
 #include "controller/services.h"
@@ -15,6 +16,11 @@
 static uint8_t alarm_of(const struct peer *p)
 {
 	return reason_of(message_last(p, SF_CTRL_ALARM));
+}
+
+static uint8_t reason_of_result(const struct sf_ctrl_in *in)
+{
+	return ((const struct sf_item_result *)sf_ctrl_find(in, SF_ITEM_RESULT, NULL))->reason;
 }
 
 static void test_address_clash(void **state)
@@ -83,6 +89,58 @@ static void test_reboot(void **state)
 	join_boot(&r1, H3, 3, "h3", 2);
 	assert_int_equal(HASH_COUNT(c.instances), 1); /* what ran before the reboot is gone */
 	assert_int_equal(c.stats.alarms[SF_CLONED], 0);
+}
+
+/* Whoever calls itself h3, too, is neither served as h3 nor let in as h3. */
+static void test_same_name(void **state)
+{
+	struct ctl_naming naming = ctl_naming_of(&c);
+	char identity[CTL_HOST_TEXT];
+	unsigned int weight;
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	policy(&c, 50, "{\"allow\": [\"h3\"], \"instances\": {\"h3\": {\"weight\": 7}}}");
+	policy(&c, 51, "{\"instances\": {\"h3\": {\"weight\": 7}}}");
+	assert_int_equal(events_of("same-name"), 0);
+	join(&r2, 0x20004u, 4, "H3");
+	assert_int_equal(events_saying("same-name", "2 hosts call themselves h3: "
+						    "80000000:0000000000000003, "
+						    "80000000:0000000000000004"),
+			 1);
+	reg(&r2, 0x20004u, 4, 50, 80, 0);
+	assert_int_equal(reason_of_result(message_last(&r2, SF_CTRL_VERDICTS)), SF_DENIED_POLICY);
+	reg(&r2, 0x20004u, 4, 51, 80, 0);
+	ctl_flush(&c);
+	assert_int_equal(rule_in(&sr, 51, 80, &weight), 1);
+	assert_int_equal(weight, 100);
+	/* Nor when the first is away. */
+	leave(&r1, H3, 3);
+	reg(&r2, 0x20004u, 4, 50, 81, 0);
+	assert_int_equal(messages_of(&r2, SF_CTRL_VERDICTS), 2);
+	join(&r1, H3, 3, "h3");
+	assert_int_equal(events_of("same-name"), 1); /* told */
+	assert_int_equal(naming.identity_of(&c, "h3", identity), -ENOTUNIQ);
+	leave(&r2, 0x20004u, 4);
+	assert_int_equal(naming.identity_of(&c, "h3", identity), 0);
+	assert_string_equal(identity, "80000000:0000000000000003");
+}
+
+/* One identity at two places is one; many of a name are told when their number has doubled. */
+static void test_same_name_aggregated(void **state)
+{
+	three_up();
+	join_boot(&r1, H3, 3, "h3", 1);
+	join_boot(&r2, 0x20003u, 3, "h3", 2); /* a clone: has an alarm of its own */
+	assert_int_equal(events_of("same-name"), 0);
+	for (uint32_t h = 100; h < 164; h++)
+		join(&r1, 0x10000u + h, h, "localhost");
+	assert_int_equal(events_of("same-name"), 6); /* 2, 4, 8, 16, 32, 64 */
+	assert_int_equal(events_saying("same-name", "64 hosts call themselves localhost"), 1);
+	join(&r1, H4, 4, "localhost");
+	join(&r1, H4, 4, "h4"); /* it is renamed */
+	assert_int_equal(ctl_hostname_find(&c, "localhost")->n, 64);
+	assert_int_equal(ctl_hostname_find(&c, "h3")->n, 2);
 }
 
 static void test_many_in_one_message(void **state)
@@ -257,6 +315,8 @@ int main(void)
 		T(test_move),
 		T(test_clone),
 		T(test_reboot),
+		T(test_same_name),
+		T(test_same_name_aggregated),
 		T(test_many_in_one_message),
 		T(test_load),
 		T(test_lag),

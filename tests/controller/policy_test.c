@@ -6,22 +6,41 @@
 #include "controller/policy.h"
 #include "tests/controller/fixture.h"
 
-static const struct ctl_who h3 = { "80000000:0000000000000003", "h3" };
-static const struct ctl_who h4 = { "80000000:0000000000000004", "h4" };
-static const struct ctl_who nameless = { "80000000:0000000000000005", "" };
+static const char h3[] = "80000000:0000000000000003";
+static const char h4[] = "80000000:0000000000000004";
+static const char nameless[] = "80000000:0000000000000005";
+
+/* Who is here now: two hosts call themselves twin. */
+static int identity_of(const void *ctx, const char *name, char identity[CTL_HOST_TEXT])
+{
+	if (strcmp(name, "twin") == 0)
+		return -ENOTUNIQ;
+	if (strcmp(name, "h3") != 0 && strcmp(name, "h4") != 0)
+		return -ENOENT;
+	strcpy(identity, name[1] == '3' ? h3 : h4);
+	return 0;
+}
+
+static int nobody(const void *ctx, const char *name, char identity[CTL_HOST_TEXT])
+{
+	return -ENOENT;
+}
+
+static int (*here)(const void *, const char *, char[CTL_HOST_TEXT]) = identity_of;
 
 static struct ctl_policy_error why;
 
 static int parse_on(const char *text, const struct ctl_policy *base, struct ctl_policy **out)
 {
 	struct sf_net net = sf_net_default(1);
+	struct ctl_naming naming = { .net = &net, .identity_of = here };
 	struct sf_sid sid = service_sid(1);
 	json_t *json = json_loads(text, 0, NULL);
 	int ret;
 
 	assert_non_null(json);
 	memset(&why, 0, sizeof(why));
-	ret = ctl_policy_parse(&sid, json, base, &net, out, &why);
+	ret = ctl_policy_parse(&sid, json, base, &naming, out, &why);
 	json_decref(json);
 	return ret;
 }
@@ -35,14 +54,19 @@ static struct ctl_policy *good(const char *text)
 	return p;
 }
 
-static void bad(const char *text, const char *where)
+static void refused(const char *text, const char *where, int error)
 {
 	struct ctl_policy *p = (void *)&why;
 
-	assert_int_equal(parse_on(text, NULL, &p), -EINVAL);
+	assert_int_equal(parse_on(text, NULL, &p), error);
 	assert_ptr_equal(p, (void *)&why); /* outputs untouched */
 	assert_string_equal(why.where, where);
 	assert_true(*why.what && *why.expected);
+}
+
+static void bad(const char *text, const char *where)
+{
+	refused(text, where, -EINVAL);
 }
 
 static void test_weight_order(void **state)
@@ -50,38 +74,52 @@ static void test_weight_order(void **state)
 	struct ctl_policy *p;
 
 	/* Nothing decided: the wish, bounded, or the default. */
-	assert_int_equal(ctl_policy_weight(NULL, &h3, 0), 100);
-	assert_int_equal(ctl_policy_weight(NULL, &h3, 7), 7);
-	assert_int_equal(ctl_policy_weight(NULL, &h3, 65535), 1000);
+	assert_int_equal(ctl_policy_weight(NULL, h3, 0), 100);
+	assert_int_equal(ctl_policy_weight(NULL, h3, 7), 7);
+	assert_int_equal(ctl_policy_weight(NULL, h3, 65535), 1000);
 	p = good("{\"weight\": 50}");
-	assert_int_equal(ctl_policy_weight(p, &h3, 7), 50);
+	assert_int_equal(ctl_policy_weight(p, h3, 7), 50);
 	ctl_policy_free(p);
 	p = good("{\"weight\": 50, \"instances\": {\"h3\": {\"weight\": 3}, "
 		 "\"h4\": {\"draining\": true, \"weight\": 9}}}");
-	assert_int_equal(ctl_policy_weight(p, &h3, 7), 3);
-	assert_int_equal(ctl_policy_weight(p, &h4, 7), 0);
-	assert_int_equal(ctl_policy_weight(p, &nameless, 7), 50);
+	assert_int_equal(ctl_policy_weight(p, h3, 7), 3);
+	assert_int_equal(ctl_policy_weight(p, h4, 7), 0);
+	assert_int_equal(ctl_policy_weight(p, nameless, 7), 50);
 	ctl_policy_free(p);
 	p = good("{\"enabled\": false, \"instances\": {\"h3\": {\"weight\": 3}}}");
-	assert_int_equal(ctl_policy_weight(p, &h3, 7), 0);
+	assert_int_equal(ctl_policy_weight(p, h3, 7), 0);
 	ctl_policy_free(p);
 	p = good("{\"weight\": 0}");
-	assert_int_equal(ctl_policy_weight(p, &h3, 7), 0);
+	assert_int_equal(ctl_policy_weight(p, h3, 7), 0);
 	ctl_policy_free(p);
 }
 
-static void test_identity_before_name(void **state)
+/* A name is looked up when it comes, and never again. */
+static void test_names_become_identities(void **state)
 {
-	struct ctl_policy *p = good("{\"instances\": {\"h3\": {\"weight\": 3}, "
-				    "\"80000000:0000000000000003\": {\"weight\": 4}}}");
+	struct ctl_policy *p =
+		good("{\"allow\": [\"H3\"], \"instances\": {\"h3\": {\"weight\": 3}, "
+		     "\"fd5e::8000:0:0:0:0:4\": {\"weight\": 5}}}");
+	struct ctl_policy *q = NULL;
+	json_t *json = ctl_policy_json(p);
+	const json_t *entry = json_object_get(json_object_get(json, "instances"), h3);
 
-	assert_int_equal(ctl_policy_weight(p, &h3, 0), 4);
-	ctl_policy_free(p);
-	/* A service address is an identity, too; names are in lower case. */
-	p = good("{\"instances\": {\"fd5e::8000:0:0:0:0:3\": {\"weight\": 5}, "
-		 "\"H4\": {\"weight\": 6}}}");
-	assert_int_equal(ctl_policy_weight(p, &h3, 0), 5);
-	assert_int_equal(ctl_policy_weight(p, &h4, 0), 6);
+	assert_int_equal(ctl_policy_weight(p, h3, 0), 3);
+	assert_int_equal(ctl_policy_weight(p, h4, 0), 5);
+	assert_string_equal(json_string_value(json_object_get(entry, "name")), "h3");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "allow"), 0)),
+			    h3);
+	json_decref(json);
+	/* It has left: the policy still knows whom it called so. */
+	here = nobody;
+	assert_int_equal(parse_on("{\"instances\": {\"h3\": {\"weight\": 7}}}", p, &q), 0);
+	assert_int_equal(ctl_policy_weight(q, h3, 0), 7);
+	ctl_policy_free(q);
+	here = identity_of;
+	/* Another has taken the name: whom does it mean? */
+	ctl_policy_set_host(p, nameless, "h4", 9, false);
+	assert_int_equal(parse_on("{\"instances\": {\"h4\": null}}", p, &q), -ENOTUNIQ);
+	assert_string_equal(why.where, "instances: h4");
 	ctl_policy_free(p);
 }
 
@@ -89,21 +127,21 @@ static void test_allow(void **state)
 {
 	struct ctl_policy *p = good("{}");
 
-	assert_true(ctl_policy_allows(NULL, &h3, true));
-	assert_false(ctl_policy_allows(NULL, &h3, false));
-	assert_true(ctl_policy_allows(p, &h3, true));
-	assert_false(ctl_policy_allows(p, &h3, false));
+	assert_true(ctl_policy_allows(NULL, h3, true));
+	assert_false(ctl_policy_allows(NULL, h3, false));
+	assert_true(ctl_policy_allows(p, h3, true));
+	assert_false(ctl_policy_allows(p, h3, false));
 	ctl_policy_free(p);
 	p = good("{\"allow\": [\"h3\", \"80000000:0000000000000005\"]}");
-	assert_true(ctl_policy_allows(p, &h3, false));
-	assert_false(ctl_policy_allows(p, &h4, true));
-	assert_true(ctl_policy_allows(p, &nameless, false));
+	assert_true(ctl_policy_allows(p, h3, false));
+	assert_false(ctl_policy_allows(p, h4, true));
+	assert_true(ctl_policy_allows(p, nameless, false));
 	ctl_policy_free(p);
 	p = good("{\"allow\": []}");
-	assert_false(ctl_policy_allows(p, &h3, true));
+	assert_false(ctl_policy_allows(p, h3, true));
 	ctl_policy_free(p);
 	p = good("{\"allow\": [\"*\"]}");
-	assert_true(ctl_policy_allows(p, &h4, false));
+	assert_true(ctl_policy_allows(p, h4, false));
 	ctl_policy_free(p);
 }
 
@@ -118,18 +156,18 @@ static void test_merge(void **state)
 		parse_on("{\"instances\": {\"h3\": null, \"h4\": {\"weight\": 8}}}", base, &p), 0);
 	assert_true(p->sticky);
 	assert_int_equal(p->weight, 5);
-	assert_false(ctl_policy_allows(p, &h4, true));
-	assert_null(ctl_policy_find(p, &h3));
-	assert_int_equal(ctl_policy_find(p, &h4)->weight, 8);
-	assert_true(ctl_policy_find(p, &h4)->draining);
+	assert_false(ctl_policy_allows(p, h4, true));
+	assert_null(ctl_policy_find(p, h3));
+	assert_int_equal(ctl_policy_find(p, h4)->weight, 8);
+	assert_true(ctl_policy_find(p, h4)->draining);
 	/* The base is as it was. */
-	assert_int_equal(ctl_policy_find(base, &h3)->weight, 1);
-	assert_int_equal(ctl_policy_find(base, &h4)->weight, 2);
+	assert_int_equal(ctl_policy_find(base, h3)->weight, 1);
+	assert_int_equal(ctl_policy_find(base, h4)->weight, 2);
 	ctl_policy_free(p);
 	assert_int_equal(
 		parse_on("{\"weight\": null, \"allow\": null, \"instances\": null}", base, &p), 0);
 	assert_int_equal(p->weight, CTL_UNSET);
-	assert_true(ctl_policy_allows(p, &h4, true));
+	assert_true(ctl_policy_allows(p, h4, true));
 	assert_null(p->hosts);
 	ctl_policy_free(p);
 	ctl_policy_free(base);
@@ -170,9 +208,15 @@ static void test_refused(void **state)
 	bad("{\"allow\": [3]}", "allow");
 	bad("{\"allow\": [\"-h3\"]}", "allow: -h3");
 	bad("{\"instances\": []}", "instances");
-	bad("{\"instances\": {\"h3\": 1}}", "instances.h3");
-	bad("{\"instances\": {\"h3\": {\"weight\": 2000}}}", "instances.h3.weight");
-	bad("{\"instances\": {\"h3\": {\"drain\": true}}}", "instances.h3.drain");
+	bad("{\"instances\": {\"h3\": 1}}", "instances.80000000:0000000000000003");
+	bad("{\"instances\": {\"80000000:0000000000000003\": {\"weight\": 2000}}}",
+	    "instances.80000000:0000000000000003.weight");
+	bad("{\"instances\": {\"h3\": {\"drain\": true}}}",
+	    "instances.80000000:0000000000000003.drain");
+	bad("{\"instances\": {\"h3\": {\"name\": \"80000000:0000000000000004\"}}}",
+	    "instances.80000000:0000000000000003.name");
+	refused("{\"instances\": {\"h5\": {\"weight\": 1}}}", "instances: h5", -ENOENT);
+	refused("{\"allow\": [\"h3\", \"twin\"]}", "allow: twin", -ENOTUNIQ);
 	bad("{\"instances\": {\"a b\": {}}}", "instances: a b");
 	bad("{\"instances\": {\"80000000:zz\": {}}}", "instances: 80000000:zz");
 	bad("{\"instances\": {\"web@2a\": {}}}", "instances: web@2a");
@@ -181,7 +225,7 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_weight_order), cmocka_unit_test(test_identity_before_name),
+		cmocka_unit_test(test_weight_order), cmocka_unit_test(test_names_become_identities),
 		cmocka_unit_test(test_allow),	     cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_refused),
 	};

@@ -164,7 +164,7 @@ class Protocol(Test):
 
     def test_denied(self):
         r1, _, _ = self.three()
-        self.c.ask("PUT", "/v1/services/web/policy", {"allow": ["h9"]})
+        self.c.ask("PUT", "/v1/services/web/policy", {"allow": ["80000000:0000000000000009"]})
         web = bytes.fromhex(self.c.get("/v1/names")["names"][0]["id"].replace(":", ""))
         r1.send(message("HOST_JOINED", host(1, 3, 3), item(wire.NAME, b"h3")),
                 message("HOST_REGISTERED", host(1, 3, 3), registration(web, 80), seq=77))
@@ -261,10 +261,10 @@ class Protocol(Test):
         state = [message("HOST_JOINED", host(1, 3, 3), item(wire.NAME, b"h3")),
                  message("HOST_REGISTERED", host(1, 3, 3), registration(service(7), 80))]
         path = "/v1/services/00000001:0000000000000007/instances/h3/weight"
-        self.assertEqual(self.c.ask("PUT", path, {"weight": 5})[0], 200)
         self.c.ask("POST", "/v1/names", {"name": "web"})
         r1.send(*state)
         sr.until(lambda r: r.rules.get((service(7), 6, 80)))
+        self.assertEqual(self.c.ask("PUT", path, {"weight": 5})[0], 200)
         term = sr.term
         self.c.stop(signal.SIGKILL)
         self.c.start()
@@ -301,10 +301,13 @@ class Rest(Test):
                 ("PUT", web + "/policy", "", 400), ("PUT", web + "/policy", "{", 400),
                 ("PUT", web + "/policy", "[]", 400), ("PUT", web + "/policy", '{"enabled": "no"}', 400),
                 ("PUT", web + "/policy", '{"weight": 1e3}', 400), ("PUT", web + "/policy", '{"x": 1}', 400),
-                ("PATCH", web + "/policy", '{"instances": {"h3": {"weight": 1001}}}', 400),
-                ("PUT", web + "/instances/h3/weight", "{}", 400), ("PUT", web + "/instances/h3/weight", "7", 400),
-                ("PUT", web + "/instances/h3/weight", '{"weight": -1}', 400),
-                ("PUT", web + "/instances/h3/weight", '{"weight": true}', 400),
+                ("PATCH", web + "/policy", '{"instances": {"80000000:0000000000000003": {"weight": 1001}}}', 400),
+                ("PUT", web + "/instances/80000000:0000000000000003/weight", "{}", 400),
+                ("PUT", web + "/instances/80000000:0000000000000003/weight", "7", 400),
+                ("PUT", web + "/instances/80000000:0000000000000003/weight", '{"weight": -1}', 400),
+                ("PUT", web + "/instances/80000000:0000000000000003/weight", '{"weight": true}', 400),
+                ("PUT", web + "/instances/h3/weight", '{"weight": 1}', 404),
+                ("POST", web + "/instances/fd5c:0:1:1:3::/drain", None, 404),
                 ("PUT", web + "/instances/a%20b/weight", '{"weight": 1}', 400),
                 ("POST", web + "/instances//drain", None, 404), ("GET", web + "/instances/h3/drain", None, 405),
                 ("POST", "/v1/names", '{"name": "-"}', 400), ("POST", "/v1/names", '{"name": "1:2"}', 400),
@@ -322,15 +325,31 @@ class Rest(Test):
 
     def test_policy(self):
         web = "/v1/services/web"
-        full = {"enabled": True, "sticky": True, "weight": None, "move_grace_ms": 1000, "allow": ["h3"],
-                "instances": {"h3": {"weight": 3, "draining": False}}}
-        self.assertEqual(self.c.ask("PUT", web + "/policy", {k: full[k] for k in full if k != "enabled"}), (200, full))
+        h3 = "80000000:0000000000000003"
+        full = {"enabled": True, "sticky": True, "weight": None, "move_grace_ms": 1000, "allow": [h3],
+                "instances": {h3: {"name": "h3", "weight": 3, "draining": False}}}
+        by_name = {"sticky": True, "move_grace_ms": 1000, "allow": ["h3"], "instances": {"h3": {"weight": 3}}}
+        status, reply = self.c.ask("PUT", web + "/policy", by_name)
+        self.assertEqual((status, reply["error"]["where"]), (409, "allow: h3"))  # nobody is called so
+        r1, _, sr = self.three()
+        r1.send(message("HOST_JOINED", host(1, 3, 3), item(wire.NAME, b"h3")))
+        sr.until(lambda r: r.rules)
+        self.assertEqual(self.c.ask("PUT", web + "/policy", by_name), (200, full))
+        r1.send(message("HOST_JOINED", host(1, 4, 4), item(wire.NAME, b"h3")))
+        sr.until(lambda r: len(r.rules) == 2)
+        self.assertEqual(self.c.ask("PUT", web + "/policy", by_name)[0], 409)  # now two are
+        self.assertEqual(self.c.ask("POST", web + "/instances/h3/drain")[0], 409)
+        self.assertEqual(self.c.get("/v1/status")["shared_names"], [{"name": "h3", "hosts": 2}])
+        self.assertEqual([h["name_shared"] for h in self.c.get("/v1/hosts")["hosts"]], [True, True])
+        r1.send(message("HOST_LEFT", host(1, 4, 4)))
+        sr.until(lambda r: len(r.rules) == 1)
+        self.assertEqual(self.c.ask("PUT", web + "/policy", full), (200, full))  # what we say we take
         full["weight"] = 9
         self.assertEqual(self.c.ask("PATCH", web + "/policy", {"weight": 9}), (200, full))
-        full["instances"]["h3"]["draining"] = True
+        full["instances"][h3]["draining"] = True
         self.assertEqual(self.c.ask("POST", web + "/instances/h3/drain"), (200, full))
         self.assertEqual(self.c.ask("PUT", web + "/instances/h3/weight", {"weight": None})[1]["instances"],
-                         {"h3": {"weight": None, "draining": True}})
+                         {h3: {"name": "h3", "weight": None, "draining": True}})
         self.assertEqual(self.c.ask("POST", web + "/instances/h3/undrain")[1]["instances"], {})
         sid = self.c.get(web)["id"]
         self.assertEqual(self.c.get("/v1/policies")["policies"][0]["name"], "web")
@@ -347,9 +366,9 @@ class Rest(Test):
         self.c.ask("PUT", path + "h3/weight", {"weight": 4})
         # The same host by identity, then by locator: one entry, never two that disagree.
         reply = self.c.ask("POST", path + "80000000:0000000000000003/drain")[1]
-        self.assertEqual(reply["instances"], {"80000000:0000000000000003": {"weight": 4, "draining": True}})
+        self.assertEqual(reply["instances"], {"80000000:0000000000000003": {"name": "h3", "weight": 4, "draining": True}})
         reply = self.c.ask("POST", path + "fd5c:0:1:1:3::/undrain")[1]
-        self.assertEqual(reply["instances"], {"80000000:0000000000000003": {"weight": 4, "draining": False}})
+        self.assertEqual(reply["instances"], {"80000000:0000000000000003": {"name": "h3", "weight": 4, "draining": False}})
 
     def test_follow(self):
         connection = UnixConnection(self.c.dir + "/run/controller.sock")

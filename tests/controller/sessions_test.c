@@ -309,9 +309,9 @@ static void test_policy_in_force(void **state)
 	unsigned int weight;
 
 	three_up();
-	policy(&c, 50, "{\"instances\": {\"h3\": {\"weight\": 1}, \"h4\": {\"weight\": 3}}}");
 	join(&r1, H3, 3, "h3");
 	join(&r1, H4, 4, "h4");
+	policy(&c, 50, "{\"instances\": {\"h3\": {\"weight\": 1}, \"h4\": {\"weight\": 3}}}");
 	reg(&r1, H3, 3, 50, 80, 0);
 	reg(&r1, H4, 4, 50, 80, 0);
 	ctl_flush(&c);
@@ -351,9 +351,9 @@ static void test_denied(void **state)
 	unsigned int weight;
 
 	three_up();
-	policy(&c, 50, "{\"allow\": [\"h3\"]}");
 	join(&r1, H3, 3, "h3");
 	join(&r1, H4, 4, "h4");
+	policy(&c, 50, "{\"allow\": [\"h3\"]}");
 	reg(&r1, H3, 3, 50, 80, 0);
 	assert_int_equal(messages_of(&r1, SF_CTRL_VERDICTS), 0);
 	reg(&r1, H4, 4, 50, 80, 0);
