@@ -131,7 +131,8 @@ int senders_apply(struct host *h, uint32_t *flags)
 		if (bpf_map_update_elem(fd, &e.list[i].key, &e.list[i].verdict, BPF_ANY))
 			ret = -errno;
 	if (!ret) {
-		qsort(e.list, e.n, sizeof(*e.list), compare);
+		if (e.n)
+			qsort(e.list, e.n, sizeof(*e.list), compare);
 		remove_stale(h, &e);
 	}
 	free(e.list);

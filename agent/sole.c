@@ -19,6 +19,7 @@
 
 #include "agent/host.h"
 #include "util/clock.h"
+#include "util/errtext.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "util/sockdiag.h"
@@ -185,14 +186,13 @@ static int take_lock(struct host *h, char *err, size_t errlen)
 {
 	struct sockaddr_un a;
 	socklen_t len = lock_address(&a);
-	struct ucred who;
+	struct ucred who = { 0 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int ret = 0;
 
-	if (fd < 0) {
-		snprintf(err, errlen, "abstract Unix socket @" LOCK_NAME ": %s", strerror(errno));
-		return -errno;
-	}
+	if (fd < 0)
+		return sf_errtext(err, errlen, -errno, "abstract Unix socket @" LOCK_NAME ": %s",
+				  strerror(errno));
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		if (!bind(fd, (struct sockaddr *)&a, len) && !listen(fd, LOCK_QUEUE)) {
 			h->sole.fd = fd;

@@ -99,7 +99,7 @@ static void set_name(struct host *h, const struct join *j)
 	if (n >= sizeof(h->name))
 		n = sizeof(h->name) - 1;
 	for (size_t i = 0; i < n; i++)
-		h->name[i] = j->name[i] > ' ' && j->name[i] < 0x7f ? j->name[i] : '?';
+		h->name[i] = (char)(j->name[i] > ' ' && j->name[i] < 0x7f ? j->name[i] : '?');
 	h->name[n] = '\0';
 	if (!n)
 		sf_sid_print(&h->identity, h->name);
