@@ -320,6 +320,14 @@ int session_open(struct session *s, struct event_base *base, const struct sessio
 	return 0;
 }
 
+/* Forgets keys and requests. */
+static void session_end(struct session *s)
+{
+	while (s->pending)
+		session_drop(s->pending);
+	sf_session_close(&s->keys);
+}
+
 void session_close(struct session *s)
 {
 	if (!s->base)
@@ -346,13 +354,6 @@ int session_start(struct session *s, const uint8_t shared[SF_DH_LEN],
 	s->router = *router;
 	s->answered_ms = sf_now_ms();
 	return 0;
-}
-
-void session_end(struct session *s)
-{
-	while (s->pending)
-		session_drop(s->pending);
-	sf_session_close(&s->keys);
 }
 
 int session_say_by(struct session *s, const struct sockaddr_in6 *to, const struct in6_pktinfo *by,

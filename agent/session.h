@@ -83,9 +83,6 @@ void session_close(struct session *s);
 int session_start(struct session *s, const uint8_t shared[SF_DH_LEN],
 		  const struct sf_session_terms *terms, const struct sockaddr_in6 *router);
 
-/** session_end() - forget keys and requests. */
-void session_end(struct session *s);
-
 /** session_up() - whether there is a session. */
 bool session_up(const struct session *s);
 

@@ -352,7 +352,8 @@ static bool follow_manual(struct host *h)
 	return any;
 }
 
-void sockets_scan(struct host *h, bool first)
+/* Compares now. @first: at the start: believes the first comparison. */
+static void sockets_scan(struct host *h, bool first)
 {
 	struct scan scan = { .first = first };
 	int ret;

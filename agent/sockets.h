@@ -36,9 +36,6 @@ void sockets_close(struct host *h);
 /** sockets_event() - an event of the hooks. */
 void sockets_event(struct host *h, const struct sf_socket_event *ev);
 
-/** sockets_scan() - compare now. @first: at the start: believe the first comparison. */
-void sockets_scan(struct host *h, bool first);
-
 /** sockets_resync() - events were lost: compare at once, and once more, since only what two
  * comparisons miss is taken away. */
 void sockets_resync(struct host *h);

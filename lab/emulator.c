@@ -57,7 +57,7 @@ struct sf_batch {
 	uint8_t frame[BATCH][VLAN + FRAME_MAX]; /* a tag's room in front */
 };
 
-uint64_t sf_emulator_now(void)
+static uint64_t now_ns(void)
 {
 	struct timespec t;
 
@@ -214,7 +214,7 @@ static void packet_fly(struct sf_emulator *em, struct packet *p, uint64_t due)
 
 uint64_t sf_emulator_flush(struct sf_emulator *em)
 {
-	uint64_t now = sf_emulator_now();
+	uint64_t now = now_ns();
 	struct sf_flight *f;
 
 	while ((f = sf_heap_first(&em->queue)) && f->due <= now) {
@@ -342,7 +342,7 @@ void sf_emulator_receive(struct sf_emulator *em, struct sf_direction *d)
 	}
 	n = recvmmsg(d->in, b->msg, BATCH, MSG_DONTWAIT, NULL);
 	/* After, never before: a packet's delay must not be shorter than asked for. */
-	now = sf_emulator_now();
+	now = now_ns();
 	overruns_count(d);
 	for (int i = 0; i < n; i++) {
 		struct msghdr *msg = &b->msg[i].msg_hdr;

@@ -57,9 +57,6 @@ uint64_t sf_emulator_flush(struct sf_emulator *em);
 /** sf_emulator_find - link by name, in either order, or NULL. */
 struct sf_emulated *sf_emulator_find(struct sf_emulator *em, const char *name);
 
-/** sf_emulator_now - ns of CLOCK_MONOTONIC. */
-uint64_t sf_emulator_now(void);
-
 /** sf_emulator_close - free all. */
 void sf_emulator_close(struct sf_emulator *em);
 

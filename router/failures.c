@@ -26,7 +26,8 @@ struct polled {
 	struct link *link;
 };
 
-bool failures_of_link(unsigned int reason)
+/* Whether drops under @reason are counted and told of by link. */
+static bool is_of_link(unsigned int reason)
 {
 	return reason == SF_SPOOFED_LOCATOR || reason == SF_SPOOFED_SERVICE ||
 	       reason == SF_SPOOFED_MAC || reason == SF_POLICED;
@@ -35,7 +36,7 @@ bool failures_of_link(unsigned int reason)
 /* Registrations that are denied have events of their own, which name them. */
 static bool is_told(unsigned int reason)
 {
-	return failures_of_link(reason) || (reason >= SF_DENIED_POLICY && reason <= SF_DENIED_FULL);
+	return is_of_link(reason) || (reason >= SF_DENIED_POLICY && reason <= SF_DENIED_FULL);
 }
 
 static uint64_t count_of_router(void *ctx, unsigned int reason)
@@ -51,7 +52,7 @@ static uint64_t count_of_router(void *ctx, unsigned int reason)
 
 static uint64_t count_of_link(void *ctx, unsigned int reason)
 {
-	return failures_of_link(reason) ? ((struct polled *)ctx)->link->drops[reason] : 0;
+	return is_of_link(reason) ? ((struct polled *)ctx)->link->drops[reason] : 0;
 }
 
 void failures_watch(struct link *l)
@@ -81,18 +82,13 @@ static int take_drop(const void *key, const void *value, void *ctx)
 	return 0;
 }
 
-void failures_count(struct router *r)
-{
-	datapath_drops_each(r->datapath, take_drop, r);
-}
-
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct router *r = arg;
 	struct polled p = { .router = r };
 	uint64_t now = sf_now_ms();
 
-	failures_count(r);
+	datapath_drops_each(r->datapath, take_drop, r);
 	sf_failures_poll(&r->failures->all, now, count_of_router, tell, &p);
 	for (p.link = links_first(r); p.link; p.link = p.link->hh.next)
 		sf_failures_poll(&p.link->failures, now, count_of_link, tell, &p);

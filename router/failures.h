@@ -6,7 +6,6 @@
 #ifndef SF_ROUTER_FAILURES_H
 #define SF_ROUTER_FAILURES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct link;
@@ -18,11 +17,5 @@ void failures_close(struct router *r);
 
 /** failures_watch() - a link is new: what comes from it from now on is told of. */
 void failures_watch(struct link *l);
-
-/** failures_of_link() - whether drops under @reason are counted and told of by link. */
-bool failures_of_link(unsigned int reason);
-
-/** failures_count() - bring each link's drops up to date. */
-void failures_count(struct router *r);
 
 #endif

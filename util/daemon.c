@@ -32,9 +32,15 @@ static void on_reload(evutil_socket_t sig, short what, void *ctx)
 		d->options.reload(d->options.ctx);
 }
 
+static void quit(struct sf_daemon *d)
+{
+	d->quit = true;
+	event_base_loopbreak(d->base);
+}
+
 static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 {
-	sf_daemon_quit(ctx);
+	quit(ctx);
 }
 
 static struct event *add_signal(struct sf_daemon *d, int sig, event_callback_fn fn)
@@ -145,7 +151,7 @@ void sf_daemon_stop(struct sf_daemon *d)
 	struct timeval grace = sf_ms_timeval(d->options.stop_grace);
 
 	if (d->stopping) {
-		sf_daemon_quit(d);
+		quit(d);
 		return;
 	}
 	d->stopping = true;
@@ -153,13 +159,7 @@ void sf_daemon_stop(struct sf_daemon *d)
 	if (d->options.stop)
 		d->options.stop(d->options.ctx);
 	if (d->options.stop_grace == 0 || event_add(d->on_grace, &grace) < 0)
-		sf_daemon_quit(d);
-}
-
-void sf_daemon_quit(struct sf_daemon *d)
-{
-	d->quit = true;
-	event_base_loopbreak(d->base);
+		quit(d);
 }
 
 void sf_daemon_close(struct sf_daemon *d)

@@ -54,13 +54,10 @@ int sf_daemon_open(struct sf_daemon *d, const struct sf_daemon_options *options,
 int sf_daemon_run(struct sf_daemon *d);
 
 /**
- * sf_daemon_stop - what SIGTERM does: STOPPING=1, the stop function, then sf_daemon_quit() after
- * the grace time. A second call (or signal) quits at once.
+ * sf_daemon_stop - what SIGTERM does: STOPPING=1, the stop function, then the end of the
+ * loop after the grace time. A second call (or signal) ends it at once.
  */
 void sf_daemon_stop(struct sf_daemon *d);
-
-/** sf_daemon_quit - end the loop now: what the stop function began is done. */
-void sf_daemon_quit(struct sf_daemon *d);
 
 /** sf_daemon_close - free all, remove the lock file. Safe on a zeroed struct and after a failed
  * open. */

@@ -327,16 +327,6 @@ json_t *sf_http_body(const struct sf_http_req *req)
 	return req->body;
 }
 
-const char *sf_http_path(const struct sf_http_req *req)
-{
-	return req->raw_path;
-}
-
-const char *sf_http_method(const struct sf_http_req *req)
-{
-	return req->method;
-}
-
 const struct sf_http_peer *sf_http_peer(const struct sf_http_req *req)
 {
 	return &req->peer;

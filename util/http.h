@@ -135,12 +135,6 @@ int sf_http_query_number(const struct sf_http_req *req, const char *name, uint64
 /** sf_http_body() - The body as JSON, the server's; NULL if there was none. */
 json_t *sf_http_body(const struct sf_http_req *req);
 
-/** sf_http_path() - The path as asked for, without the query. */
-const char *sf_http_path(const struct sf_http_req *req);
-
-/** sf_http_method() - "GET", "POST", "PUT", "PATCH" or "DELETE". */
-const char *sf_http_method(const struct sf_http_req *req);
-
 struct sf_http_peer {
 	bool local; /* by the Unix socket: the next three are its process's, by the kernel's word */
 	uid_t uid;

@@ -99,7 +99,7 @@ static void print_row(const struct sf_table *t, const size_t *width, char *const
 
 int sf_table_print(const struct sf_table *t, FILE *out)
 {
-	size_t rows = sf_table_rows(t);
+	size_t rows = t->n_cells / t->n_columns; /* the complete ones */
 	size_t *width;
 
 	width = calloc(t->n_columns, sizeof(*width));
@@ -121,11 +121,6 @@ int sf_table_print(const struct sf_table *t, FILE *out)
 		print_row(t, width, t->cells + r * t->n_columns, out);
 	free(width);
 	return ferror(out) ? -EIO : 0;
-}
-
-size_t sf_table_rows(const struct sf_table *t)
-{
-	return t->n_cells / t->n_columns;
 }
 
 void sf_table_free(struct sf_table *t)

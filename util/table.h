@@ -37,9 +37,6 @@ void sf_table_cell(struct sf_table *t, const char *fmt, ...) __attribute__((form
  */
 int sf_table_print(const struct sf_table *t, FILE *out);
 
-/** sf_table_rows - number of complete rows. */
-size_t sf_table_rows(const struct sf_table *t);
-
 /** sf_table_free - free; NULL is fine. */
 void sf_table_free(struct sf_table *t);
 

@@ -71,7 +71,6 @@ static void untouched(void)
 	uint32_t key = ELEMENTS - 1;
 	uint64_t value = 0;
 
-	assert_true(fd >= 0);
 	assert_int_equal(bpf_map_lookup_elem(fd, &key, &value), 0);
 	assert_int_equal(value, 1000 + key);
 	close(fd);

@@ -530,7 +530,7 @@ static void register_waits_for_the_verdict(void **state)
 		  "{\"services\":[" REGISTERED("live", "entering", "null") "]}" },
 		{ "GET", "/v1/services", 200,
 		  "{\"services\":[" REGISTERED("live", "in", "null") "]}" },
-		{ "DELETE", "/v1/services/00000001%3A52ac1db85f5ecb14/tcp/80", 200, "{}" },
+		{ "DELETE", "/v1/services/00000001:52ac1db85f5ecb14/tcp/80", 200, "{}" },
 		{ 0 },
 	};
 

@@ -65,7 +65,8 @@ static const struct canned *fake_find(struct fake *f, const char *method, const 
 }
 
 /* What came, one request a line: "METHOD /path?a=b {body}". */
-static void fake_note(struct sf_http_req *req, const char *query)
+static void fake_note(struct sf_http_req *req, const char *method, const char *asked,
+		      const char *query)
 {
 	char path[128], *body = NULL;
 	FILE *f;
@@ -74,8 +75,7 @@ static void fake_note(struct sf_http_req *req, const char *query)
 	f = fopen(path, "a");
 	if (sf_http_body(req))
 		body = json_dumps(sf_http_body(req), JSON_COMPACT | JSON_SORT_KEYS);
-	fprintf(f, "%s %s%s%s%s\n", sf_http_method(req), sf_http_path(req), query, body ? " " : "",
-		body ? body : "");
+	fprintf(f, "%s %s%s%s%s\n", method, asked, query, body ? " " : "", body ? body : "");
 	fclose(f);
 	free(body);
 }
@@ -93,14 +93,23 @@ static int fake_stream(struct sf_http_req *req, const char *lines)
 	return SF_HTTP_LATER;
 }
 
-static int fake_handle(struct sf_http_req *req, json_t **reply, void *ctx)
+static int fake_handle(struct sf_http_req *req, const char *method, json_t **reply, void *ctx)
 {
 	static const char *const queries[] = { "service", "state",  "limit", "since",
 					       "after",	  "follow", "full",  "hosts" };
-	const struct canned *c = fake_find(ctx, sf_http_method(req), sf_http_path(req));
-	char query[512] = "";
+	static const char *const segments[] = { "a", "b", "c", "d", "e", "f" };
+	const struct canned *c;
+	char path[256] = "", query[512] = "";
 	size_t at = 0;
 
+	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+		const char *segment = sf_http_param(req, segments[i]);
+
+		if (segment)
+			at += (size_t)snprintf(path + at, sizeof(path) - at, "/%s", segment);
+	}
+	c = fake_find(ctx, method, path);
+	at = 0;
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
 		const char *value = sf_http_query(req, queries[i]);
 
@@ -108,9 +117,9 @@ static int fake_handle(struct sf_http_req *req, json_t **reply, void *ctx)
 			at += (size_t)snprintf(query + at, sizeof(query) - at, "%s%s=%s",
 					       at ? "&" : "?", queries[i], value);
 	}
-	fake_note(req, query);
+	fake_note(req, method, path, query);
 	if (!c)
-		return sf_http_fail(reply, 404, "nobody canned this", sf_http_path(req), NULL);
+		return sf_http_fail(reply, 404, "nobody canned this", path, NULL);
 	if (!strcmp(c->method, "STREAM"))
 		return fake_stream(req, c->reply);
 	if (c->status >= 300)
@@ -119,11 +128,22 @@ static int fake_handle(struct sf_http_req *req, json_t **reply, void *ctx)
 	return *reply ? c->status : sf_http_fail(reply, 500, "canned no JSON", c->path, NULL);
 }
 
-#define FAKE_ROUTES(path)                                                                 \
-	{ "GET", path, fake_handle, NULL }, { "POST", path, fake_handle, NULL },          \
-		{ "PUT", path, fake_handle, NULL }, { "PATCH", path, fake_handle, NULL }, \
-	{                                                                                 \
-		"DELETE", path, fake_handle, NULL                                         \
+#define FAKE_METHOD(method)                                                          \
+	static int fake_##method(struct sf_http_req *req, json_t **reply, void *ctx) \
+	{                                                                            \
+		return fake_handle(req, #method, reply, ctx);                        \
+	}
+FAKE_METHOD(GET)
+FAKE_METHOD(POST)
+FAKE_METHOD(PUT)
+FAKE_METHOD(PATCH)
+FAKE_METHOD(DELETE)
+
+#define FAKE_ROUTES(path)                                                             \
+	{ "GET", path, fake_GET, NULL }, { "POST", path, fake_POST, NULL },           \
+		{ "PUT", path, fake_PUT, NULL }, { "PATCH", path, fake_PATCH, NULL }, \
+	{                                                                             \
+		"DELETE", path, fake_DELETE, NULL                                     \
 	}
 
 static void fake_serve(const char *socket, const struct canned *canned)

@@ -43,15 +43,25 @@ static char *at(const char *name)
 
 /* ---- the server ------------------------------------------------------------------------- */
 
-static int echo(struct sf_http_req *req, json_t **reply, void *ctx)
+static int echo(struct sf_http_req *req, const char *method, json_t **reply)
 {
 	const char *name = sf_http_param(req, "name");
 
-	*reply = json_pack("{s:s*, s:s, s:O?, s:b, s:s}", "name", name, "method",
-			   sf_http_method(req), "body", sf_http_body(req), "local",
-			   sf_http_peer(req)->local, "peer", sf_http_peer(req)->address);
+	*reply = json_pack("{s:s*, s:s, s:O?, s:b, s:s}", "name", name, "method", method, "body",
+			   sf_http_body(req), "local", sf_http_peer(req)->local, "peer",
+			   sf_http_peer(req)->address);
 	return 200;
 }
+
+#define ECHO(method)                                                                 \
+	static int echo_##method(struct sf_http_req *req, json_t **reply, void *ctx) \
+	{                                                                            \
+		return echo(req, #method, reply);                                    \
+	}
+ECHO(GET)
+ECHO(PUT)
+ECHO(POST)
+ECHO(DELETE)
 
 static int status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
@@ -83,10 +93,10 @@ static int count(struct sf_http_req *req, json_t **reply, void *ctx)
 }
 
 static const struct sf_http_route routes[] = {
-	{ "GET", "/v1/echo/{name}", echo, NULL },
-	{ "PUT", "/v1/echo/{name}", echo, NULL },
-	{ "POST", "/v1/echo/{name}", echo, NULL },
-	{ "DELETE", "/v1/echo/{name}", echo, NULL },
+	{ "GET", "/v1/echo/{name}", echo_GET, NULL },
+	{ "PUT", "/v1/echo/{name}", echo_PUT, NULL },
+	{ "POST", "/v1/echo/{name}", echo_POST, NULL },
+	{ "DELETE", "/v1/echo/{name}", echo_DELETE, NULL },
 	{ "GET", "/v1/status/{code}", status, NULL },
 	{ "GET", "/v1/never", never, NULL },
 	{ "GET", "/metrics", text, NULL },
