@@ -3,6 +3,7 @@
  */
 #include "lab/certs.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -34,20 +35,19 @@ static int extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
 	return ok ? 0 : -EIO;
 }
 
-/* A certificate of @key under the name @cn. @issuer NULL: an authority's, signed by itself. */
-static X509 *cert_make(EVP_PKEY *key, const char *cn, X509 *issuer, EVP_PKEY *issuer_key)
+/* A certificate of @key under the name @cn. @san NULL: an authority's, signed by itself. */
+static X509 *cert_make(EVP_PKEY *key, const char *cn, const char *san, X509 *issuer,
+		       EVP_PKEY *issuer_key)
 {
 	X509 *cert = X509_new();
 	unsigned char serial[16];
 	BIGNUM *number = NULL;
-	char san[300];
 	int r = -EIO;
 
 	if (!cert || sf_random(serial, sizeof(serial)))
 		goto out;
 	serial[0] &= 0x7f; /* positive */
 	number = BN_bin2bn(serial, sizeof(serial), NULL);
-	snprintf(san, sizeof(san), "DNS:%s", cn);
 	if (!number || !BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) ||
 	    !X509_set_version(cert, X509_VERSION_3) || !X509_set_pubkey(cert, key) ||
 	    !X509_gmtime_adj(X509_getm_notBefore(cert), -AN_HOUR) ||
@@ -109,28 +109,32 @@ static int pem_store(const char *dir, const char *name, X509 *cert, EVP_PKEY *ke
 	return r;
 }
 
-static int one_make(const char *dir, const char *name, X509 *ca, EVP_PKEY *ca_key, char *err,
-		    size_t err_len)
+static int one_make(const char *dir, const struct sf_cert_name *who, X509 *ca, EVP_PKEY *ca_key,
+		    char *err, size_t err_len)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	X509 *cert = key ? cert_make(key, name, ca, ca_key) : NULL;
-	char why[256];
+	char why[256], san[300], address[INET6_ADDRSTRLEN];
+	X509 *cert;
 	int r;
 
+	snprintf(san, sizeof(san), "DNS:%s,IP:%s", who->name,
+		 inet_ntop(AF_INET6, &who->address, address, sizeof(address)));
+	cert = key ? cert_make(key, who->name, san, ca, ca_key) : NULL;
 	if (cert)
-		r = pem_store(dir, name, cert, key, err, err_len);
+		r = pem_store(dir, who->name, cert, key, err, err_len);
 	else
-		r = sf_errtext(err, err_len, -EIO, "certificate of %s: %s", name,
+		r = sf_errtext(err, err_len, -EIO, "certificate of %s: %s", who->name,
 			       sf_tls_error(why, sizeof(why)));
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	return r;
 }
 
-int sf_certs_make(const char *dir, const char *const *names, size_t n, char *err, size_t err_len)
+int sf_certs_make(const char *dir, const struct sf_cert_name *names, size_t n, char *err,
+		  size_t err_len)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	X509 *ca = key ? cert_make(key, "SCAFFOLD lab", NULL, NULL) : NULL;
+	X509 *ca = key ? cert_make(key, "SCAFFOLD lab", NULL, NULL, NULL) : NULL;
 	char why[256];
 	int r = sf_mkdir_p(dir, 0700);
 
@@ -142,7 +146,7 @@ int sf_certs_make(const char *dir, const char *const *names, size_t n, char *err
 	else
 		r = pem_store(dir, "ca", ca, NULL, err, err_len);
 	for (size_t i = 0; i < n && !r; i++)
-		r = one_make(dir, names[i], ca, key, err, err_len);
+		r = one_make(dir, &names[i], ca, key, err, err_len);
 	X509_free(ca);
 	EVP_PKEY_free(key);
 	return r;

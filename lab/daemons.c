@@ -164,7 +164,7 @@ static int config_write(const struct sf_lab *lab, unsigned int node, const char 
 static int certificates(const struct sf_lab *lab, char *err, size_t err_len)
 {
 	const struct sf_topology *t = &lab->topology;
-	const char **names = calloc(t->n_nodes, sizeof(*names));
+	struct sf_cert_name *names = calloc(t->n_nodes, sizeof(*names));
 	char dir[PATH_MAX];
 	size_t n = 0;
 	int r;
@@ -173,7 +173,10 @@ static int certificates(const struct sf_lab *lab, char *err, size_t err_len)
 		return sf_errtext(err, err_len, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < t->n_nodes; i++)
 		if (t->nodes[i].kind != SF_NODE_HOST)
-			names[n++] = t->nodes[i].name;
+			names[n++] = (struct sf_cert_name){
+				.name = t->nodes[i].name,
+				.address = sf_plan_address((unsigned int)i),
+			};
 	r = sf_lab_path(lab, dir, "tls");
 	if (!r)
 		r = sf_certs_make(dir, names, n, err, err_len);

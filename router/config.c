@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/ctrl.h"
+#include "util/crypto.h"
 #include "util/errtext.h"
 #include "util/http.h"
 #include "util/log.h"
@@ -40,6 +41,9 @@ static const struct sf_conf_key keys[] = {
 	    "leases one"),
 	KEY("controller", STRING, controller, "",
 	    "[address]:24159 of the controller (default: none, this router stands alone)"),
+	KEY("controller_name", STRING, controller_name, "",
+	    "DNS name or address that the controller's certificate is for (default: that of "
+	    "controller=)"),
 	KEY("underlay", ADDRESS, underlay,
 	    "::", "where other routers send to (default: the address that reaches the controller)"),
 	KEY("tls_cert", STRING, tls_cert, "", "own certificate for the controller, PEM"),
@@ -53,7 +57,7 @@ static const struct sf_conf_key keys[] = {
 	KEY("lease", DURATION, lease_ms, "60s",
 	    "a silent host's registrations live on while its datapath answers", .min = 1000,
 	    .max = 3600000),
-	KEY("services_max", U32, services_max, "262144", "size of the table of services", .min = 64,
+	KEY("services_max", U32, services_max, "131072", "size of the table of services", .min = 64,
 	    .max = 16777216),
 	KEY("slots_max", U32, slots_max, "1048576",
 	    "16-byte slots for services with two or more instances", .min = 4096, .max = 67108864),
@@ -79,7 +83,7 @@ static const struct sf_conf_key keys[] = {
 	  .type = SF_CONF_BOOL,
 	  .offset = offsetof(struct config_link, xdp),
 	  .def = "no",
-	  .help = "resolve in the driver, where it has native XDP (not on veth)" },
+	  .help = "resolve in the driver, where it has native XDP" },
 	{ .section = "link",
 	  .key = "hosts_max",
 	  .type = SF_CONF_U32,
@@ -221,6 +225,13 @@ static int config_finish(struct config *c, char *err, size_t errlen)
 		return sf_errtext(
 			err, errlen, -EINVAL,
 			"controller: needs tls_cert=, tls_key= and tls_ca=, or plain=yes");
+	if (c->controller_name[0] && (c->plain || !sf_tls_is_name(c->controller_name)))
+		return sf_errtext(err, errlen, -EINVAL,
+				  c->plain ? "controller_name: got '%s', but with plain=yes "
+					     "there is no certificate that could say it"
+					   : "controller_name: got '%s', expected a DNS name or "
+					     "an IP address, without a port",
+				  c->controller_name);
 	if (!c->name[0]) {
 		if (gethostname(host, sizeof(host)))
 			strcpy(host, "router");

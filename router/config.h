@@ -40,7 +40,7 @@ struct config {
 	char *name;
 	char *as_text, *service_text, *block_text;
 	struct sf_conf_list roles_text;
-	char *controller;
+	char *controller, *controller_name;
 	struct in6_addr underlay;
 	char *tls_cert, *tls_key, *tls_ca;
 	bool plain;

@@ -24,7 +24,7 @@ struct controller_link {
 	uint64_t synced_ms, since_ms;
 	uint32_t generation; /* of the last sync */
 	struct kept *kept, **kept_end;
-	char failure[160];
+	char failure[512];
 	/* the message being gathered */
 	uint32_t seq;
 	bool gathering;

@@ -176,7 +176,7 @@ static void channel_down(struct sf_channel *ch, const char *reason)
 __attribute__((format(printf, 2, 3))) static void channel_downf(struct sf_channel *ch,
 								const char *format, ...)
 {
-	char reason[256];
+	char reason[700];
 	va_list args;
 
 	va_start(args, format);
@@ -336,14 +336,13 @@ static void error_text(struct sf_channel *ch, char *text, size_t size)
 	unsigned long code = bufferevent_get_openssl_error(ch->bev);
 	SSL *ssl = bufferevent_openssl_get_ssl(ch->bev);
 	int os = EVUTIL_SOCKET_ERROR(), dns = bufferevent_socket_get_dns_error(ch->bev);
-	long verified = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+	const char *refusal = ssl ? sf_tls_refusal(ssl) : NULL;
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
 
 	if (dns)
 		snprintf(text, size, "cannot resolve %s: %s", ch->host, evutil_gai_strerror(dns));
-	else if (verified != X509_V_OK)
-		snprintf(text, size, "the peer's certificate is refused: %s",
-			 X509_verify_cert_error_string(verified));
+	else if (refusal)
+		snprintf(text, size, "the peer's certificate is refused: %s", refusal);
 	else if (reason)
 		snprintf(text, size, "TLS: %s", reason);
 	else if (code)
@@ -360,7 +359,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct evbuffer *input = bufferevent_get_input(bev);
 	struct sf_channel *ch = arg;
 	size_t have = evbuffer_get_length(input);
-	char text[200];
+	char text[680];
 
 	if (what & BEV_EVENT_CONNECTED) {
 		if (ch->state == CONNECTING)
@@ -401,7 +400,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 static struct bufferevent *bev_new(struct sf_channel *ch, int fd)
 {
 	struct bufferevent *bev;
-	struct in6_addr ip;
 	SSL *ssl;
 
 	if (!ch->opts.tls)
@@ -410,16 +408,8 @@ static struct bufferevent *bev_new(struct sf_channel *ch, int fd)
 	/* An end without TLS's good-bye is an end: frames tell whether something is missing. */
 	if (ssl)
 		SSL_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	if (ssl && ch->opts.peer_name) {
-		const char *name = ch->opts.peer_name;
-
-		if (inet_pton(AF_INET6, name, &ip) == 1 || inet_pton(AF_INET, name, &ip) == 1) {
-			if (!X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name))
-				goto fail;
-		} else if (!SSL_set1_host(ssl, name) || !SSL_set_tlsext_host_name(ssl, name)) {
-			goto fail;
-		}
-	}
+	if (ssl && ch->opts.peer_name && sf_tls_expect(ssl, ch->opts.peer_name))
+		goto fail;
 	bev = ssl ? bufferevent_openssl_socket_new(ch->base, fd, ssl,
 						   ch->server ? BUFFEREVENT_SSL_ACCEPTING
 							      : BUFFEREVENT_SSL_CONNECTING,
@@ -552,11 +542,12 @@ int sf_channel_connect(struct event_base *base, const char *address,
 	ch->host = strdup(host);
 	ch->port = port;
 	ch->backoff_ms = ch->opts.backoff_min_ms;
-	if (opts->peer_name)
-		ch->opts.peer_name = strdup(opts->peer_name);
+	if (!opts->peer_name)
+		host[strcspn(host, "%")] = '\0'; /* the zone is this machine's affair */
+	ch->opts.peer_name = strdup(opts->peer_name ? opts->peer_name : host);
 	ch->tick = event_new(base, -1, EV_PERSIST, on_tick, ch);
 	ch->retry = event_new(base, -1, 0, on_retry, ch);
-	if (!ch->host || !ch->tick || !ch->retry || (opts->peer_name && !ch->opts.peer_name) ||
+	if (!ch->host || !ch->tick || !ch->retry || !ch->opts.peer_name ||
 	    event_add(ch->retry, &at_once)) {
 		channel_destroy(ch);
 		return sf_errtext(err, errlen, -ENOMEM, "channel %s: no memory", address);

@@ -52,8 +52,8 @@ struct sf_channel_ops {
 struct sf_channel_opts {
 	SSL_CTX *tls;	       /* of crypto.h; the caller's, must outlive the channel */
 	bool plain;	       /* no TLS: only if the configuration says so; else tls is required */
-	const char *peer_name; /* connecting side: name that the peer's certificate must have, or
-				* NULL: any that the CA has signed. Copied. */
+	const char *peer_name; /* connecting side: what the peer's certificate must be for
+				* (sf_tls_expect()). NULL: the address's host. Copied. */
 	unsigned ping_ms;      /* 2000 */
 	unsigned dead_ms;      /* 10000; also bounds connecting and the TLS handshake */
 	unsigned backoff_min_ms; /* 100 */

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 typedef struct ssl_ctx_st SSL_CTX;
+typedef struct ssl_st SSL;
 
 #define SF_SIGN_PUBLIC_LEN 32 /* Ed25519 public key, raw */
 #define SF_SIGN_LEN	   64 /* Ed25519 signature */
@@ -185,6 +186,26 @@ int sf_tls_client(const struct sf_tls_files *files, SSL_CTX **out, char *err, si
 
 /** sf_tls_free() - NULL is fine. */
 void sf_tls_free(SSL_CTX *tls);
+
+/** sf_tls_is_name() - Whether @name can stand in a certificate: a DNS name or an IP address. */
+bool sf_tls_is_name(const char *name);
+
+/**
+ * sf_tls_expect() - What the peer's certificate must be for (RFC 9525): @name, a DNS name or an IP
+ * address, is among its subjectAltNames. The common name does not count.
+ *
+ * For the connecting side, before the handshake; a DNS name is also told to the peer (SNI).
+ *
+ * Return: 0, -EINVAL if @name is no sf_tls_is_name(), -ENOMEM.
+ */
+int sf_tls_expect(SSL *ssl, const char *name);
+
+/**
+ * sf_tls_refusal() - Why the peer's certificate was refused, and what it says instead.
+ *
+ * Return: text that lives as long as @ssl, without control characters; NULL if it was not.
+ */
+const char *sf_tls_refusal(const SSL *ssl);
 
 /**
  * sf_tls_error() - Take the newest error off OpenSSL's queue as text, and empty the queue.

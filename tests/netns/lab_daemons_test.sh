@@ -119,6 +119,19 @@ printf 'host a b\nrouter r\nlink a-r b-r\n' >"$TMP/alone.lab"
 lab up "$TMP/alone.lab" 2>"$TMP/err" && [ "$(status '[.nodes[] | select(.ready)] | length')" = 3 ] && good "a router without a controller" || { cat "$TMP/err"; bad "a router alone"; }
 lab down || bad "down of a router alone"
 
+# ---- the controller's certificate is for its address and its name, and for nothing else
+named() { # NAME: a lab whose router expects it
+	printf 'host a\nrouter r\ncontroller c\nlink a-r r-c\ndaemon r controller_name=%s\n' "$1" >"$TMP/named.lab"
+	lab up --timeout 3 "$TMP/named.lab" 2>"$TMP/err"
+}
+named c && good "a controller by its name in the certificate" || { cat "$TMP/err"; bad "controller_name=c"; }
+lab down || bad "down of named"
+for wrong in elsewhere fd00:5caf::1; do
+	named $wrong && bad "a router believes a controller that is not $wrong" ||
+		{ grep -q "the peer's certificate is refused: it is for DNS:c, IP:fd00:5caf::3, expected $wrong" "$TMP/err" && good "a controller that is not $wrong is refused, and who it is is told" || { bad "not told:"; cat "$TMP/err"; }; }
+done
+nothing_left "labs with wrong names"
+
 # ---- a daemon that does not start
 printf 'host a\nrouter r\ncontroller c\nlink a-r r-c\ndaemon host nonsense=1\n' >"$TMP/bad.lab"
 lab up "$TMP/bad.lab" 2>"$TMP/err" && bad "a daemon with a wrong configuration" ||

@@ -83,6 +83,11 @@ static void bad(void **state)
 	refused("[router]\nas = 1\nblock = 1\ncolour = red\n", "colour");
 	refused("[router]\nas = 1\nblock = 1\n[link a]\naccess = maybe\n", "maybe");
 	refused("[router]\ncontroller = [2001:db8::1]:24159\n", "tls_cert");
+	refused("[router]\ncontroller = [2001:db8::1]:24159\nplain = yes\ncontroller_name = c\n",
+		"controller_name: got 'c', but with plain=yes");
+	refused("[router]\ncontroller = [2001:db8::1]:24159\ntls_cert = a\ntls_key = b\n"
+		"tls_ca = c\ncontroller_name = [2001:db8::1]:24159\n",
+		"controller_name: got '[2001:db8::1]:24159', expected");
 }
 
 static void reload_changes_links_only(void **state)

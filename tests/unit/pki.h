@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * pki.h: certificates for tests, by the openssl program: ca.crt has signed a.crt and b.crt (names
- * a.test and b.test, addresses ::1 and 127.0.0.1), other-ca.crt has signed mallory.crt.
+ * a.test and b.test, addresses ::1 and 127.0.0.1), bare.crt (common name bare.test alone) and
+ * old.crt (expired yesterday), other-ca.crt has signed mallory.crt.
  */
 #ifndef TESTS_UNIT_PKI_H
 #define TESTS_UNIT_PKI_H
@@ -19,9 +20,11 @@ static inline void pki_make(const char *dir)
 		"leaf() { openssl req -newkey ed25519 -nodes -subj /CN=$1.test -keyout $1.key"
 		" -out $1.csr && printf 'subjectAltName=DNS:%%s.test,IP:::1,IP:127.0.0.1' $1 "
 		">$1.ext"
-		" && openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -days 2 -extfile $1.ext"
-		" -out $1.crt; } && "
-		"ca ca && ca other-ca && leaf a ca && leaf b ca && leaf mallory other-ca";
+		" && openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -days ${3:-2} -extfile "
+		"$1.ext -out $1.crt; } && "
+		"ca ca && ca other-ca && leaf a ca && leaf b ca && leaf mallory other-ca && "
+		"leaf old ca -1 && leaf bare ca && "
+		"openssl x509 -req -in bare.csr -CA ca.crt -CAkey ca.key -days 2 -out bare.crt";
 	char cmd[2048];
 
 	snprintf(cmd, sizeof(cmd), script, dir);
