@@ -413,11 +413,14 @@ static const struct sf_http_route routes[] = {
 /* The token file's first line. */
 static int read_token(const char *path, char *out, size_t len, char *err, size_t errlen)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	char *text = NULL;
-	int ret = stat(path, &st) ? -errno : sf_file_read(path, 4096, &text, NULL);
+	int ret = sf_file_read(path, 4096, &text, NULL);
 
+	if (!ret && stat(path, &st))
+		ret = -errno;
 	if (ret) {
+		free(text);
 		snprintf(err, errlen, "rest_token_file: %s: %s", path, strerror(-ret));
 		return ret;
 	}
