@@ -299,7 +299,7 @@ static int post_service(struct sf_http_req *req, json_t **reply, void *ctx)
 	struct host *h = ctx;
 	const json_t *body = sf_http_body(req);
 	const struct sf_http_peer *peer = sf_http_peer(req);
-	struct registration_key key;
+	struct registration_key key = { 0 };
 	struct sf_socket_event who = { .uid = 0 };
 	struct registration *r;
 	char buf[32];
@@ -332,7 +332,7 @@ static int post_service(struct sf_http_req *req, json_t **reply, void *ctx)
 static int delete_service(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct host *h = ctx;
-	struct registration_key key;
+	struct registration_key key = { 0 };
 	struct registration *r;
 	int status;
 

@@ -362,7 +362,7 @@ int datapath_open(struct host *h, char *err, size_t errlen)
 	if (!d->adopted || !d->config.host || !d->config.ifindex)
 		return 0;
 	sf_info("datapath %s: taken over from an earlier agent", d->dir);
-	if (attach(h, d->config.ifindex, why, sizeof(why)))
+	if (attach(h, (int)d->config.ifindex, why, sizeof(why)))
 		sf_warn("datapath: its uplink is gone (%s); waiting for the next join", why);
 	return 0;
 }
@@ -374,7 +374,7 @@ void datapath_remove(struct host *h)
 	if (!h->datapath.dir[0] || !h->datapath.lock_fd)
 		return;
 	if (h->datapath.config.ifindex)
-		detach(h, h->datapath.config.ifindex);
+		detach(h, (int)h->datapath.config.ifindex);
 	if (sf_bpf_pindir_remove(h->datapath.dir, err, sizeof(err)))
 		sf_warn("datapath: %s", err);
 	datapath_close(h);

@@ -314,7 +314,7 @@ static void handle_joined(struct host *h, const struct sf_ctrl_in *in,
 	}
 	if (!err) {
 		snprintf(why, sizeof(why), "its link");
-		err = uplink_choose(h, from->sin6_scope_id);
+		err = uplink_choose(h, (int)from->sin6_scope_id);
 	}
 	if (err) {
 		say_refused(h, from, why, err);

@@ -15,7 +15,7 @@
 #include "util/file.h"
 #include "util/log.h"
 
-#define FILE_MAX (16 * NAMES_MAX * SF_NAME_TEXT)
+#define FILE_MAX ((size_t)16 * NAMES_MAX * SF_NAME_TEXT)
 
 /* Return: how many lines the file had. */
 static unsigned int take_file(struct host *h, char *text)

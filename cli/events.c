@@ -136,11 +136,8 @@ int cmd_events(struct sf_cli *cli, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "fs:n:", options, NULL)) != -1) {
 		if (opt == 'f')
 			following = true;
-		else if (opt == 's' && number(optarg, INT64_MAX - 1, &since))
-			continue;
-		else if (opt == 'n' && number(optarg, 10000, &limit))
-			continue;
-		else
+		else if (!(opt == 's' && number(optarg, INT64_MAX - 1, &since)) &&
+			 !(opt == 'n' && number(optarg, 10000, &limit)))
 			return sf_cli_usage(cli);
 	}
 	if (optind != argc)

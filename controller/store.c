@@ -268,8 +268,9 @@ static int open_db(struct ctl_store *s, char *err, size_t errlen)
 				s->db ? sqlite3_errmsg(s->db) : "no memory");
 	sqlite3_busy_timeout(s->db, 2000); /* somebody may be reading it with sqlite3(1) */
 	ret = ctl_store_check(s->db, s->path, &schema, err, errlen);
-	if (ret == -EUCLEAN && errlen > strlen(err) + 60)
-		strcat(err, "; put a backup in its place with --restore FILE");
+	if (ret == -EUCLEAN)
+		snprintf(err + strlen(err), errlen - strlen(err),
+			 "; put a backup in its place with --restore FILE");
 	if (ret)
 		return ret;
 	rc = sqlite3_exec(s->db,
