@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "util/errtext.h"
+#include "util/file.h"
 
 #define PEM_MAX 65536 /* no private key file is larger */
 
@@ -203,16 +203,6 @@ int sf_sign_key_make(struct sf_sign_key **out)
 	return pkey ? sign_key_wrap(pkey, out) : -EIO;
 }
 
-/* Without a callback OpenSSL would ask for a password on the terminal. */
-static int no_password(char *buf, int size, int rwflag, void *ctx)
-{
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	(void)ctx;
-	return -1;
-}
-
 static int sign_key_parse(const char *path, const char *pem, size_t len, struct sf_sign_key **out,
 			  char *err, size_t errlen)
 {
@@ -222,7 +212,8 @@ static int sign_key_parse(const char *path, const char *pem, size_t len, struct 
 
 	if (!bio)
 		return sf_errtext(err, errlen, -ENOMEM, "%s: no memory", path);
-	pkey = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	/* "": the password, else OpenSSL would ask for one on the terminal. */
+	pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, "");
 	BIO_free(bio);
 	ERR_clear_error();
 	if (!pkey)
@@ -280,8 +271,7 @@ out:
 	return rc;
 }
 
-/* Writes and syncs the PEM to a descriptor, which is closed. */
-static int sign_key_write(const struct sf_sign_key *key, int fd)
+int sf_sign_key_store(const struct sf_sign_key *key, const char *path, char *err, size_t errlen)
 {
 	BIO *bio = BIO_new(BIO_s_secmem());
 	int rc = -ENOMEM;
@@ -290,60 +280,9 @@ static int sign_key_write(const struct sf_sign_key *key, int fd)
 
 	if (bio && PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL)) {
 		len = BIO_get_mem_data(bio, &pem);
-		rc = 0;
-		for (long at = 0; at < len && !rc;) {
-			ssize_t n = write(fd, pem + at, (size_t)(len - at));
-
-			if (n < 0 && errno != EINTR)
-				rc = -errno;
-			at += n > 0 ? n : 0;
-		}
-		if (!rc && fsync(fd))
-			rc = -errno;
+		rc = sf_file_create(path, pem, (size_t)len, 0600);
 	}
 	BIO_free(bio); /* secure memory: cleansed */
-	if (close(fd) && !rc)
-		rc = -errno;
-	return rc;
-}
-
-/* The new name is durable only when the directory is. */
-static int sync_directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char dir[PATH_MAX];
-	int fd, rc;
-
-	if (!slash)
-		snprintf(dir, sizeof(dir), ".");
-	else
-		snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
-int sf_sign_key_store(const struct sf_sign_key *key, const char *path, char *err, size_t errlen)
-{
-	char fresh[PATH_MAX];
-	int fd, rc;
-
-	if (snprintf(fresh, sizeof(fresh), "%s.XXXXXX", path) >= (int)sizeof(fresh))
-		return sf_errtext(err, errlen, -ENAMETOOLONG, "%.64s...: name too long", path);
-	fd = mkostemp(fresh, O_CLOEXEC); /* mode 0600 */
-	if (fd < 0)
-		return sf_errtext(err, errlen, -errno, "%s: cannot write a key there: %s", path,
-				  strerror(errno));
-	rc = sign_key_write(key, fd);
-	/* link() and not rename(): it never replaces, so of two at once one loses. */
-	if (!rc && link(fresh, path))
-		rc = -errno;
-	unlink(fresh);
-	if (!rc)
-		rc = sync_directory_of(path);
 	if (rc)
 		return sf_errtext(err, errlen, rc, "%s: cannot store the key: %s", path,
 				  strerror(-rc));

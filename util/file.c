@@ -111,7 +111,7 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-/* Makes the rename itself durable. */
+/* Makes the new name itself durable. */
 static int sync_parent(const char *path)
 {
 	char dir[PATH_MAX];
@@ -131,7 +131,9 @@ static int sync_parent(const char *path)
 	return r;
 }
 
-int sf_file_write(const char *path, const void *data, size_t len, mode_t mode)
+/* @place: rename(2), or link(2), which never replaces. */
+static int file_put(const char *path, const void *data, size_t len, mode_t mode,
+		    int (*place)(const char *fresh, const char *path))
 {
 	char tmp[PATH_MAX];
 	int fd, r;
@@ -146,13 +148,21 @@ int sf_file_write(const char *path, const void *data, size_t len, mode_t mode)
 		r = -errno;
 	if (close(fd) < 0 && !r)
 		r = -errno;
-	if (!r && rename(tmp, path) < 0)
+	if (!r && place(tmp, path) < 0)
 		r = -errno;
-	if (r) {
+	if (r || place != rename)
 		unlink(tmp);
-		return r;
-	}
-	return sync_parent(path);
+	return r ? r : sync_parent(path);
+}
+
+int sf_file_write(const char *path, const void *data, size_t len, mode_t mode)
+{
+	return file_put(path, data, len, mode, rename);
+}
+
+int sf_file_create(const char *path, const void *data, size_t len, mode_t mode)
+{
+	return file_put(path, data, len, mode, link);
 }
 
 static int sysctl_path(const char *key, char *path, size_t len)

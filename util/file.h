@@ -30,6 +30,10 @@ int sf_file_read(const char *path, size_t limit, char **out, size_t *len);
  */
 int sf_file_write(const char *path, const void *data, size_t len, mode_t mode);
 
+/** sf_file_create - the same, but never over an existing file: -EEXIST. Of two at once one loses.
+ */
+int sf_file_create(const char *path, const void *data, size_t len, mode_t mode);
+
 /**
  * sf_sysctl_get - value of a sysctl, without its newline.
  * @key: below /proc/sys, with slashes: "net/ipv6/ip_nonlocal_bind"

@@ -74,6 +74,25 @@ static void write_then_read(void **state)
 	unlink(in("f"));
 }
 
+/* Never over a file that is there, and the temporary one goes either way. */
+static void create_replaces_nothing(void **state)
+{
+	char *text = NULL;
+	struct stat st;
+
+	assert_int_equal(sf_mkdir_p(in("c"), 0755), 0);
+	assert_int_equal(sf_file_create(in("c/f"), "first", 5, 0640), 0);
+	assert_int_equal(sf_file_create(in("c/f"), "second", 6, 0600), -EEXIST);
+	assert_int_equal(stat(in("c/f"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(sf_file_read(in("c/f"), 100, &text, NULL), 0);
+	assert_string_equal(text, "first");
+	free(text);
+	assert_int_equal(unlink(in("c/f")), 0);
+	assert_int_equal(rmdir(in("c")), 0);
+}
+
 /* A write that cannot be finished leaves what is there, and no temporary file. */
 static void failed_write_changes_nothing(void **state)
 {
@@ -115,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(directories),
 		cmocka_unit_test(write_then_read),
+		cmocka_unit_test(create_replaces_nothing),
 		cmocka_unit_test(failed_write_changes_nothing),
 		cmocka_unit_test(sysctls),
 	};
