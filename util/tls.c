@@ -48,15 +48,6 @@ static int readable(const char *what, const char *path, char *err, size_t errlen
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-static int no_password(char *buf, int size, int rwflag, void *ctx)
-{
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	(void)ctx;
-	return -1;
-}
-
 static int load_own(SSL_CTX *tls, const struct sf_tls_files *files, char *err, size_t errlen)
 {
 	char text[128];
@@ -286,7 +277,7 @@ static int tls_new(const SSL_METHOD *method, const struct sf_tls_files *files, b
 	pthread_once(&refusal_once, refusal_init);
 	if (!tls)
 		return sf_errtext(err, errlen, -ENOMEM, "TLS: no memory");
-	SSL_CTX_set_default_passwd_cb(tls, no_password);
+	SSL_CTX_set_default_passwd_cb_userdata(tls, ""); /* the password: nobody is asked */
 	SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
 	if (!SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION))
