@@ -346,6 +346,7 @@ static void test_tls_files(void **state)
 {
 	struct sf_tls_files good, files;
 	SSL_CTX *tls = NULL;
+	char cmd[512];
 
 	pki_make(tmp);
 	good = (struct sf_tls_files){ at("a.crt"), at("a.key"), at("ca.crt") };
@@ -370,6 +371,13 @@ static void test_tls_files(void **state)
 	REFUSED(sf_tls_server, -ENOENT, "none.crt");
 	files.key = at("none.key");
 	REFUSED(sf_tls_server, -ENOENT, "none.key");
+	/* Nobody is asked for its password. */
+	snprintf(cmd, sizeof(cmd),
+		 "openssl pkey -in %s/a.key -aes256 -passout pass:secret -out %s/locked.key", tmp,
+		 tmp);
+	assert_int_equal(system(cmd), 0);
+	files.key = at("locked.key");
+	REFUSED(sf_tls_server, -EINVAL, "locked.key");
 	files.ca = at("none.ca");
 	REFUSED(sf_tls_client, -ENOENT, "none.ca");
 	files.cert = at("junk.pem");
