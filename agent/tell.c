@@ -8,21 +8,15 @@
 
 #include "agent/host.h"
 
-/* The log has times of its own, and a restart makes ids void. */
 static void log_event(enum sf_log_level level, const struct sf_event *e)
 {
-	json_t *o;
-	char *text;
+	char *line;
 
 	if (!sf_log_enabled(level))
 		return;
-	o = sf_event_json(e);
-	json_object_del(o, "id");
-	json_object_del(o, "time");
-	text = json_dumps(o, JSON_COMPACT);
-	sf_log(level, "event %s", text ? text : e->kind);
-	free(text);
-	json_decref(o);
+	line = sf_event_line(e);
+	sf_log(level, "event %s", line ? line : e->kind);
+	free(line);
 }
 
 void host_tell(struct host *h, enum sf_log_level level, struct sf_event *e, const char *fmt, ...)

@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-
 #include <stdlib.h>
 
 #include "router/hosts.h"
@@ -12,21 +11,15 @@
 #include "util/failures.h"
 #include "util/log.h"
 
-/* The log has times of its own; all else of an event is there as REST has it (docs/api.md). */
 static void log_event(enum sf_log_level level, const struct sf_event *e)
 {
-	json_t *o;
-	char *text;
+	char *line;
 
 	if (!sf_log_enabled(level))
 		return;
-	o = sf_event_json(e);
-	json_object_del(o, "id");
-	json_object_del(o, "time");
-	text = json_dumps(o, JSON_COMPACT);
-	sf_log(level, "event %s", text ? text : e->kind);
-	free(text);
-	json_decref(o);
+	line = sf_event_line(e);
+	sf_log(level, "event %s", line ? line : e->kind);
+	free(line);
 }
 
 void events_add(struct router *r, const char *kind, const struct host *host,

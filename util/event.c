@@ -49,3 +49,15 @@ json_t *sf_event_json(const struct sf_event *e)
 	set_text(o, "text", e->text);
 	return o;
 }
+
+char *sf_event_line(const struct sf_event *e)
+{
+	json_t *o = sf_event_json(e);
+	char *text;
+
+	json_object_del(o, "id");
+	json_object_del(o, "time");
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return text;
+}

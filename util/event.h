@@ -38,4 +38,11 @@ struct sf_event {
 /** sf_event_json() - as docs/api.md has it; a new reference, NULL without memory. */
 json_t *sf_event_json(const struct sf_event *e);
 
+/**
+ * sf_event_line() - the same as one line of text for a daemon's log, without what means nothing
+ * there: the log has times of its own, and a restart makes ids void.
+ * Return: malloc'ed, NULL without memory.
+ */
+char *sf_event_line(const struct sf_event *e);
+
 #endif

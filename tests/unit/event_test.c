@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "core/reason.h"
@@ -44,6 +45,18 @@ static void whole(void **state)
 	   "\"router_name\":\"r1\",\"host\":\"80000000:0000000000000002\",\"host_name\":\"h3\","
 	   "\"locator\":\"fd5c:0:1:1:5::\",\"service\":\"00000001:0000000000000003\","
 	   "\"service_name\":\"web\",\"proto\":\"tcp\",\"port\":80,\"text\":\"no\"}");
+}
+
+static void line(void **state)
+{
+	struct sf_event e = {
+		.id = 40, .time_ms = 1795321822398, .kind = "left", .text = "two\nlines"
+	};
+	char *text = sf_event_line(&e);
+
+	assert_non_null(strstr(text, "{\"kind\":\"left\",\"text\":\"two"));
+	assert_null(strchr(text, '\n'));
+	free(text);
 }
 
 static void counted(void **state)
@@ -95,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),
+		cmocka_unit_test(line),
 		cmocka_unit_test(counted),
 		cmocka_unit_test(what_does_not_apply_is_absent),
 		cmocka_unit_test(text_of_the_network),
