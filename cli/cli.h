@@ -168,6 +168,7 @@ int sf_cli_value(const json_t *value);
 #define SF_COMMAND(name) int cmd_##name(struct sf_cli *cli, int argc, char **argv)
 SF_COMMAND(status);
 SF_COMMAND(hosts);
+SF_COMMAND(routers);
 SF_COMMAND(services);
 SF_COMMAND(flows);
 SF_COMMAND(events);

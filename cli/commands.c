@@ -11,7 +11,8 @@
 
 static const struct sf_command commands[] = {
 	{ "status", "", "daemons here, and whether they are well", cmd_status },
-	{ "hosts", "", "hosts of the network, or of this router", cmd_hosts },
+	{ "hosts", "[--all]", "hosts of the network, or of this router", cmd_hosts },
+	{ "routers", "", "routers of the network", cmd_routers },
 	{ "services", "[SERVICE] [--all]", "services and their instances", cmd_services },
 	{ "flows", "[SERVICE] [--state STATE] [--proto PROTO] [--limit N] [--watch SECONDS]",
 	  "flows of this host", cmd_flows },

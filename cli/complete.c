@@ -71,7 +71,7 @@ static void kind_print(struct sf_cli *cli, const char *kind)
 
 	if (!strcmp(kind, "SERVICE") && !sf_services_rows(cli, sf_cli_who(cli), NULL, false, &rows))
 		names_print(rows, "service");
-	else if (!strcmp(kind, "HOST") && !sf_hosts_rows(cli, sf_cli_who(cli), &rows))
+	else if (!strcmp(kind, "HOST") && !sf_hosts_rows(cli, sf_cli_who(cli), false, &rows))
 		names_print(rows, "host");
 	else if (!strcmp(kind, "PROTO"))
 		puts("tcp\nudp\nany");

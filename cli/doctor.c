@@ -152,7 +152,8 @@ static void look_router(const json_t *s, struct sf_findings *f)
 
 static void look_controller(const json_t *s, struct sf_findings *f)
 {
-	const json_t *routers = json_object_get(s, "routers");
+	const json_t *routers = json_object_get(s, "routers"), *shared;
+	size_t i;
 
 	if (denies(s, "settled"))
 		find(f->notes, SF_CONTROLLER, "wait: routers go on with the rules that they have",
@@ -164,6 +165,12 @@ static void look_controller(const json_t *s, struct sf_findings *f)
 		     "set controller= in scaffold-router's configuration; 'scaffold events' has "
 		     "those that were rejected",
 		     "no router has ever connected");
+	json_array_foreach (json_object_get(s, "shared_names"), i, shared)
+		find(f->notes, SF_CONTROLLER,
+		     "give each a name of its own ([host] name= in scaffoldd.conf); until then use "
+		     "their identities ('scaffold hosts': ID), as policies do",
+		     "%d hosts call themselves %s", (int)number_of(shared, "hosts"),
+		     text_of(shared, "name"));
 }
 
 void sf_doctor_routers(const json_t *reply, struct sf_findings *f)

@@ -10,6 +10,6 @@
  * @out: the caller's
  * Return: 0 or -errno.
  */
-int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, json_t **out);
+int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, bool all, json_t **out);
 
 #endif

@@ -29,7 +29,7 @@ static int which(struct sf_cli *cli, const char *host)
 	char list[512] = "";
 	size_t i, at = 0, n = 0;
 
-	if (sf_hosts_rows(cli, SF_CONTROLLER, &rows))
+	if (sf_hosts_rows(cli, SF_CONTROLLER, false, &rows))
 		return SF_EXIT_FAILED;
 	json_array_foreach (rows, i, row) {
 		const char *name = json_string_value(json_object_get(row, "host"));
@@ -48,15 +48,29 @@ static int which(struct sf_cli *cli, const char *host)
 				   list);
 }
 
+/* Whether a policy has an entry for the host, by its identity or what it was called then. */
+static bool names(json_t *policy, const char *host)
+{
+	const char *identity;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(policy, "instances"), identity, entry) {
+		const char *name = json_string_value(json_object_get(entry, "name"));
+
+		if (!strcmp(identity, host) || (name && !strcmp(name, host)))
+			return true;
+	}
+	return false;
+}
+
 int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahead)
 {
-	json_t *reply = NULL, *named;
+	json_t *reply = NULL;
 	char err[700];
 	bool of_policy;
 	int ret = ask(cli, "/v1/services/%s", service, &reply, err, sizeof(err));
 
-	named = json_object_get(json_object_get(reply, "policy"), "instances");
-	of_policy = host && json_object_get(named, host);
+	of_policy = host && names(json_object_get(reply, "policy"), host);
 	json_decref(reply);
 	if (ret && ret != -ENOENT)
 		return sf_cli_fail(cli, "%s", err);
@@ -72,10 +86,10 @@ int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahe
 		return which(cli, host);
 	if (ret && ret != -ENOENT)
 		return sf_cli_fail(cli, "%s", err);
-	if (ret && !ahead && !of_policy)
+	if (ret && !of_policy && (!ahead || !strchr(host, ':')))
 		return sf_cli_fail(cli,
-				   "host '%s': the controller knows none of this name (--ahead for "
-				   "one that is to come)",
+				   "host '%s': none of this name has joined (one that is to come: "
+				   "its identity, and --ahead)",
 				   host);
 	return 0;
 }

@@ -9,9 +9,9 @@
  * sf_known() - ask the controller before something is changed; failures are printed.
  *
  * A service is known with an instance or a policy; a host that has joined, or that the service's
- * policy names. A name that several hosts have is refused, whatever @ahead.
+ * policy has an entry for. A name that several hosts have is refused, whatever @ahead.
  * @host: NULL: none was typed
- * @ahead: they are yet to come
+ * @ahead: they are yet to come; a host then by its identity, as its name could be anybody's
  * Return: 0, or the exit status.
  */
 int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahead);

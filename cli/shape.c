@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cli/shape.h"
+#include "util/clock.h"
+#include "util/json.h"
 
 /* The value itself, or null; a new reference. */
 static json_t *copy(const json_t *o, const char *key)
@@ -158,26 +160,45 @@ void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struc
 
 static json_t *controller_host(const json_t *h)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "host", copy(h, "name"), "id",
-			 copy(h, "id"), "locator", copy(h, "locator"), "router",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host", copy(h, "name"), "id",
+			 copy(h, "id"), "state", copy(h, "state"), "last_seen",
+			 copy(h, "last_seen"), "locator", copy(h, "locator"), "router",
 			 copy(h, "router_name"), "since", copy(h, "joined"), "services",
 			 copy(h, "registrations"));
 }
 
+/* A router tells how long it has heard nothing, and of a host that has left, when. */
+static json_t *router_last_seen(const json_t *h)
+{
+	const json_t *silent = json_object_get(h, "silent_ms");
+
+	if (!json_is_integer(silent))
+		return copy(h, "released");
+	return sf_json_time(sf_wall_ms() - (uint64_t)json_integer_value(silent));
+}
+
 static json_t *router_host(const json_t *h)
 {
-	return json_pack("{s:o, s:o, s:o, s:n, s:o, s:o}", "host", copy(h, "name"), "id",
-			 copy(h, "id"), "locator", copy(h, "locator"), "router", "since",
-			 copy(h, "joined"), "services", copy(h, "registrations"));
+	const char *state = text_of(h, "state");
+
+	if (!state || !strcmp(state, "joined"))
+		state = json_is_true(json_object_get(h, "silent")) ? "silent" : "present";
+	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:n, s:o, s:o}", "host", copy(h, "name"), "id",
+			 copy(h, "id"), "state", state, "last_seen", router_last_seen(h), "locator",
+			 copy(h, "locator"), "router", "since", copy(h, "joined"), "services",
+			 copy(h, "registrations"));
 }
 
 static json_t *agent_host(const json_t *status)
 {
 	const json_t *router = json_object_get(status, "router");
+	const char *state = text_of(status, "state");
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:n, s:o}", "host", copy(status, "name"), "id",
-			 copy(status, "id"), "locator", copy(status, "locator"), "router",
-			 copy(router, "id"), "since", "services",
+	if (!state || !strcmp(state, "joined"))
+		state = "present";
+	return json_pack("{s:o, s:o, s:s, s:n, s:o, s:o, s:n, s:o}", "host", copy(status, "name"),
+			 "id", copy(status, "id"), "state", state, "last_seen", "locator",
+			 copy(status, "locator"), "router", copy(router, "id"), "since", "services",
 			 copy(json_object_get(status, "registrations"), "at_router"));
 }
 
@@ -193,6 +214,47 @@ void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, json_t *rows)
 			json_array_append_new(rows, controller_host(h));
 		else if (who == SF_ROUTER)
 			json_array_append_new(rows, router_host(h));
+	}
+}
+
+/* ---- routers ---------------------------------------------------------------------------- */
+
+static const char *router_state(const json_t *r)
+{
+	if (!json_is_true(json_object_get(r, "connected")))
+		return json_is_true(json_object_get(r, "awaited")) ? "awaited" : "lost";
+	if (json_is_true(json_object_get(r, "behind")))
+		return "behind";
+	return json_is_true(json_object_get(r, "synced")) ? "connected" : "syncing";
+}
+
+static json_t *router_blocks(const json_t *r)
+{
+	json_t *list = json_array();
+	const json_t *block;
+	size_t i;
+
+	json_array_foreach (json_object_get(r, "blocks"), i, block)
+		json_array_append_new(list, copy(block, "prefix"));
+	return list;
+}
+
+void sf_shape_routers(const json_t *reply, json_t *rows)
+{
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach (json_object_get(reply, "routers"), i, r) {
+		const char *state = router_state(r);
+
+		json_array_append_new(
+			rows,
+			json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "router",
+				  copy(r, "name"), "id", copy(r, "id"), "state", state, "last_seen",
+				  strcmp(state, "lost") != 0 ? json_null() : copy(r, "since"),
+				  "address", copy(r, "address"), "roles", copy(r, "roles"),
+				  "blocks", router_blocks(r), "hosts", copy(r, "hosts"), "rtt_ms",
+				  copy(r, "rtt_ms")));
 	}
 }
 

@@ -9,7 +9,14 @@
  *	service	{service, sid, proto, port, host, host_id, locator, router, weight, state, reason,
  *		 since, flows, open, packets, bytes}
  *		state: live, draining, disabled, denied, weight-0, registering, waiting, pending
- *	host	{host, id, locator, router, since, services}
+ *	host	{host, id, state, last_seen, locator, router, since, services}
+ *		state: present, silent (its agent is, its datapath answers), unknown (its router is
+ *		not connected to the controller), restored (a router that was restarted has not
+ *		heard from it yet), absent; of the host itself: present, joining, lost
+ *		last_seen: null where it is present and nobody counts
+ *	router	{router, id, state, last_seen, address, roles, blocks, hosts, rtt_ms}
+ *		state: connected, syncing, behind (it reads too slowly), awaited (not here since the
+ *		controller's start), lost
  *	flow	{proto, direction, local, local_name, local_port, peer, peer_name, peer_port,
  *		 own_locator, peer_locator, state, attempt, age_ms, idle_ms, tx_packets, tx_bytes,
  *		 rx_packets, rx_bytes, fail}
@@ -33,6 +40,9 @@ void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struc
 
 /** sf_shape_hosts() - rows of hosts from GET /v1/hosts (the agent's: GET /v1/status). */
 void sf_shape_hosts(enum sf_daemon_kind who, const json_t *reply, json_t *rows);
+
+/** sf_shape_routers() - rows of routers from the controller's GET /v1/routers. */
+void sf_shape_routers(const json_t *reply, json_t *rows);
 
 /** sf_shape_flow() - one flow of the agent's GET /v1/flows. A new reference. */
 json_t *sf_shape_flow(const json_t *flow, const struct sf_names *names);

@@ -25,8 +25,10 @@
 	X(ROUTER_REJECTED, "router-rejected")	/* HELLO refused, or a malformed message */ \
 	X(HOST_JOINED, "host-joined")                                                       \
 	X(HOST_LEFT, "host-left")                                                           \
-	X(HOST_MOVED, "host-moved") /* joined elsewhere; its old place is forgotten */      \
-	X(SAME_NAME, "same-name")   /* several hosts call themselves alike */               \
+	X(HOST_MOVED, "host-moved")   /* joined elsewhere; its old place is forgotten */    \
+	X(HOST_SILENT, "host-silent") /* its agent is, its datapath answers */              \
+	X(HOST_BACK, "host-back")                                                           \
+	X(SAME_NAME, "same-name") /* several hosts call themselves alike */                 \
 	X(REGISTERED, "registered")                                                         \
 	X(UNREGISTERED, "unregistered")                                                     \
 	X(DENIED, "denied")                                                                 \

@@ -171,9 +171,33 @@ static int check_holder(struct ctl *c, struct ctl_router *router, const struct s
 	return -EADDRINUSE;
 }
 
-int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item_host *item,
-		  const char *name, size_t name_len)
+/* By another's clock, which may be ahead of ours: nothing has happened later than now. */
+static uint64_t told_time(uint64_t ms)
 {
+	uint64_t now = sf_wall_ms();
+
+	return ms && ms < now ? ms : now;
+}
+
+static void set_silent(struct ctl *c, struct ctl_host *host, const struct ctl_joined *told)
+{
+	struct ctl_event e =
+		ctl_event_of_host(told->silent ? CTL_EVENT_HOST_SILENT : CTL_EVENT_HOST_BACK, host);
+
+	if (host->silent == told->silent)
+		return;
+	host->silent = told->silent;
+	host->heard_ms = told_time(told->heard_ms);
+	if (told->silent)
+		e.reason = SF_SILENT;
+	ctl_event_add(c, &e, "%s",
+		      told->silent ? "its agent is silent, its datapath answers"
+				   : "its agent speaks again");
+}
+
+int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct ctl_joined *told)
+{
+	const struct sf_item_host *item = told->item;
 	struct sf_addr key = host_part(&item->locator);
 	struct ctl_host *host = ctl_host_find(c, &key);
 	struct ctl_event e;
@@ -185,8 +209,9 @@ int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item
 		return ret;
 	if (host) {
 		host->generation = router->generation;
-		set_name(c, host, name, name_len);
+		set_name(c, host, told->name, told->name_len);
 		ctl_hostname_tell(c, host);
+		set_silent(c, host, told);
 		ctl_host_register_self(c, host);
 		return 0;
 	}
@@ -202,16 +227,17 @@ int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item
 	host->router = router;
 	host->generation = router->generation;
 	host->boot = sf_be64(item->boot);
-	host->joined_ms = sf_wall_ms();
+	host->joined_ms = told_time(told->joined_ms);
 	LL_PREPEND2(host->identity->hosts, host, same);
 	DL_APPEND(router->hosts, host);
 	router->n_hosts++;
 	HASH_ADD(hh, c->hosts, locator, sizeof(host->locator), host);
 	c->stats.joins++;
-	set_name(c, host, name, name_len);
+	set_name(c, host, told->name, told->name_len);
 	e = ctl_event_of_host(CTL_EVENT_HOST_JOINED, host);
 	ctl_event_add(c, &e, NULL);
 	ctl_hostname_tell(c, host);
+	set_silent(c, host, told);
 	check_elsewhere(c, host);
 	ctl_host_register_self(c, host);
 	return 0;

@@ -32,6 +32,8 @@ struct ctl_host {
 	uint32_t generation; /* of the router's announcement that confirmed it */
 	uint64_t boot;	     /* host order */
 	uint64_t joined_ms;  /* since 1970 */
+	uint64_t heard_ms;   /* likewise; of @silent */
+	bool silent;	     /* missed its heartbeats; its datapath answers */
 	struct ctl_host *same;
 	struct ctl_host *called_prev, *called_next; /* of its name */
 	struct ctl_host *prev, *next;		    /* of the router */
@@ -43,13 +45,25 @@ struct ctl_host {
 struct ctl_host *ctl_host_find(const struct ctl *c, const struct sf_addr *locator);
 
 /**
+ * struct ctl_joined - what a router tells of a host; all but @item may be unset.
+ * @name: not terminated
+ * @joined_ms: since 1970, by the router's clock; 0: now
+ * @silent: it has missed its heartbeats; @heard_ms: since when, likewise
+ */
+struct ctl_joined {
+	const struct sf_item_host *item;
+	const char *name;
+	size_t name_len;
+	uint64_t joined_ms, heard_ms;
+	bool silent;
+};
+
+/**
  * ctl_host_join() - enter what a router announced, or confirm it.
- * @name: as announced, not terminated
  * Return: 0; -EADDRINUSE another host has the locator; -EADDRNOTAVAIL it is none of the router's
  * blocks, or of this AS; -EINVAL malformed; -ENOMEM.
  */
-int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct sf_item_host *item,
-		  const char *name, size_t name_len);
+int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct ctl_joined *told);
 
 /** ctl_host_leave() - with all its instances. @kind: HOST_LEFT or HOST_MOVED. */
 void ctl_host_leave(struct ctl *c, struct ctl_host *host, int kind, uint8_t reason,

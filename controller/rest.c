@@ -209,14 +209,28 @@ static int delete_router(struct sf_http_req *req, json_t **reply, void *ctx)
 
 /* ---- hosts --------------------------------------------------------------------------------- */
 
+/* Of hosts of a router that is lost nothing is known but that they were there. */
+static json_t *json_last_seen(const struct ctl_host *h)
+{
+	if (!h->router->session)
+		return sf_json_time(h->silent ? h->heard_ms : h->router->changed_ms);
+	return h->silent ? sf_json_time(h->heard_ms) : json_null();
+}
+
+static const char *host_state(const struct ctl_host *h)
+{
+	return !h->router->session ? "unknown" : h->silent ? "silent" : "present";
+}
+
 static json_t *json_host(const struct ctl *c, const struct ctl_host *h)
 {
 	struct sf_addr service = sf_service_addr(&c->config->net, &h->identity->sid);
 
-	return json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
+	return json_pack("{s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
 			 sf_json_sid(&h->identity->sid), "name", sf_json_name(h->name),
-			 "name_shared", ctl_hostname_is_shared(c, h), "address",
-			 sf_json_addr(&service), "locator", sf_json_addr(&h->locator), "router",
+			 "name_shared", ctl_hostname_is_shared(c, h), "state", host_state(h),
+			 "last_seen", json_last_seen(h), "address", sf_json_addr(&service),
+			 "locator", sf_json_addr(&h->locator), "router",
 			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
 			 "router_connected", h->router->session != NULL, "joined",
 			 sf_json_time(h->joined_ms), "registrations", (json_int_t)h->n_instances);

@@ -257,7 +257,8 @@ static uint8_t confirm(struct ctl *c, struct ctl_instance *in, uint16_t wish)
 	return in->denied;
 }
 
-uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg)
+uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg,
+		     uint64_t since_ms)
 {
 	struct sf_service_key key = key_of(reg);
 	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
@@ -280,6 +281,8 @@ uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_
 			touch(c, ep); /* swept away */
 		return deny(c, host, &key, SF_DENIED_FULL, "no memory");
 	}
+	if (since_ms && since_ms < in->since_ms)
+		in->since_ms = since_ms;
 	in->wish = sf_be16(reg->weight);
 	in->generation = host->router->generation;
 	apply(c, ctl_policy_of(c, &key.sid), in);
@@ -301,7 +304,7 @@ void ctl_host_register_self(struct ctl *c, struct ctl_host *host)
 
 	/* Identities made by hand in tests and tools need not be keyed. */
 	if (ctl_sid_is_host(&reg.sid))
-		ctl_register(c, host, &reg);
+		ctl_register(c, host, &reg, host->joined_ms);
 }
 
 void ctl_instance_remove(struct ctl *c, struct ctl_instance *in, uint8_t reason)

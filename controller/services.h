@@ -67,9 +67,11 @@ struct ctl_instance {
 
 /**
  * ctl_register() - enter a registration that a router announced, or confirm it.
+ * @since_ms: since 1970, by the router's clock; 0: now
  * Return: SF_NONE, or why it is denied (enum sf_reason).
  */
-uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg);
+uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg,
+		     uint64_t since_ms);
 
 /** ctl_host_register_self() - every host serves its own identity: so it is found after a move. */
 void ctl_host_register_self(struct ctl *c, struct ctl_host *host);

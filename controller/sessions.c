@@ -323,31 +323,48 @@ static void refuse_host(struct ctl_session *s, uint32_t seq, const struct sf_ite
 	session_send(s, &o);
 }
 
+static uint64_t time_of(const struct sf_ctrl_item *it)
+{
+	__be64 time;
+
+	memcpy(&time, it->value, sizeof(time)); /* it lies on 4 bytes, not on 8 */
+	return sf_be64(time);
+}
+
+/* What follows a HOST. The second TIME is that of the REASON before it. */
+static void take_joined(struct ctl_joined *told, const struct sf_ctrl_item *it)
+{
+	const struct sf_item_reason *why = it->value;
+
+	if (it->type == SF_ITEM_NAME) {
+		told->name = it->value;
+		told->name_len = it->len;
+	} else if (it->type == SF_ITEM_REASON) {
+		told->silent = why->reason == SF_SILENT;
+	} else if (it->type == SF_ITEM_TIME) {
+		*(told->silent ? &told->heard_ms : &told->joined_ms) = time_of(it);
+	}
+}
+
 static int on_joined(struct ctl_session *s, const struct sf_ctrl_in *in)
 {
-	const struct sf_item_host *host = NULL;
-	const char *name = NULL;
-	size_t len = 0;
+	struct ctl_joined told = { 0 };
 	bool end = false;
 
-	/* HOST and its NAME, any number of times. */
+	/* HOST and what belongs to it, any number of times. */
 	for (struct sf_ctrl_item it = { 0 }; !end;) {
 		end = !sf_ctrl_next(in, &it);
-		if (!end && it.type == SF_ITEM_NAME) {
-			name = it.value;
-			len = it.len;
-		}
-		if (!end && it.type != SF_ITEM_HOST)
+		if (!end && it.type != SF_ITEM_HOST) {
+			take_joined(&told, &it);
 			continue;
-		if (host) {
-			int ret = ctl_host_join(s->c, s->router, host, name, len);
+		}
+		if (told.item) {
+			int ret = ctl_host_join(s->c, s->router, &told);
 
 			if (ret)
-				refuse_host(s, in->seq, host, ret);
+				refuse_host(s, in->seq, told.item, ret);
 		}
-		host = end ? NULL : it.value;
-		name = NULL;
-		len = 0;
+		told = (struct ctl_joined){ .item = end ? NULL : it.value };
 	}
 	return 0;
 }
@@ -411,14 +428,19 @@ static void verdicts_put(struct verdicts *v, const struct sf_item_host *host,
 	sf_ctrl_put(&v->out, SF_ITEM_RESULT, &r, sizeof(r));
 }
 
-/* Its name follows a registration; it is learned first, so that the event can tell it. */
-static void hear_name_of(struct ctl_session *s, const struct sf_ctrl_in *in,
-			 const struct ctl_host *host, struct sf_ctrl_item it)
+/* Its name follows a registration, which is learned first, so that the event can tell it; and since
+ * when. Return: that, 0: now. */
+static uint64_t hear_more_of(struct ctl_session *s, const struct sf_ctrl_in *in,
+			     const struct ctl_host *host, struct sf_ctrl_item it)
 {
 	const struct sf_item_registration *reg = it.value;
+	bool more = sf_ctrl_next(in, &it);
 
-	if (sf_ctrl_next(in, &it) && it.type == SF_ITEM_SERVICE_NAME)
+	if (more && it.type == SF_ITEM_SERVICE_NAME) {
 		ctl_name_hear(s->c, host, &reg->sid, it.value, it.len);
+		more = sf_ctrl_next(in, &it);
+	}
+	return more && it.type == SF_ITEM_TIME ? time_of(&it) : 0;
 }
 
 static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
@@ -444,10 +466,8 @@ static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
 		if (!item)
 			return reject(s, in->seq, SF_BAD_MESSAGE,
 				      "HOST-REGISTERED: REGISTRATION before any HOST");
-		if (host) {
-			hear_name_of(s, in, host, it);
-			reason = ctl_register(s->c, host, it.value);
-		}
+		if (host)
+			reason = ctl_register(s->c, host, it.value, hear_more_of(s, in, host, it));
 		if (reason)
 			verdicts_put(&v, item, it.value, reason);
 	}

@@ -80,11 +80,26 @@ static bool gather(struct router *r, uint8_t type, const struct host *h, size_t 
 	return true;
 }
 
+/* When something was, by the wall clock; @ms by the monotonic one. */
+static void put_time(struct router *r, uint64_t ms)
+{
+	__be64 time = sf_be64(sf_wall_ms() - (sf_now_ms() - ms));
+
+	sf_ctrl_put(&r->uplink->out, SF_ITEM_TIME, &time, sizeof(time));
+}
+
 void controller_link_joined(struct router *r, const struct host *h)
 {
+	struct sf_item_reason silent = { .reason = SF_SILENT };
+
 	if (!gather(r, SF_CTRL_HOST_JOINED, h, sizeof(h->name)))
 		return;
 	sf_ctrl_put(&r->uplink->out, SF_ITEM_NAME, h->name, strlen(h->name));
+	put_time(r, h->joined_ms);
+	if (h->silent) {
+		sf_ctrl_put(&r->uplink->out, SF_ITEM_REASON, &silent, sizeof(silent));
+		put_time(r, h->seen_ms);
+	}
 	controller_link_flush(r);
 }
 
@@ -186,6 +201,25 @@ static void announce_unproven(struct router *r, const struct host *h,
 	controller_link_registered(r, h, key, 0);
 }
 
+/* As controller_link_registered() and _named(), and since when, which the controller cannot know. */
+static void announce(struct router *r, const struct host *h, const struct registration *reg)
+{
+	struct sf_item_registration item = { .sid = reg->key.sid,
+					     .proto = reg->key.proto,
+					     .port = reg->key.port,
+					     .weight = sf_be16(reg->weight) };
+	const char *name = sf_nametable_find(&r->names, &reg->key.sid);
+	size_t len = name ? strlen(name) : 0;
+
+	if (!gather(r, SF_CTRL_HOST_REGISTERED, h,
+		    sizeof(item) + len + sizeof(__be64) + 3 * sizeof(struct sf_item)))
+		return;
+	sf_ctrl_put(&r->uplink->out, SF_ITEM_REGISTRATION, &item, sizeof(item));
+	if (name)
+		sf_ctrl_put(&r->uplink->out, SF_ITEM_SERVICE_NAME, name, len);
+	put_time(r, reg->since_ms);
+}
+
 /* Our whole state. What a host served before our restart counts until it has spoken. */
 static void announce_all(struct router *r)
 {
@@ -195,15 +229,9 @@ static void announce_all(struct router *r)
 		if (h->state == HOST_ABSENT || !h->proven)
 			continue;
 		controller_link_joined(r, h);
-		for (struct registration *reg = h->regs; reg; reg = reg->hh.next) {
-			const char *name = sf_nametable_find(&r->names, &reg->key.sid);
-
-			if (reg->implicit)
-				continue;
-			controller_link_registered(r, h, &reg->key, reg->weight);
-			if (name)
-				controller_link_named(r, h, name);
-		}
+		for (struct registration *reg = h->regs; reg; reg = reg->hh.next)
+			if (!reg->implicit)
+				announce(r, h, reg);
 		if (!h->settled)
 			rules_each_unproven(r, h, announce_unproven);
 	}

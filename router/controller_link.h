@@ -39,6 +39,7 @@ struct controller_view {
 };
 void controller_link_view(const struct router *r, struct controller_view *out);
 
+/** controller_link_joined() - it is here, or has become silent, or is so no more. */
 void controller_link_joined(struct router *r, const struct host *h);
 void controller_link_left(struct router *r, const struct host *h, uint8_t reason);
 void controller_link_registered(struct router *r, const struct host *h,

@@ -260,6 +260,7 @@ static void on_silent_told(struct router *r, struct host *h, bool alive, void *c
 		h->silent = true;
 		events_add(r, "host-silent", h, NULL, SF_SILENT,
 			   "its agent is silent, its datapath answers");
+		controller_link_joined(r, h);
 	}
 	session_refresh(r, h, "you are silent");
 	if (silence >= r->place.lease_ms && !h->leased_out) {

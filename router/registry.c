@@ -234,6 +234,7 @@ void registry_heartbeat(struct router *r, struct request *q)
 		if (h->silent) {
 			h->silent = false;
 			events_add(r, "host-back", h, NULL, 0, "its agent speaks again");
+			controller_link_joined(r, h);
 		}
 	}
 	reply_begin(&p, h, SF_CTRL_ALIVE, q->in.seq);

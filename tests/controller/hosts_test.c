@@ -2,14 +2,17 @@
 /* Hosts that move, clash, are cloned and start again; load, alarms, lag, events. */
 #include <errno.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "controller/blocks.h"
 #include "controller/events.h"
 #include "controller/hostnames.h"
 #include "controller/hosts.h"
 #include "controller/metrics.h"
+#include "controller/policies.h"
 #include "controller/services.h"
 #include "tests/controller/network.h"
+#include "util/clock.h"
 
 /* ---- hosts --------------------------------------------------------------------------------- */
 
@@ -141,6 +144,119 @@ static void test_same_name_aggregated(void **state)
 	join(&r1, H4, 4, "h4"); /* it is renamed */
 	assert_int_equal(ctl_hostname_find(&c, "localhost")->n, 64);
 	assert_int_equal(ctl_hostname_find(&c, "h3")->n, 2);
+}
+
+static void draft_time(struct draft *d, uint64_t ms)
+{
+	__be64 time = sf_be64(ms);
+
+	sf_ctrl_put(&d->out, SF_ITEM_TIME, &time, sizeof(time));
+}
+
+static const struct ctl_host *h3_is(void)
+{
+	unsigned int n;
+	const struct ctl_host *h = ctl_host_lookup(&c, "h3", &n);
+
+	assert_int_equal(n, 1);
+	return h;
+}
+
+/* A router tells that a host has become silent, and that it is back; it may do so in its first
+ * list. */
+static void test_silent(void **state)
+{
+	struct sf_item_reason silent = { .reason = SF_SILENT };
+	uint64_t now = sf_wall_ms();
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	assert_false(h3_is()->silent);
+	for (int i = 0; i < 2; i++) { /* a repeat tells nothing new */
+		struct draft d;
+
+		draft_begin(&d, SF_CTRL_HOST_JOINED);
+		draft_host(&d, H4, 4, 1);
+		draft_host(&d, H3, 3, 1);
+		draft_name(&d, "h3");
+		draft_time(&d, now - 60000);
+		sf_ctrl_put(&d.out, SF_ITEM_REASON, &silent, sizeof(silent));
+		draft_time(&d, now - 5000);
+		draft_host(&d, 0x10005u, 5, 1);
+		draft_name(&d, "h5");
+		peer_send(&r1, &d);
+	}
+	assert_true(h3_is()->silent);
+	assert_true(h3_is()->heard_ms == now - 5000);
+	assert_int_equal(events_of("host-silent"), 1);
+	assert_int_equal(HASH_COUNT(c.hosts), 3);
+	join(&r1, H3, 3, "h3");
+	assert_false(h3_is()->silent);
+	assert_int_equal(events_of("host-back"), 1);
+	assert_int_equal(events_of("host-joined"), 3);
+}
+
+/* What was there before we were did not begin with us. A clock that is ahead of ours is not ours.
+ */
+static void test_since(void **state)
+{
+	uint64_t now = sf_wall_ms();
+	struct sf_sid fifty = service_sid(50);
+	const struct ctl_instance *in;
+	struct draft d;
+
+	three_up();
+	draft_begin(&d, SF_CTRL_HOST_JOINED);
+	draft_host(&d, H3, 3, 1);
+	draft_name(&d, "h3");
+	draft_time(&d, now - 7200000);
+	draft_host(&d, H4, 4, 1);
+	draft_name(&d, "h4");
+	draft_time(&d, now + 7200000);
+	peer_send(&r1, &d);
+	draft_begin(&d, SF_CTRL_HOST_REGISTERED);
+	draft_host(&d, H3, 3, 1);
+	draft_reg(&d, 50, 80, 0);
+	draft_time(&d, now - 3600000);
+	draft_reg(&d, 51, 80, 0);
+	draft_reg(&d, 52, 80, 0);
+	draft_time(&d, now + 3600000);
+	peer_send(&r1, &d);
+	assert_true(h3_is()->joined_ms == now - 7200000);
+	DL_FOREACH2(h3_is()->instances, in, host_next)
+	{
+		if (sf_sid_eq(&in->key.endpoint->key.sid, &h3_is()->identity->sid))
+			assert_true(in->since_ms == now - 7200000);
+		else if (sf_sid_eq(&in->key.endpoint->key.sid, &fifty))
+			assert_true(in->since_ms == now - 3600000);
+		else
+			assert_true(in->since_ms >= now && in->since_ms < now + 3600000);
+	}
+	for (const struct ctl_host *h = c.hosts; h; h = h->hh.next)
+		assert_true(h->joined_ms < now + 3600000);
+	assert_int_equal(HASH_COUNT(c.instances), 5);
+}
+
+/* Of the time before policies went by identities: what a stored one says of names is void. */
+static void test_stored_names_are_void(void **state)
+{
+	struct sf_sid sid = service_sid(50);
+	const struct ctl_policy *p;
+
+	assert_int_equal(
+		ctl_store_policy_put(c.store, &sid,
+				     "{\"allow\": [\"h3\", \"80000000:0000000000000004\"], "
+				     "\"instances\": {\"h3\": {\"weight\": 5, \"draining\": "
+				     "false}, \"80000000:0000000000000004\": {\"weight\": 6, "
+				     "\"draining\": false}}}"),
+		0);
+	fixture_restart(&c, &config);
+	p = ctl_policy_of(&c, &sid);
+	assert_non_null(p);
+	assert_int_equal(HASH_COUNT(p->allow), 1);
+	assert_int_equal(HASH_COUNT(p->hosts), 1);
+	assert_int_equal(ctl_policy_weight(p, "80000000:0000000000000004", 0), 6);
+	assert_int_equal(events_saying("alarm", "knows host h3 by name alone"), 2);
 }
 
 static void test_many_in_one_message(void **state)
@@ -317,6 +433,9 @@ int main(void)
 		T(test_reboot),
 		T(test_same_name),
 		T(test_same_name_aggregated),
+		T(test_silent),
+		T(test_since),
+		T(test_stored_names_are_void),
 		T(test_many_in_one_message),
 		T(test_load),
 		T(test_lag),

@@ -20,6 +20,7 @@
 
 #include "router/rules.h"
 #include "tests/router/fixture.h"
+#include "util/clock.h"
 #include "util/netns.h"
 
 #define ADDRESS "2001:db8::1"
@@ -100,6 +101,8 @@ static void expect(int type)
 			fail_msg("no %s came", sf_ctrl_name((unsigned int)type));
 }
 
+static uint32_t heartbeat_ms;
+
 static void begin(struct sf_ctrl_out *o, uint8_t *buf, uint8_t type, uint32_t term)
 {
 	struct sf_item_version v = { sf_be32(term), sf_be32(++number) };
@@ -130,7 +133,7 @@ static void say(uint8_t type, uint32_t term)
 static void welcome(uint16_t block, uint32_t term)
 {
 	struct sf_item_block b = { .first = htons(block), .count = htons(1) };
-	struct sf_item_timers t = { htonl(1000), htonl(5000), htonl(60000) };
+	struct sf_item_timers t = { htonl(heartbeat_ms), htonl(5000), htonl(60000) };
 	uint8_t buf[4096] __attribute__((aligned(8)));
 	struct sf_hashkey key = { 3, 4 };
 	struct sf_ctrl_out o;
@@ -215,6 +218,7 @@ static int setup(void **state)
 	router_fresh();
 	guest_key(a);
 	number = 0;
+	heartbeat_ms = 1000;
 	return 0;
 }
 
@@ -473,6 +477,62 @@ static void lower_term(void **state)
 	expect(SF_CTRL_UP_SYNCED);
 }
 
+/* The @n-th TIME of what came, milliseconds since 1970; 0: there is none. */
+static uint64_t time_told(unsigned int n)
+{
+	__be64 time;
+
+	sf_ctrl_foreach (&in, it) {
+		if (it.type != SF_ITEM_TIME || n--)
+			continue;
+		memcpy(&time, it.value, sizeof(time));
+		return sf_be64(time);
+	}
+	return 0;
+}
+
+/* A host whose agent is silent while its datapath answers: the controller hears so, also one that
+ * comes later, and since when the host and its registrations are here. */
+static void silence_is_told(void **state)
+{
+	const struct sf_item_reason *why;
+	uint64_t joined, later;
+	char text[SF_ADDR_STRLEN];
+
+	heartbeat_ms = 100;
+	synced();
+	guest_join(a);
+	expect(SF_CTRL_HOST_JOINED);
+	joined = time_told(0);
+	assert_true(joined && joined <= sf_wall_ms());
+	assert_null(sf_ctrl_find(&in, SF_ITEM_REASON, NULL));
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	assert_int_equal(shell(a->ns,
+			       "ip -6 addr add %s/128 dev lo && ip -6 route replace default "
+			       "via $(ip -6 neigh show dev up0 | grep -o 'fe80[^ ]*' | head "
+			       "-1) dev up0",
+			       sf_addr_print(&a->locator, text)),
+			 0);
+	assert_true(guest_answer_probes(a, WAIT_MS));
+	expect(SF_CTRL_HOST_JOINED);
+	why = sf_ctrl_find(&in, SF_ITEM_REASON, NULL);
+	assert_non_null(why);
+	assert_int_equal(why->reason, SF_SILENT);
+	assert_true(time_told(1) >= joined && time_told(1) < sf_wall_ms());
+	later = sf_wall_ms();
+	hang_up();
+	accept_router(BLOCK, TERM + 1);
+	expect(SF_CTRL_HOST_JOINED);
+	assert_non_null(sf_ctrl_find(&in, SF_ITEM_REASON, NULL));
+	assert_true(time_told(0) && time_told(0) < later);
+	expect(SF_CTRL_HOST_REGISTERED);
+	assert_true(time_told(0) && time_told(0) < later);
+	expect(SF_CTRL_UP_SYNCED);
+	guest_heartbeat(a, 0);
+	expect(SF_CTRL_HOST_JOINED);
+	assert_null(sf_ctrl_find(&in, SF_ITEM_REASON, NULL));
+}
+
 /* Without a controller all goes on, and own hosts are served at once. */
 static void controller_gone(void **state)
 {
@@ -540,9 +600,9 @@ static void twin_is_forgotten(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(place_and_events), T(failures),	   T(who_serves), T(sync_at_once),
-		T(routes),	     T(verdicts),	   T(lower_term), T(controller_gone),
-		T(renumbered),	     T(twin_is_forgotten),
+		T(place_and_events), T(failures),	   T(who_serves),      T(sync_at_once),
+		T(routes),	     T(verdicts),	   T(lower_term),      T(controller_gone),
+		T(renumbered),	     T(twin_is_forgotten), T(silence_is_told),
 	};
 	int ret;
 

@@ -335,7 +335,7 @@ static void weight_sets(void **state)
 {
 	static const struct canned c[] = {
 		{ "PUT", "/v1/services/web/instances/h3/weight", 200, "{}" },
-		{ "PUT", "/v1/services/web/instances/h9/weight", 200, "{}" },
+		{ "PUT", "/v1/services/web/instances/80000000:9/weight", 200, "{}" },
 		{ "GET", "/v1/hosts/h3", 200, "{}" },
 		{ "GET", "/v1/services/web", 200, POLICY("null") },
 		{ "GET", "/v1/services/web", 200,
@@ -355,9 +355,10 @@ static void weight_sets(void **state)
 		   "PUT /v1/services/web/instances/h3/weight {\"weight\":100}\n");
 	assert_has(fake_text("out"), "h4    300     75%    live");
 	assert_string_equal(fake_text("err"), "");
-	assert_int_equal(fake_run(cmd_weight, false, "weight", "web", "h9", "5", "--ahead", NULL),
-			 0);
-	assert_has(fake_text("err"), "no instance of web on 'h9' now");
+	assert_int_equal(
+		fake_run(cmd_weight, false, "weight", "web", "80000000:9", "5", "--ahead", NULL),
+		0);
+	assert_has(fake_text("err"), "no instance of web on '80000000:9' now");
 	/* Of 1:1000 the table makes 1:210. */
 	assert_has(fake_text("err"), "h3 gets 0.47 % of new flows where its weight asks for 0.1 %");
 	assert_has_not(fake_text("err"), "h4 gets");
@@ -442,14 +443,15 @@ static void undrain_takes_all_back(void **state)
 static void unknown_is_refused(void **state)
 {
 	static const struct canned c[] = {
-		{ "GET", "/v1/services/web", 200, POLICY("{\"h8\":{\"draining\":true}}") },
+		{ "GET", "/v1/services/web", 200,
+		  POLICY("{\"80000000:8\":{\"name\":\"h8\",\"draining\":true}}") },
 		{ "GET", "/v1/hosts/h3", 409, "several hosts match" },
 		{ "GET", "/v1/hosts", 200,
 		  "{\"hosts\":[{\"id\":\"80000000:1\",\"name\":\"h3\"},{\"id\":\"80000000:2\","
 		  "\"name\":\"h3\"},{\"id\":\"80000000:3\",\"name\":\"h4\"}],\"next\":null}" },
 		{ "GET", "/v1/hosts/h5", 503, "not settled" },
 		{ "POST", "/v1/services/web/instances/h8/undrain", 200, "{}" },
-		{ "POST", "/v1/services/wbe/instances/h9/drain", 200, "{}" },
+		{ "POST", "/v1/services/wbe/instances/80000000:9/drain", 200, "{}" },
 		{ 0 },
 	};
 
@@ -459,7 +461,7 @@ static void unknown_is_refused(void **state)
 	assert_has(fake_text("err"), "scaffold drain: service 'wbe': the controller knows no");
 	assert_int_equal(fake_run(cmd_undrain, false, "undrain", "web", "--host", "h9", NULL),
 			 SF_EXIT_FAILED);
-	assert_has(fake_text("err"), "host 'h9': the controller knows none of this name");
+	assert_has(fake_text("err"), "host 'h9': none of this name has joined");
 	assert_int_equal(fake_run(cmd_weight, false, "weight", "wbe", "h3", "5", NULL),
 			 SF_EXIT_FAILED);
 	assert_has(fake_text("err"), "service 'wbe'");
@@ -475,8 +477,13 @@ static void unknown_is_refused(void **state)
 		assert_has_not(fake_text("asked"), *method);
 	/* Whom the policy names may be gone for a while. */
 	assert_int_equal(fake_run(cmd_undrain, false, "undrain", "web", "--host", "h8", NULL), 0);
-	fake_run(cmd_drain, false, "drain", "--ahead", "wbe", "--host", "h9", NULL);
-	assert_has(fake_text("asked"), "POST /v1/services/wbe/instances/h9/drain");
+	/* Who is to come has no name that could not be another's. */
+	assert_int_equal(
+		fake_run(cmd_drain, false, "drain", "--ahead", "wbe", "--host", "h9", NULL),
+		SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "one that is to come: its identity");
+	fake_run(cmd_drain, false, "drain", "--ahead", "wbe", "--host", "80000000:9", NULL);
+	assert_has(fake_text("asked"), "POST /v1/services/wbe/instances/80000000:9/drain");
 }
 
 /* ---- names ------------------------------------------------------------------------------ */

@@ -112,6 +112,10 @@ static void controllers(void **state)
 	       NULL, "waits for 1 router of before");
 	expect(SF_CONTROLLER, "{" V "\"settled\":true,\"routers\":{\"known\":0}}",
 	       "no router has ever connected", NULL);
+	expect(SF_CONTROLLER,
+	       "{" V "\"settled\":true,\"routers\":{\"known\":1},\"shared_names\":[{\"name\":"
+	       "\"h3\",\"hosts\":2}]}",
+	       NULL, "2 hosts call themselves h3");
 	sf_doctor_routers(reply, &f);
 	assert_int_equal(json_array_size(f.problems), 1);
 	text = json_dumps(f.problems, 0);
