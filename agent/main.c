@@ -2,12 +2,39 @@
 /* main.c - scaffoldd, the SCAFFOLD host agent: one per host (network namespace). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/host.h"
+#include "util/check.h"
 #include "util/log.h"
 
 /* Static: the state holds buffers that have no place on a stack. */
 static struct host host;
+
+static void say(const char *finding)
+{
+	sf_error("%s", finding);
+}
+
+/* --check: what the configuration names. */
+static int check(const struct config *c)
+{
+	struct sf_check k = { .file = c->file, .section = "host", .say = say };
+	struct policy policy = { 0 };
+	char err[512] = "", *rest;
+
+	if (policy_parse(&c->allow_uid, &c->allow_gid, &c->allow_cgroup, &c->deny_cgroup, &policy,
+			 err, sizeof(err))) {
+		rest = strstr(err, ": "); /* it begins with the key */
+		if (rest)
+			*rest = '\0';
+		sf_check_say(&k, rest ? err : NULL, "%s", rest ? rest + 2 : err);
+	}
+	policy_free(&policy);
+	sf_check_group(&k, c->socket_group);
+	sf_check_identity(&k, c->state, "host.key");
+	return k.findings ? 2 : EXIT_SUCCESS;
+}
 
 int main(int argc, char **argv)
 {
@@ -28,14 +55,9 @@ int main(int argc, char **argv)
 	}
 	sf_log_set_level((enum sf_log_level)host.config.log);
 	if (host.config.check) {
-		ret = policy_parse(&host.config.allow_uid, &host.config.allow_gid,
-				   &host.config.allow_cgroup, &host.config.deny_cgroup,
-				   &host.policy, err, sizeof(err));
-		if (ret)
-			sf_error("%s", err);
-		policy_free(&host.policy);
+		ret = check(&host.config);
 		config_free(&host.config);
-		return ret ? 2 : EXIT_SUCCESS;
+		return ret;
 	}
 	ret = host_open(&host, err, sizeof(err));
 	if (ret)

@@ -214,6 +214,5 @@ int ctl_config_args(struct ctl_config *c, int argc, char **argv, char *err, size
 		snprintf(err, errlen, "--term: got '%s', expected a number above 0", c->term_text);
 		return -EINVAL;
 	}
-	ret = config_check(c, err, errlen);
-	return ret ? ret : c->check;
+	return config_check(c, err, errlen);
 }

@@ -57,9 +57,8 @@ int ctl_config_load(struct ctl_config *config, char *err, size_t errlen);
 
 /**
  * ctl_config_args() - read the command line into @config, load the file, check everything.
- * Return: 0: go on; 1: all is done (--help, --version, --sample, --check), exit 0; negative: exit
- * 2,
- * @err says why.
+ * Return: 0: go on; 1: all is done (--help, --version, --sample), exit 0; negative: exit 2, @err
+ * says why.
  */
 int ctl_config_args(struct ctl_config *config, int argc, char **argv, char *err, size_t errlen);
 

@@ -17,6 +17,7 @@
 #include "controller/rest.h"
 #include "controller/routers.h"
 #include "util/channel.h"
+#include "util/check.h"
 #include "util/clock.h"
 #include "util/crypto.h"
 #include "util/daemon.h"
@@ -303,6 +304,26 @@ static void stop(struct program *p)
 	sf_daemon_close(&p->daemon);
 }
 
+static void say(const char *finding)
+{
+	sf_error("%s", finding);
+}
+
+/* --check: what the configuration names. */
+static int check(const struct ctl_config *c)
+{
+	bool tls = c->listen.count && !c->plain;
+	struct sf_tls_files files = { c->tls_cert, c->tls_key, tls ? c->tls_ca : NULL };
+	struct sf_check k = { .file = c->file, .section = "controller", .say = say };
+
+	if (tls || *c->rest_listen)
+		sf_check_tls(&k, &files, true);
+	if (*c->rest_listen)
+		sf_check_token(&k, "rest_token_file", c->rest_token_file);
+	sf_check_group(&k, c->socket_group);
+	return k.findings ? 2 : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	static struct program p;
@@ -319,6 +340,11 @@ int main(int argc, char **argv)
 		return ret < 0 ? 2 : EXIT_SUCCESS;
 	}
 	sf_log_set_level((enum sf_log_level)p.config.log);
+	if (p.config.check) {
+		ret = check(&p.config);
+		ctl_config_free(&p.config);
+		return ret;
+	}
 	if (p.config.restore) {
 		ret = ctl_store_restore(p.config.state, p.config.restore, err, sizeof(err));
 		if (ret)

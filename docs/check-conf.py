@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check-conf.py PAGE [GUIDE.md] PROGRAM...: scaffold.conf(5) has each key of each daemon, with its default, and no other; the
-configurations that the guide shows are ones that the daemons take."""
+"""check-conf.py PAGE GUIDE.md [EXAMPLE.conf...] PROGRAM...: scaffold.conf(5) has each key of each daemon, with its default, and no
+other; the configurations that the guide shows, and the examples, are ones that the daemons take (--check), with the certificates and
+the token that the guide's own commands make."""
+import os
 import re
 import subprocess
 import sys
@@ -35,51 +37,72 @@ def of_program(path):
     return keys
 
 
-def examples(path):
-    """[(line, text)] of the configurations in a guide: indented blocks with a [section] in them."""
+def blocks(path):
+    """[(line, text)] of a guide's indented blocks."""
     found, block, begin = [], [], 0
     for number, line in enumerate(open(path, encoding="utf-8").read().splitlines() + ["."], 1):
         if line.startswith("    ") or not line:
             begin = begin if block else number
             block.append(line.removeprefix("    "))
             continue
-        if any(re.match(r"\[[a-z]+( [^]]+)?\]( |$)", text) for text in block):
+        if any(block):
             found.append((begin, "\n".join(block) + "\n"))
         block = []
     return found
 
 
-def refused(text, programs):
+def examples(path):
+    """Those that are configurations."""
+    if path.endswith(".conf"):
+        return [(1, open(path, encoding="utf-8").read())]
+    return [(line, text) for line, text in blocks(path) if re.search(r"^\[[a-z]+( [^]]+)?\]( |$)", text, re.M)]
+
+
+def files_make(guide, etc):
+    """What configurations name below /etc/scaffold, made in @etc as the guide says."""
+    os.mkdir(etc + "/tls")
+    certificates = [text for _, text in blocks(guide) if "openssl req" in text]
+    token = re.findall(r"`([^`]*openssl rand[^`]*)`", open(guide, encoding="utf-8").read())
+    if len(certificates) != 1 or len(token) != 1:
+        sys.exit(f"{guide}: {len(certificates)} blocks that make certificates, {len(token)} commands that make a token: expected one each")
+    for command, where in (certificates[0], etc + "/tls"), (token[0].replace("/etc/scaffold", etc), etc):
+        done = subprocess.run(["sh", "-ec", command], cwd=where, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{guide}: {command}: {done.stderr}")
+
+
+def refused(text, programs, etc):
     """Why the daemon whose sections these are does not take them, or None."""
     section = re.search(r"^\[(\w+)", text, re.M)[1]
     for name in programs:
         if OWNERS.get(section) != name.rsplit("/", 1)[-1]:
             continue
-        with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
-            conf.write(text)
-            conf.flush()
-            done = subprocess.run([name, "--check", "--config", conf.name], capture_output=True, text=True)
+        with open(etc + "/tried.conf", "w", encoding="utf-8") as conf:
+            conf.write(text.replace("/etc/scaffold", etc))
+        done = subprocess.run([name, "--check", "--config", conf.name, "--state", etc], capture_output=True, text=True)
         return done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else None
     return f"no daemon has [{section}]"
 
 
 def main():
     page = of_page(sys.argv[1])
-    guides = [path for path in sys.argv[2:] if path.endswith(".md")]
+    guides = [path for path in sys.argv[2:] if path.endswith((".md", ".conf"))]
     daemons = [path for path in sys.argv[2:] if path not in guides]
     programs, wrong, shown = {}, 0, 0
     for path in daemons:
         programs |= of_program(path)
-    for path in guides:
-        found = examples(path)
-        if not found:
-            print(f"{path}: shows no configuration")
-            wrong += 1
-        for line, text in found:
-            shown += 1
-            if why := refused(text, daemons):
-                print(f"{path}: what begins at line {line}: {why}")
+    with tempfile.TemporaryDirectory() as etc:
+        files_make(sys.argv[2], etc)
+        for path in guides:
+            found = examples(path)
+            if not found:
+                print(f"{path}: shows no configuration")
                 wrong += 1
+            for line, text in found:
+                shown += 1
+                if why := refused(text, daemons, etc):
+                    print(f"{path}: what begins at line {line}: {why}")
+                    wrong += 1
     for key in sorted(page.keys() | programs.keys()):
         there, real = page.get(key), programs.get(key)
         # A default that depends on the machine is told in words.

@@ -30,6 +30,7 @@
 #include "router/session.h"
 #include "router/store.h"
 #include "router/transit.h"
+#include "util/check.h"
 #include "util/clock.h"
 #include "util/errtext.h"
 #include "util/file.h"
@@ -208,6 +209,24 @@ static int check_privileges(char *err, size_t errlen)
 			  "no privileges: expected to be started as root (CAP_NET_ADMIN, CAP_BPF)");
 }
 
+static void say(const char *finding)
+{
+	sf_error("%s", finding);
+}
+
+/* --check: what the configuration names. */
+static int check(const struct config *c)
+{
+	struct sf_tls_files files = { c->tls_cert, c->tls_key, c->tls_ca };
+	struct sf_check k = { .file = c->file, .section = "router", .say = say };
+
+	if (c->controller[0] && !c->plain)
+		sf_check_tls(&k, &files, false);
+	sf_check_group(&k, c->socket_group);
+	sf_check_identity(&k, c->state, "router.key");
+	return k.findings ? 2 : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	static struct router router;
@@ -228,14 +247,16 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	sf_log_set_level((enum sf_log_level)r->config.log);
-	if (!r->config.check) {
-		ret = check_privileges(err, sizeof(err));
-		if (!ret)
-			ret = r->config.flush ? flush(r, err, sizeof(err))
-					      : serve(r, err, sizeof(err));
-		if (ret)
-			sf_error("%s", err);
+	if (r->config.check) {
+		ret = check(&r->config);
+		config_free(&r->config);
+		return ret;
 	}
+	ret = check_privileges(err, sizeof(err));
+	if (!ret)
+		ret = r->config.flush ? flush(r, err, sizeof(err)) : serve(r, err, sizeof(err));
+	if (ret)
+		sf_error("%s", err);
 	config_free(&r->config);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -615,6 +615,45 @@ out:
 	return l.result;
 }
 
+/* What sf_conf_line() looks for, and how far it is. */
+struct conf_finder {
+	FILE *file;
+	const char *section, *key;
+	unsigned int line, found;
+};
+
+static char *finder_line(char *str, int num, void *ctx)
+{
+	struct conf_finder *f = ctx;
+
+	if (!fgets(str, num, f->file))
+		return NULL;
+	f->line++;
+	memmove(str, str + strspn(str, " \t"), strlen(str + strspn(str, " \t")) + 1);
+	return str;
+}
+
+static int finder_pair(void *ctx, const char *section, const char *name, const char *value)
+{
+	struct conf_finder *f = ctx;
+
+	(void)value;
+	if (!strcmp(section, f->section) && !strcmp(name, f->key))
+		f->found = f->line;
+	return 1;
+}
+
+unsigned int sf_conf_line(const char *path, const char *section, const char *key)
+{
+	struct conf_finder f = { .file = fopen(path, "re"), .section = section, .key = key };
+
+	if (!f.file)
+		return 0;
+	(void)ini_parse_stream(finder_line, &f, finder_pair, &f); /* errors are the loader's */
+	fclose(f.file);
+	return f.found;
+}
+
 void sf_conf_describe(const struct sf_conf_schema *schema,
 		      void (*write)(const char *line, void *ctx), void *ctx)
 {

@@ -92,6 +92,13 @@ int sf_conf_load(const char *path, const struct sf_conf_schema *schema, void *ou
 		 size_t err_len);
 
 /**
+ * sf_conf_line - where a file sets a key: for what is found out about the value later.
+ * @section: an unrepeated section
+ * Returns the number of the last such line; 0 where there is none, or no such file.
+ */
+unsigned int sf_conf_line(const char *path, const char *section, const char *key);
+
+/**
  * sf_conf_set - parse one value as if it stood in the file: for command line overrides.
  * @section: an unrepeated section
  * @err: gets "key: got 'x', expected ..."

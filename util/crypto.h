@@ -19,6 +19,7 @@
 
 typedef struct ssl_ctx_st SSL_CTX;
 typedef struct ssl_st SSL;
+typedef struct x509_st X509;
 
 #define SF_SIGN_PUBLIC_LEN 32 /* Ed25519 public key, raw */
 #define SF_SIGN_LEN	   64 /* Ed25519 signature */
@@ -186,6 +187,14 @@ int sf_tls_client(const struct sf_tls_files *files, SSL_CTX **out, char *err, si
 
 /** sf_tls_free() - NULL is fine. */
 void sf_tls_free(SSL_CTX *tls);
+
+/**
+ * sf_cert_dates() - Whether a certificate is valid today.
+ * @buf: otherwise gets "expired at ..." or "is valid only from ... on"
+ *
+ * Return: 0 or -EKEYEXPIRED.
+ */
+int sf_cert_dates(const X509 *cert, char *buf, size_t len);
 
 /** sf_tls_is_name() - Whether @name can stand in a certificate: a DNS name or an IP address. */
 bool sf_tls_is_name(const char *name);

@@ -37,7 +37,6 @@
 #include "util/http_route.h"
 #include "util/listen.h"
 
-#define TOKEN_MIN    16
 #define READ_AHEAD   65536 /* what a client may send before its deferred reply */
 #define ERROR_DETAIL 200
 #define ACCEPTS	     1024 /* a power of two */
@@ -689,10 +688,10 @@ int sf_http_listen_tcp(struct sf_http *http, const char *address, SSL_CTX *tls, 
 	if (!tls)
 		return sf_errtext(err, errlen, -EINVAL,
 				  "%s: REST over TCP needs a TLS certificate and key", address);
-	if (!token || strlen(token) < TOKEN_MIN)
+	if (!token || strlen(token) < SF_HTTP_TOKEN_MIN)
 		return sf_errtext(err, errlen, -EINVAL,
 				  "%s: REST over TCP needs a token of at least %d characters",
-				  address, TOKEN_MIN);
+				  address, SF_HTTP_TOKEN_MIN);
 	if (sf_sha256(NULL, token, strlen(token), http->token_hash))
 		return sf_errtext(err, errlen, -EIO, "%s: SHA-256 failed", address);
 	ev = evhttp_make(http, on_tcp);

@@ -86,7 +86,8 @@ int sf_http_new(struct event_base *base, const struct sf_http_route *routes,
 int sf_http_listen_unix(struct sf_http *http, const char *path, mode_t mode, const char *group,
 			char *err, size_t errlen);
 
-#define SF_SOCKET_GROUP "scaffold" /* who may use daemons' sockets besides root, by default */
+#define SF_HTTP_TOKEN_MIN 16	     /* characters of a bearer token */
+#define SF_SOCKET_GROUP	  "scaffold" /* who may use daemons' sockets besides root, by default */
 
 /**
  * sf_http_group() - what a configured group means for sf_http_listen_unix(): NULL for "", and for

@@ -164,12 +164,20 @@ static void names_print(const X509 *cert, char *buf, size_t len)
 		 cn);
 }
 
-static void time_print(const ASN1_TIME *when, char *buf, size_t len)
+int sf_cert_dates(const X509 *cert, char *buf, size_t len)
 {
+	const ASN1_TIME *from = X509_get0_notBefore(cert), *to = X509_get0_notAfter(cert);
+	bool early = X509_cmp_current_time(from) > 0, late = X509_cmp_current_time(to) < 0;
+	char when[40];
 	struct tm tm;
 
-	if (!ASN1_TIME_to_tm(when, &tm) || !strftime(buf, len, "%Y-%m-%d %H:%M UTC", &tm))
-		snprintf(buf, len, "?");
+	if (!early && !late)
+		return 0;
+	if (!ASN1_TIME_to_tm(late ? to : from, &tm) ||
+	    !strftime(when, sizeof(when), "%Y-%m-%d %H:%M UTC", &tm))
+		snprintf(when, sizeof(when), "?");
+	snprintf(buf, len, late ? "expired at %s" : "is valid only from %s on", when);
+	return -EKEYEXPIRED;
 }
 
 /* What sf_tls_expect() asked for. */
@@ -199,12 +207,8 @@ static void refusal_print(X509_STORE_CTX *store, SSL *ssl, char *text, size_t le
 		names_print(cert, names, sizeof(names));
 		expected_print(ssl, other, sizeof(other));
 		snprintf(text, len, "it %s, expected %s", names, other);
-	} else if (cert && code == X509_V_ERR_CERT_HAS_EXPIRED) {
-		time_print(X509_get0_notAfter(cert), other, sizeof(other));
-		snprintf(text, len, "it expired at %s", other);
-	} else if (cert && code == X509_V_ERR_CERT_NOT_YET_VALID) {
-		time_print(X509_get0_notBefore(cert), other, sizeof(other));
-		snprintf(text, len, "it is valid only from %s on", other);
+	} else if (cert && sf_cert_dates(cert, other, sizeof(other))) {
+		snprintf(text, len, "it %s", other);
 	} else {
 		snprintf(text, len, "%s", X509_verify_cert_error_string(code));
 	}

@@ -255,6 +255,14 @@ printf '[controller]\nlisten = nowhere:here\nplain = yes\n' >"$TMP/bad.conf"
 refuses "an address that is none" 2 "nowhere:here" "${PROGRAM[scaffold-controller]}" --config "$TMP/bad.conf" --check
 printf '[controller]\nlisten = [::1]:24159\ntls_cert = %s/none.pem\ntls_key = %s/none.key\ntls_ca = %s/none.ca\n' "$TMP" "$TMP" "$TMP" >"$TMP/bad.conf"
 refuses "a certificate that there is not" 1 "$TMP/none" "${PROGRAM[scaffold-controller]}" --config "$TMP/bad.conf" --run "$TMP/other.run" --state "$TMP/other.state"
+refuses "--check opens what is named, and says where" 2 "$TMP/bad.conf:4: tls_key: $TMP/none.key: No such file" "${PROGRAM[scaffold-controller]}" --config "$TMP/bad.conf" --state "$TMP/other.state" --check
+printf '[router]\ncontroller = [::1]:24159\ntls_cert = %s\ntls_key = %s\ntls_ca = %s\n' "$DIR"/tls/{r.pem,ctl.key,ca.pem} >"$TMP/bad.conf"
+refuses "--check of a router: a key of another certificate" 2 "$TMP/bad.conf:4: tls_key: $DIR/tls/ctl.key: does not belong to certificate $DIR/tls/r.pem" "${PROGRAM[scaffold-router]}" --config "$TMP/bad.conf" --state "$TMP/other.state" --check
+sed -i 's/ctl\.key/r.key/' "$TMP/bad.conf"
+check "--check of a router that is well" "${PROGRAM[scaffold-router]}" --config "$TMP/bad.conf" --state "$TMP/other.state" --check
+printf '[host]\nheartbeat = 1s\nsocket_group = no-such-group\nallow_uid = no-such-user\n' >"$TMP/bad.conf"
+refuses "--check of an agent: a user" 2 "$TMP/bad.conf:4: allow_uid: " "${PROGRAM[scaffoldd]}" --config "$TMP/bad.conf" --check
+refuses "--check of an agent: and a group, in one go" 2 "$TMP/bad.conf:3: socket_group: got 'no-such-group', expected" "${PROGRAM[scaffoldd]}" --config "$TMP/bad.conf" --check
 
 # Ports in use.
 printf '[controller]\nlisten = [%s]:24159\nplain = yes\n' "$(lab address ctl)" >"$TMP/bad.conf"
