@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/ctrl.h"
 #include "core/datapath.h"
+#include "core/line.h"
 #include "core/resolve.h"
 #include "util/bpf.h"
 
@@ -183,6 +185,23 @@ static void slots_put(int map_fd, uint64_t i, uint32_t at, uint32_t size, uint32
 	free(table);
 }
 
+/* As the router does it. */
+static void lines_put(struct service_router_bpf *s, const struct sf_service_key *keys,
+		      const struct sf_rule *rules, uint32_t n)
+{
+	uint32_t count = sf_line_count(n);
+	size_t len = bpf_map__max_entries(s->maps.lines) * sizeof(struct sf_line);
+	struct sf_lines lines = { .at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
+					     bpf_map__fd(s->maps.lines), 0) };
+
+	if (lines.at == MAP_FAILED)
+		bench_die(-errno, "the memory of the map lines");
+	sf_lines_clear(&lines, count);
+	for (uint32_t i = 0; i < n; i++)
+		sf_lines_put(&lines, &keys[i], &rules[i]);
+	munmap(lines.at, len);
+}
+
 static void rules_put(struct service_router_bpf *s, uint32_t services, uint32_t instances)
 {
 	uint32_t size = sf_table_size(instances), each = extent(size + instances);
@@ -206,6 +225,7 @@ static void rules_put(struct service_router_bpf *s, uint32_t services, uint32_t 
 		slots_put(bpf_map__fd(s->maps.slots), i, rules[i].at, size, instances);
 	}
 	bench_puts(bpf_map__fd(s->maps.rules), "rules", keys, rules, services);
+	lines_put(s, keys, rules, services);
 	free(keys);
 	free(rules);
 }
@@ -232,10 +252,12 @@ struct service_router_bpf *bench_router(uint32_t services, uint32_t instances)
 	if (!s)
 		bench_die(-errno, "service_router.bpf.o");
 	raise_size(s->maps.rules, services);
+	raise_size(s->maps.lines, sf_line_count(services));
 	if (instances > 1)
 		raise_size(s->maps.slots, services * extent(sf_table_size(instances) + instances));
 	if (sf_bpf_skeleton_load(s->skeleton, err, sizeof(err)))
 		bench_die(0, "service_router.bpf.o: %s", err);
+	cfg.lines = sf_line_count(services) - 1;
 	bench_puts(bpf_map__fd(s->maps.config), "config", &zero, &cfg, 1);
 	rules_put(s, services, instances);
 	return s;

@@ -31,6 +31,7 @@
 #include "bpf/police.h"
 #include "core/ctrl.h"
 #include "core/datapath.h"
+#include "core/line.h"
 #include "core/resolve.h"
 #include "core/wire.h"
 
@@ -48,10 +49,19 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 262144);
+	__uint(max_entries, 131072);
 	__type(key, struct sf_service_key);
 	__type(value, struct sf_rule);
 } rules SEC(".maps");
+
+/* The front of the rules (core/line.h); the daemon writes it through a mapping of its memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 262144);
+	__type(key, __u32);
+	__type(value, struct sf_line);
+} lines SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -175,15 +185,51 @@ static __always_inline __u8 service_key(const struct sf_hdr *h, const void *end,
 	return 0;
 }
 
-static __always_inline const struct sf_rule *find_rule(struct sf_service_key *key)
+/** line_read() - whether line @at is @key's; then *@rule is what it says. */
+static __always_inline bool line_read(__u32 at, const struct sf_service_key *key,
+				      struct sf_rule *rule)
 {
-	const struct sf_rule *rule = bpf_map_lookup_elem(&rules, key);
+	const volatile __u64 *from = bpf_map_lookup_elem(&lines, &at);
+	struct sf_line line;
+	__u64 *to = (void *)&line;
 
-	if (rule || !(key->proto | key->port))
-		return rule;
+	if (!from)
+		return false;
+	/* Each word once: what is judged must be what is used. */
+	SF_UNROLL
+	for (__u32 i = 0; i < sizeof(line) / sizeof(*to); i++)
+		to[i] = from[i];
+	*rule = line.rule;
+	return sf_line_is(&line, key);
+}
+
+/** exact_rule() - the rule of just this key. */
+static __always_inline bool exact_rule(const struct sf_router_config *cfg,
+				       const struct sf_service_key *key, struct sf_rule *rule)
+{
+	__u64 hash = sf_line_hash(key);
+	const struct sf_rule *found;
+
+	for (int i = 0; cfg->lines && i < SF_LINE_CHOICES; i++)
+		if (line_read(sf_line_index(hash, i, cfg->lines), key, rule))
+			return true;
+	found = bpf_map_lookup_elem(&rules, key);
+	if (!found)
+		return false;
+	*rule = *found;
+	return true;
+}
+
+static __always_inline bool find_rule(const struct sf_router_config *cfg,
+				      struct sf_service_key *key, struct sf_rule *rule)
+{
+	if (exact_rule(cfg, key, rule))
+		return true;
+	if (!(key->proto | key->port))
+		return false;
 	key->proto = 0;
 	key->port = 0;
-	return bpf_map_lookup_elem(&rules, key);
+	return exact_rule(cfg, key, rule);
 }
 
 /**
@@ -191,15 +237,16 @@ static __always_inline const struct sf_rule *find_rule(struct sf_service_key *ke
  * @ip: IPv6 header, in bounds
  * @end: end of the bytes that may be read
  * @room: bytes of the packet behind the IPv6 header, readable or not
- * @to: the new destination, 16 bytes in a map
+ * @to: the new destination
  * Return: 0 or the reason for which there is none.
  */
 static __always_inline __u8 resolve(const struct sf_router_config *cfg, const struct ip6 *ip,
-				    const void *end, __u32 room, const struct sf_addr **to)
+				    const void *end, __u32 room, struct sf_addr *to)
 {
 	const struct sf_hdr *h = (const void *)(ip + 1);
+	const struct sf_addr *slot;
 	struct sf_service_key key;
-	const struct sf_rule *rule;
+	struct sf_rule rule;
 	struct sf_pick pick;
 	__u32 at, want;
 	__u16 aux;
@@ -226,23 +273,25 @@ static __always_inline __u8 resolve(const struct sf_router_config *cfg, const st
 	reason = service_key(h, end, &key);
 	if (reason)
 		return reason;
-	rule = find_rule(&key);
-	if (!rule)
+	if (!find_rule(cfg, &key, &rule))
 		return SF_NO_SUCH_SERVICE;
-	if (rule->size == 1) {
-		*to = &rule->only;
+	if (rule.size == 1) {
+		*to = rule.only;
 		return 0;
 	}
-	if (!rule->size)
+	if (!rule.size)
 		return SF_NO_INSTANCE;
 	aux = sf_be16(h->aux);
-	pick = sf_rule_pick(&cfg->key, rule, &ip->src, kind == SF_KIND_DATA ? aux : 0);
-	at = rule->at + pick.slot;
-	want = kind == SF_KIND_SYN && aux ? sf_pick_want(aux, rule->instances) : 0;
+	pick = sf_rule_pick(&cfg->key, &rule, &ip->src, kind == SF_KIND_DATA ? aux : 0);
+	at = rule.at + pick.slot;
+	want = kind == SF_KIND_SYN && aux ? sf_pick_want(aux, rule.instances) : 0;
 	if (want)
-		at = attempt_slot(rule, &pick, want);
-	*to = bpf_map_lookup_elem(&slots, &at);
-	return *to ? 0 : SF_INTERNAL;
+		at = attempt_slot(&rule, &pick, want);
+	slot = bpf_map_lookup_elem(&slots, &at);
+	if (!slot)
+		return SF_INTERNAL;
+	*to = *slot;
+	return 0;
 }
 
 /* ---- FAIL ---- */
@@ -382,7 +431,7 @@ static __always_inline struct ip6 *ip_of(struct __sk_buff *skb, __u32 need)
 static __always_inline int ingress(struct __sk_buff *skb, bool access)
 {
 	const struct sf_router_config *cfg;
-	const struct sf_addr *to;
+	struct sf_addr to;
 	struct ip6 *ip;
 	__u32 zero = 0;
 	__u8 reason;
@@ -412,7 +461,7 @@ static __always_inline int ingress(struct __sk_buff *skb, bool access)
 	reason = resolve(cfg, ip, (void *)(long)skb->data_end, skb->len - L4_AT, &to);
 	if (reason == SF_NO_SUCH_SERVICE || reason == SF_NO_INSTANCE)
 		return answer(skb, reason, SF_NO_SUCH_SERVICE, 0);
-	if (!reason && bpf_skb_store_bytes(skb, DST_AT, to, sizeof(*to), 0))
+	if (!reason && bpf_skb_store_bytes(skb, DST_AT, &to, sizeof(to), 0))
 		reason = SF_INTERNAL;
 	if (reason)
 		return drop(skb, reason);
@@ -478,7 +527,7 @@ static __always_inline int xdp_ingress(struct xdp_md *ctx, bool access)
 	const struct sf_router_config *cfg;
 	struct ip6 *ip = data + IP_AT;
 	struct ethhdr *eth = data;
-	const struct sf_addr *to;
+	struct sf_addr to;
 	__u32 zero = 0, what = SF_TRAFFIC_RESOLVED;
 	struct sf_count *c;
 
@@ -491,7 +540,7 @@ static __always_inline int xdp_ingress(struct xdp_md *ctx, bool access)
 		return XDP_PASS;
 	if (resolve(cfg, ip, end, end - (void *)(ip + 1), &to))
 		return XDP_PASS;
-	ip->dst = *to;
+	ip->dst = to;
 	c = bpf_map_lookup_elem(&traffic, &what);
 	if (c) {
 		c->packets++;

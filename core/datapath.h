@@ -153,6 +153,7 @@ const char *sf_traffic_name(unsigned int kind);
  * router-COOKIE/
  *   config   array[1] struct sf_router_config
  *   rules    hash  struct sf_service_key -> struct sf_rule
+ *   lines    array of struct sf_line, the front of rules
  *   slots    array of struct sf_addr
  *   links    hash  __u32 ifindex -> struct sf_link: links with joined hosts
  *   present  hash  __u32 hostAddr -> struct sf_presence
@@ -170,7 +171,7 @@ struct sf_router_config {
 	__u32 roles;	    /* SF_ROLE_* of core/ctrl.h */
 	struct sf_addr own; /* locator of the router itself, source of its FAILs */
 	struct sf_sid id;
-	__u32 pad;
+	__u32 lines;	       /* number of lines less one; 0: they are not filled yet */
 	struct sf_hashkey key; /* of the choice; shared by all service routers */
 };
 

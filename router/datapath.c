@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "bpf/service_router.skel.h"
 #include "core/ctrl.h"
+#include "core/line.h"
 #include "router/router.h"
 #include "util/errtext.h"
 #include "util/log.h"
@@ -24,10 +26,15 @@
 #define ABSENT_PIN "absent_out"
 #define BATCH	   1024
 
+#define LINES_MIN 512u /* of the front: eight pages */
+
 #define SESSION_BURST 256 /* messages of one session at once: four windows of sequence numbers */
 
 struct datapath {
 	struct service_router_bpf *skel;
+	struct sf_router_config config; /* as the programs have it */
+	struct sf_lines front;		/* of the rules (core/line.h) */
+	uint32_t front_room;		/* how many lines there is memory for */
 	char dir[512];
 	int absent_ifindex;
 };
@@ -58,16 +65,24 @@ static void warn_size(const struct bpf_map *map, uint32_t wanted, const char *ke
 			bpf_map__name(map), bpf_map__max_entries(map), key, wanted);
 }
 
+static uint32_t lines_for(uint32_t services)
+{
+	uint32_t n = sf_line_count(services);
+
+	return n < LINES_MIN ? LINES_MIN : n;
+}
+
 static int adopt_maps(struct datapath *dp, struct router *r, char *err, size_t errlen)
 {
 	struct service_router_bpf *s = dp->skel;
-	struct bpf_map *maps[] = { s->maps.config,   s->maps.rules,   s->maps.slots,
-				   s->maps.links,    s->maps.present, s->maps.sources,
-				   s->maps.counters, s->maps.traffic };
+	struct bpf_map *maps[] = { s->maps.config,  s->maps.rules,    s->maps.lines,
+				   s->maps.slots,   s->maps.links,    s->maps.present,
+				   s->maps.sources, s->maps.counters, s->maps.traffic };
 	bool reused;
 	int ret;
 
 	bpf_map__set_max_entries(s->maps.rules, r->config.services_max);
+	bpf_map__set_max_entries(s->maps.lines, lines_for(r->config.services_max));
 	bpf_map__set_max_entries(s->maps.sources, r->config.services_max);
 	bpf_map__set_max_entries(s->maps.slots, r->config.slots_max);
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
@@ -80,6 +95,79 @@ static int adopt_maps(struct datapath *dp, struct router *r, char *err, size_t e
 	warn_size(s->maps.rules, r->config.services_max, "services_max");
 	warn_size(s->maps.slots, r->config.slots_max, "slots_max");
 	return 0;
+}
+
+/* ---- the front of the rules ---- */
+
+static int config_put(struct datapath *dp)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(fd_of(dp->skel->maps.config), &zero, &dp->config, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
+static int rule_count(const void *key, const void *value, void *ctx)
+{
+	++*(uint32_t *)ctx;
+	return 0;
+}
+
+static int rule_put(const void *key, const void *value, void *ctx)
+{
+	sf_lines_put(ctx, key, value);
+	return 0;
+}
+
+/* Make the front anew, of @count lines or as many as there is room for. The programs go by the map
+ * alone meanwhile, and for good if that fails. */
+static int front_fill(struct datapath *dp, uint32_t count)
+{
+	int ret;
+
+	dp->config.lines = 0;
+	ret = config_put(dp);
+	if (ret)
+		return ret;
+	sf_lines_clear(&dp->front, count < dp->front_room ? count : dp->front_room);
+	ret = datapath_rules_each(dp, rule_put, &dp->front);
+	if (ret)
+		return ret;
+	dp->config.lines = dp->front.mask;
+	return config_put(dp);
+}
+
+static void front_grow(struct datapath *dp)
+{
+	int ret;
+
+	if (!sf_lines_are_dense(&dp->front) || dp->front.mask + 1 >= dp->front_room)
+		return;
+	ret = front_fill(dp, 2 * (dp->front.mask + 1));
+	if (ret)
+		sf_warn("table of services: no front, it is searched for each packet: %s",
+			strerror(-ret));
+}
+
+/* What an earlier daemon left is told by the map: another version may have changed that since. */
+static int front_open(struct datapath *dp)
+{
+	const struct bpf_map *map = dp->skel->maps.lines;
+	uint32_t zero = 0, services = 0;
+	int ret;
+
+	dp->front_room = bpf_map__max_entries(map);
+	dp->front.at = mmap(NULL, dp->front_room * sizeof(struct sf_line), PROT_READ | PROT_WRITE,
+			    MAP_SHARED, fd_of(map), 0);
+	if (dp->front.at == MAP_FAILED) {
+		dp->front.at = NULL;
+		return -errno;
+	}
+	if (bpf_map_lookup_elem(fd_of(dp->skel->maps.config), &zero, &dp->config))
+		return -errno;
+	ret = datapath_rules_each(dp, rule_count, &services);
+	return ret ? ret : front_fill(dp, lines_for(services));
 }
 
 int datapath_open(struct router *r, char *err, size_t errlen)
@@ -108,6 +196,11 @@ int datapath_open(struct router *r, char *err, size_t errlen)
 		ret = sf_bpf_skeleton_load(dp->skel->skeleton, err, errlen);
 	if (ret)
 		goto fail;
+	ret = front_open(dp);
+	if (ret) {
+		sf_errtext(err, errlen, ret, "map lines: %s", strerror(-ret));
+		goto fail;
+	}
 	close(lock);
 	r->datapath = dp;
 	return 0;
@@ -122,6 +215,8 @@ void datapath_close(struct datapath *dp)
 {
 	if (!dp)
 		return;
+	if (dp->front.at)
+		munmap(dp->front.at, dp->front_room * sizeof(struct sf_line));
 	if (dp->skel)
 		service_router_bpf__destroy(dp->skel);
 	free(dp);
@@ -133,17 +228,16 @@ int datapath_configure(struct router *r)
 				      .roles = has_place(r) ? r->config.roles : 0,
 				      .own = r->own,
 				      .id = r->id,
+				      .lines = r->datapath->config.lines,
 				      .key = r->place.key };
-	uint32_t zero = 0;
 
 	/* A router without a block resolves, too; its FAILs then come from its underlay address. */
 	if (!has_place(r) && r->place.net.service) {
 		c.roles = r->config.roles & SF_ROLE_SERVICE;
 		c.own = r->underlay;
 	}
-	if (bpf_map_update_elem(fd_of(r->datapath->skel->maps.config), &zero, &c, BPF_ANY))
-		return -errno;
-	return 0;
+	r->datapath->config = c;
+	return config_put(r->datapath);
 }
 
 /* ---- attachments ---- */
@@ -297,15 +391,35 @@ int datapath_source(struct datapath *dp, uint32_t host, const struct sf_sid *sid
 	return set_or_delete(dp->skel->maps.sources, &key, allowed ? &yes : NULL);
 }
 
+static void front_drop(struct datapath *dp, const struct sf_service_key *keys, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		sf_lines_drop(&dp->front, &keys[i]);
+}
+
 int datapath_rules_put(struct datapath *dp, const struct sf_service_key *keys,
 		       const struct sf_rule *rules, uint32_t n)
 {
-	return n ? sf_bpf_map_put_batch(fd_of(dp->skel->maps.rules), keys, rules, n, NULL) : 0;
+	int ret;
+
+	if (!n)
+		return 0;
+	front_drop(dp, keys, n);
+	ret = sf_bpf_map_put_batch(fd_of(dp->skel->maps.rules), keys, rules, n, NULL);
+	if (ret) /* some of them, nobody says which: the map tells for all */
+		return ret;
+	for (uint32_t i = 0; i < n; i++)
+		sf_lines_put(&dp->front, &keys[i], &rules[i]);
+	front_grow(dp);
+	return 0;
 }
 
 int datapath_rules_del(struct datapath *dp, const struct sf_service_key *keys, uint32_t n)
 {
-	return n ? sf_bpf_map_delete_batch(fd_of(dp->skel->maps.rules), keys, n, NULL) : 0;
+	if (!n)
+		return 0;
+	front_drop(dp, keys, n);
+	return sf_bpf_map_delete_batch(fd_of(dp->skel->maps.rules), keys, n, NULL);
 }
 
 int datapath_rules_each(struct datapath *dp, sf_bpf_map_each each, void *ctx)

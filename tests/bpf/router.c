@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -27,6 +28,7 @@ const struct sf_sid drained = { .w = { 0x01000000, 0x01010101, 0x02020202 } };
 const struct sf_sid client = { .w = { 0x00000080, 0xcafecafe, 0xbeefbeef } };
 const struct sf_sid other_sid = { .w = { 0x01000000, 0x77777777, 0x77777777 } };
 struct sf_addr table[SLOTS + VARIANTS];
+struct sf_lines front;
 
 int map_fd(struct bpf_map *map)
 {
@@ -146,7 +148,15 @@ void put_rule(const struct sf_sid *sid, __u8 proto, __u16 port, const struct sf_
 {
 	struct sf_service_key key = { .sid = *sid, .port = htons(port), .proto = proto };
 
+	sf_lines_drop(&front, &key);
 	assert_int_equal(bpf_map_update_elem(map_fd(skel->maps.rules), &key, rule, BPF_ANY), 0);
+	sf_lines_put(&front, &key, rule);
+}
+
+void delete_rule(const struct sf_service_key *key)
+{
+	sf_lines_drop(&front, key);
+	assert_int_equal(bpf_map_delete_elem(map_fd(skel->maps.rules), key), 0);
 }
 
 struct sf_addr instance_of(const struct sf_sid *sid, __u32 host)
@@ -173,7 +183,12 @@ void fill_maps(void)
 					 .roles = SF_ROLE_ACCESS | SF_ROLE_SERVICE,
 					 .own = sf_locator(&net, 0x10000, 1),
 					 .id = { .w = { 0x00000080, 0x0d0d0d0d, 0x0e0e0e0e } },
+					 .lines = LINES - 1,
 					 .key = { 0x0706050403020100, 0x0f0e0d0c0b0a0908 } };
+	front.at = mmap(NULL, LINES * sizeof(struct sf_line), PROT_READ | PROT_WRITE, MAP_SHARED,
+			map_fd(skel->maps.lines), 0);
+	assert_true(front.at != MAP_FAILED);
+	sf_lines_clear(&front, LINES);
 	one.only = instance_of(&web, 0x20001);
 	assert_int_equal(bpf_map_update_elem(map_fd(skel->maps.config), &zero, &cfg, 0), 0);
 	put_rule(&web, SF_NEXTHDR_TCP, 80, &one);
@@ -208,6 +223,7 @@ int router_setup(void **state)
 
 int router_teardown(void **state)
 {
+	munmap(front.at, LINES * sizeof(struct sf_line));
 	service_router_bpf__destroy(skel);
 	return 0;
 }

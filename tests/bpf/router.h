@@ -10,6 +10,7 @@
 #include "bpf/service_router.skel.h"
 #include "core/ctrl.h"
 #include "core/datapath.h"
+#include "core/line.h"
 #include "core/wire.h"
 
 #define ETH	 14
@@ -18,6 +19,7 @@
 #define OTHER	 0x00010008u
 #define VARIANTS 5 /* instances of the service with slots */
 #define SLOTS	 101
+#define LINES	 64 /* a page of them */
 
 extern struct service_router_bpf *skel;
 extern struct sf_net net;
@@ -28,6 +30,7 @@ extern const struct sf_sid drained;
 extern const struct sf_sid client;
 extern const struct sf_sid other_sid;
 extern struct sf_addr table[SLOTS + VARIANTS];
+extern struct sf_lines front;
 
 /* A packet under construction or as it came out. */
 struct packet {
@@ -57,7 +60,9 @@ int run(struct bpf_program *prog, struct packet *p);
 int send_wish(struct bpf_program *prog, const struct wish *w, struct packet *p);
 struct sf_addr dst_of(const struct packet *p);
 void check_sum(const struct packet *p);
+/** put_rule(), delete_rule() - in the map and its front, as the router does it. */
 void put_rule(const struct sf_sid *sid, __u8 proto, __u16 port, const struct sf_rule *rule);
+void delete_rule(const struct sf_service_key *key);
 struct sf_addr instance_of(const struct sf_sid *sid, __u32 host);
 void fill_maps(void);
 int router_setup(void **state);

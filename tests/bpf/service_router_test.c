@@ -77,8 +77,71 @@ static void key_order(void **state)
 	got = dst_of(&p);
 	assert_int_equal(sf_locator_host(&got), 0x20002);
 	check_sum(&p);
-	bpf_map_delete_elem(map_fd(skel->maps.rules), &key);
+	delete_rule(&key);
 	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_REDIRECT);
+}
+
+static __u32 resolved_host(const struct sf_sid *service)
+{
+	struct wish w = syn(service);
+	struct sf_addr got;
+	struct packet p;
+
+	assert_int_equal(send_wish(skel->progs.sf_router_ingress, &w, &p), TC_ACT_UNSPEC);
+	check_sum(&p);
+	got = dst_of(&p);
+	return sf_locator_host(&got);
+}
+
+static void config_put(void)
+{
+	__u32 zero = 0;
+
+	assert_int_equal(bpf_map_update_elem(map_fd(skel->maps.config), &zero, &cfg, 0), 0);
+}
+
+/* What a line says goes, and the map where no line can be believed. */
+static void lines_come_first(void **state)
+{
+	const struct sf_service_key key = { .sid = web,
+					    .port = htons(80),
+					    .proto = SF_NEXTHDR_TCP };
+	const struct sf_rule one = { .size = 1,
+				     .instances = 1,
+				     .only = instance_of(&web, 0x20001) };
+	const struct sf_rule other = { .size = 1,
+				       .instances = 1,
+				       .only = instance_of(&web, 0x20009) };
+	struct sf_line *line = NULL;
+
+	sf_lines_drop(&front, &key);
+	assert_int_equal(resolved_host(&web), 0x20001);
+	assert_true(sf_lines_put(&front, &key, &other));
+	assert_int_equal(resolved_host(&web), 0x20009);
+	for (int i = 0; i < LINES; i++)
+		if (sf_line_is(&front.at[i], &key))
+			line = &front.at[i];
+	assert_non_null(line);
+	/* half of a change: no seal fits it */
+	line->rule.only.w[1] ^= htonl(1);
+	assert_int_equal(resolved_host(&web), 0x20001);
+	line->rule.only.w[1] ^= htonl(1);
+	assert_int_equal(resolved_host(&web), 0x20009);
+	/* another service's line */
+	line->key.port ^= htons(1);
+	line->seal = sf_line_seal(line);
+	assert_int_equal(resolved_host(&web), 0x20001);
+	line->key.port ^= htons(1);
+	line->seal = sf_line_seal(line);
+	assert_int_equal(resolved_host(&web), 0x20009);
+	/* no front */
+	cfg.lines = 0;
+	config_put();
+	assert_int_equal(resolved_host(&web), 0x20001);
+	cfg.lines = LINES - 1;
+	config_put();
+	put_rule(&web, SF_NEXTHDR_TCP, 80, &one);
+	assert_int_equal(resolved_host(&web), 0x20001);
 }
 
 /* Every socketID and attempt: as the native choice of core, which is the specification. */
@@ -412,6 +475,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(resolves_one),
 		cmocka_unit_test(key_order),
+		cmocka_unit_test(lines_come_first),
 		cmocka_unit_test(choice_is_cores),
 		cmocka_unit_test(nonce_spreads),
 		cmocka_unit_test(probe_by_target),

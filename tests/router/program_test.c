@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <glob.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,11 +15,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
 #include <cmocka.h>
 
+#include "core/datapath.h"
+#include "core/line.h"
 #include "tests/router/fixture.h"
+#include "util/bpf.h"
 
 #define CONFIG	     "[router]\nname = r\nas = 7\nblock = 2a\n"
 #define CONFIG_QUICK CONFIG "heartbeat = 100ms\nlease = 1s\n"
@@ -555,6 +561,100 @@ static void killed_and_host_gone(void **state)
 	assert_false(route_exists(&a->locator));
 }
 
+/* ---- the front of the table of services ---- */
+
+#define FRONT_SERVICES 300u /* more than half of the first front has */
+
+static int pinned(const char *name)
+{
+	char pattern[512];
+	glob_t found;
+	int fd;
+
+	snprintf(pattern, sizeof(pattern), "%s/bpf/router-*/%s", world.dir, name);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+	fd = bpf_obj_get(found.gl_pathv[0]);
+	globfree(&found);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+struct front {
+	struct sf_line *at;
+	uint32_t lines, room, services, found;
+};
+
+static int rule_seek(const void *key, const void *value, void *ctx)
+{
+	uint64_t hash = sf_line_hash(key);
+	struct front *f = ctx;
+
+	f->services++;
+	for (int i = 0; i < SF_LINE_CHOICES; i++) {
+		const struct sf_line *line = &f->at[sf_line_index(hash, i, f->lines)];
+
+		if (!sf_line_is(line, key))
+			continue;
+		assert_memory_equal(&line->rule, value, sizeof(line->rule));
+		f->found++;
+		break;
+	}
+	return 0;
+}
+
+/* Nearly every rule has a line that says the same, and no line says more. */
+static void front_check(uint32_t services, uint32_t lines)
+{
+	int rules = pinned("rules"), map = pinned("lines"), config = pinned("config");
+	struct sf_router_config cfg;
+	struct bpf_map_info info = { 0 };
+	uint32_t zero = 0, len = sizeof(info), sealed = 0;
+	struct front f = { 0 };
+
+	assert_int_equal(bpf_map_lookup_elem(config, &zero, &cfg), 0);
+	assert_int_equal(cfg.lines, lines - 1);
+	assert_int_equal(bpf_obj_get_info_by_fd(map, &info, &len), 0);
+	f.lines = cfg.lines;
+	f.room = info.max_entries;
+	f.at = mmap(NULL, f.room * sizeof(*f.at), PROT_READ, MAP_SHARED, map, 0);
+	assert_true(f.at != MAP_FAILED);
+	assert_int_equal(sf_bpf_map_walk(rules, sizeof(struct sf_service_key),
+					 sizeof(struct sf_rule), rule_seek, &f),
+			 0);
+	for (uint32_t i = 0; i < lines; i++)
+		sealed += f.at[i].seal && f.at[i].seal == sf_line_seal(&f.at[i]);
+	assert_int_equal(f.services, services);
+	assert_int_equal(sealed, f.found);
+	if (f.found < services * 97 / 100)
+		fail_msg("%u of %u services have one of %u lines", f.found, services, lines);
+	munmap(f.at, f.room * sizeof(*f.at));
+	close(rules);
+	close(map);
+	close(config);
+}
+
+static void front_follows(void **state)
+{
+	const uint32_t self = 1; /* a host is a service, too */
+	uint32_t i;
+
+	router_start(CONFIG "message_rate = 100000\n");
+	guest_join(a);
+	front_check(self, 512);
+	for (i = 0; i < FRONT_SERVICES; i++)
+		assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, (uint16_t)(i + 1)),
+				 SF_NONE);
+	front_check(self + FRONT_SERVICES, 1024);
+	for (i = 0; i < FRONT_SERVICES / 3; i++)
+		assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, (uint16_t)(i + 1)),
+				 SF_NONE);
+	front_check(self + FRONT_SERVICES - i, 1024);
+	router_end(SIGKILL);
+	front_check(self + FRONT_SERVICES - i, 1024);
+	router_start(CONFIG "message_rate = 100000\n");
+	front_check(self + FRONT_SERVICES - i, 512);
+}
+
 static void flush_removes_all(void **state)
 {
 	router_start(CONFIG);
@@ -682,6 +782,7 @@ int main(int argc, char **argv)
 		T(move),
 		T(killed),
 		T(killed_and_host_gone),
+		T(front_follows),
 		T(flush_removes_all),
 		T(reload),
 		T(packets),
