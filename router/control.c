@@ -157,8 +157,7 @@ static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
 static json_t *share_json(struct router *r, struct service *s, const struct rules_share *share)
 {
 	struct registration *reg = NULL;
-	struct host *h =
-		is_own(r, &share->locator) ? host_find(r, sf_locator_host(&share->locator)) : NULL;
+	struct host *h = host_at(r, &share->locator);
 	json_t *j = json_object();
 
 	json_object_set_new(j, "locator", sf_json_addr(&share->locator));

@@ -168,9 +168,7 @@ static const char *on_verdicts(struct router *r, const struct sf_ctrl_in *in)
 		if (it.type == SF_ITEM_HOST) {
 			const struct sf_item_host *item = it.value;
 
-			h = is_own(r, &item->locator)
-				    ? host_find(r, sf_locator_host(&item->locator))
-				    : NULL;
+			h = host_at(r, &item->locator);
 			if (h &&
 			    (h->state == HOST_ABSENT || !sf_sid_eq(&h->identity, &item->identity)))
 				h = NULL;

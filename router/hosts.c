@@ -38,6 +38,11 @@ struct host *host_find(const struct router *r, uint32_t addr)
 	return h;
 }
 
+struct host *host_at(const struct router *r, const struct sf_addr *locator)
+{
+	return is_own(r, locator) ? host_find(r, sf_locator_host(locator)) : NULL;
+}
+
 struct host *host_of_session(const struct router *r, uint64_t id)
 {
 	struct host *h;

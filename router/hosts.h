@@ -115,7 +115,12 @@ void hosts_free(struct router *r);
 /** hosts_forget() - all hosts leave and their addresses are void: the block changed. */
 void hosts_forget(struct router *r);
 
+/** host_find() - the host with hostAddr @addr, absent ones too, or NULL. */
 struct host *host_find(const struct router *r, uint32_t addr);
+
+/** host_at() - the same by locator; NULL also where that is of another router. */
+struct host *host_at(const struct router *r, const struct sf_addr *locator);
+
 struct host *host_of_session(const struct router *r, uint64_t id);
 /** host_of_key() - the first with that key; others by @twin. */
 struct host *host_of_key(const struct router *r, const uint8_t key[SF_SIGN_PUBLIC_LEN]);

@@ -28,6 +28,30 @@ static void put_name(struct router *r, struct reply *p, const struct sf_sid *sid
 		sf_ctrl_put(&p->out, SF_ITEM_SERVICE_NAME, name, strlen(name));
 }
 
+/* The only one of our hosts with that identity, or ourselves; not a name that several have. */
+static const char *name_of(struct router *r, const struct sf_sid *sid)
+{
+	const struct host *found = NULL;
+
+	if (sf_sid_eq(&r->id, sid))
+		return r->config.name;
+	for (const struct host *h = r->hosts->by_addr; h && !found; h = h->hh.next)
+		if (h->proven && sf_sid_eq(&h->identity, sid))
+			found = h;
+	for (const struct host *h = r->hosts->by_addr; h && found; h = h->hh.next)
+		if (h->proven && !strcmp(h->name, found->name) && !sf_sid_eq(&h->identity, sid))
+			return "";
+	return found ? found->name : "";
+}
+
+static void put_host_name(struct router *r, struct reply *p, const struct sf_sid *sid)
+{
+	const char *name = sid->w[0] == sf_be32(SF_SSID_HOSTS) ? name_of(r, sid) : "";
+
+	if (*name)
+		sf_ctrl_put(&p->out, SF_ITEM_NAME, name, strlen(name));
+}
+
 /* What our own rules say. They are not ordered by serviceID: a large table is searched seldom, and
  * who asks meanwhile is answered when it repeats. */
 static void answer(struct router *r, const struct request *q, const struct sf_sid *sid)
@@ -40,6 +64,7 @@ static void answer(struct router *r, const struct request *q, const struct sf_si
 	r->searched_ms = now;
 	reply_begin(&p, q->host, SF_CTRL_FOUND, q->in.seq);
 	put_name(r, &p, sid);
+	put_host_name(r, &p, sid);
 	for (struct service *s = rules_first(r); s; s = s->hh.next) {
 		struct sf_item_registration item = { .sid = *sid,
 						     .proto = s->key.proto,
@@ -74,16 +99,16 @@ const char *lookup_found(struct router *r, const struct sf_ctrl_in *in)
 
 	if (!item)
 		return "FOUND without HOST";
-	h = is_own(r, &item->locator) ? host_find(r, sf_locator_host(&item->locator)) : NULL;
+	h = host_at(r, &item->locator);
 	if (!h || !h->session.id || !in->seq || !sf_sid_eq(&h->identity, &item->identity))
 		return NULL; /* it has left meanwhile */
 	reply_begin(&p, h, SF_CTRL_FOUND, in->seq);
 	sf_ctrl_foreach (in, it) {
 		if (it.type == SF_ITEM_REGISTRATION)
 			put(&p, it.value);
-		else if (it.type == SF_ITEM_SERVICE_NAME &&
+		else if ((it.type == SF_ITEM_SERVICE_NAME || it.type == SF_ITEM_NAME) &&
 			 sf_ctrl_room(&p.out) > sizeof(struct sf_item) + it.len + 3u)
-			sf_ctrl_put(&p.out, SF_ITEM_SERVICE_NAME, it.value, it.len);
+			sf_ctrl_put(&p.out, it.type, it.value, it.len);
 	}
 	reply_send(r, &p);
 	return NULL;

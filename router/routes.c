@@ -174,7 +174,7 @@ void routes_sweep_hosts(struct router *r)
 			struct host *h;
 
 			memcpy(&locator, &c.routes[i].dst.addr, sizeof(locator));
-			h = is_own(r, &locator) ? host_find(r, sf_locator_host(&locator)) : NULL;
+			h = host_at(r, &locator);
 			if (!h || h->state == HOST_ABSENT)
 				sf_route_del(r->nl, &c.routes[i], SF_NL_ENSURE);
 		}
