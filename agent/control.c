@@ -111,21 +111,6 @@ static int get_key(const struct host *h, const char *service, const char *proto,
 
 /* ---- status ----------------------------------------------------------------------------- */
 
-static json_t *features_json(const struct host *h)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < h->n_features; i++) {
-		const struct sf_bpf_feature *f = &h->features[i];
-
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:b, s:b, s:s}", "name", f->name, "use",
-						f->use, "there", f->status == 0, "required",
-						f->need == SF_BPF_REQUIRED, "found", f->found));
-	}
-	return list;
-}
-
 static json_t *counts_json(const struct host *h)
 {
 	const struct registration *r;
@@ -191,8 +176,9 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 		"address", sf_addr_print(&h->self, self), "kind", "host", "locator",
 		known ? sf_addr_print(&h->join.locator, locator) : NULL, "uplink",
 		known ? h->uplink.link.name : NULL, "router", router_json(h), "datapath",
-		datapath_json(h), "registrations", counts_json(h), "features", features_json(h),
-		"uptime_ms", (json_int_t)(sf_now_ms() - h->started_ms), "flows_freed",
+		datapath_json(h), "registrations", counts_json(h), "features",
+		sf_json_features(h->features, h->n_features), "uptime_ms",
+		(json_int_t)(sf_now_ms() - h->started_ms), "flows_freed",
 		(json_int_t)h->flows.freed);
 	if (!*reply)
 		return sf_http_fail(reply, 500, "no memory", NULL, NULL);

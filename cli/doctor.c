@@ -30,36 +30,50 @@ static bool denies(const json_t *o, const char *key)
 	return json_is_false(json_object_get(o, key));
 }
 
+static void findv(json_t *list, const char *who, const char *todo, const char *fmt, va_list args)
+{
+	char what[512];
+
+	vsnprintf(what, sizeof(what), fmt, args);
+	json_array_append_new(
+		list, json_pack("{s:s, s:s, s:s}", "daemon", who, "what", what, "do", todo));
+}
+
+void sf_doctor_find(json_t *list, const char *who, const char *todo, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	findv(list, who, todo, fmt, args);
+	va_end(args);
+}
+
 static void find(json_t *list, enum sf_daemon_kind kind, const char *todo, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
 static void find(json_t *list, enum sf_daemon_kind kind, const char *todo, const char *fmt, ...)
 {
-	char what[512];
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
+	findv(list, sf_cli_daemon_name(kind), todo, fmt, args);
 	va_end(args);
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "daemon", sf_cli_daemon_name(kind),
-					      "what", what, "do", todo));
 }
 
-/* Kernel features that are missing or could not be found out. */
-static void features(enum sf_daemon_kind kind, const json_t *status, struct sf_findings *f)
+void sf_doctor_features(const json_t *list, const char *who, struct sf_findings *f)
 {
 	const json_t *feature;
 	size_t i;
 
-	json_array_foreach (json_object_get(status, "features"), i, feature) {
+	json_array_foreach (list, i, feature) {
 		bool required = json_is_true(json_object_get(feature, "required"));
 
 		if (!denies(feature, "there"))
 			continue;
-		find(required ? f->problems : f->notes, kind,
-		     required ? "use a kernel that has it" : "nothing: it works without",
-		     "kernel lacks %s (%s): %s", text_of(feature, "name"), text_of(feature, "use"),
-		     text_of(feature, "found"));
+		sf_doctor_find(required ? f->problems : f->notes, who,
+			       required ? "use a kernel that has it" : "nothing: it works without",
+			       "kernel lacks %s (%s): %s", text_of(feature, "name"),
+			       text_of(feature, "use"), text_of(feature, "found"));
 	}
 }
 
@@ -202,7 +216,7 @@ void sf_doctor_look(enum sf_daemon_kind kind, const json_t *status, struct sf_fi
 {
 	const char *version = json_string_value(json_object_get(status, "version"));
 
-	features(kind, status, f);
+	sf_doctor_features(json_object_get(status, "features"), sf_cli_daemon_name(kind), f);
 	if (kind == SF_AGENT)
 		look_agent(status, f);
 	else if (kind == SF_ROUTER)

@@ -16,6 +16,13 @@ struct sf_findings {
 	json_t *problems, *notes;
 };
 
+/** sf_doctor_find() - append a finding about @who, a daemon or a part of the machine. */
+void sf_doctor_find(json_t *list, const char *who, const char *todo, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/** sf_doctor_features() - kernel features (sf_json_features()) that are missing. */
+void sf_doctor_features(const json_t *list, const char *who, struct sf_findings *f);
+
 /** sf_doctor_look() - judge a daemon by its GET /v1/status; findings are appended. */
 void sf_doctor_look(enum sf_daemon_kind kind, const json_t *status, struct sf_findings *f);
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * status.c - scaffold status: the daemons here, whether they are well, and what to do if not.
- * Exit status 1 when something is wrong. The judging is doctor.c's.
+ * Exit status 1 when something is wrong. The judging is doctor.c's, and where no daemon is,
+ * absent.c's.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/doctor.h"
+#include "cli/absent.h"
 #include "core/reason.h"
 #include "util/table.h"
 
@@ -173,6 +174,8 @@ int cmd_status(struct sf_cli *cli, int argc, char **argv)
 		if (daemon)
 			json_array_append_new(daemons, daemon);
 	}
+	if (!json_array_size(daemons))
+		sf_absent_look("", &f);
 	if (cli->json) {
 		out = json_pack("{s:b, s:O, s:O, s:O}", "ok",
 				json_array_size(daemons) && !json_array_size(f.problems), "daemons",

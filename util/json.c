@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "util/bpf.h"
 #include "util/clock.h"
 
 #define SID_STRLEN 40
@@ -51,6 +52,21 @@ json_t *sf_json_time(uint64_t ms)
 	char text[SF_TIME_STRLEN];
 
 	return json_string(sf_time_print(ms, text));
+}
+
+json_t *sf_json_features(const struct sf_bpf_feature *features, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sf_bpf_feature *f = &features[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:b, s:b, s:s}", "name", f->name, "use",
+						f->use, "there", f->status == 0, "required",
+						f->need == SF_BPF_REQUIRED, "found", f->found));
+	}
+	return list;
 }
 
 void sf_json_set_net(json_t *o, const struct sf_net *net)

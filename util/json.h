@@ -29,6 +29,11 @@ json_t *sf_json_prefix(const struct sf_addr *a, int len);
 /** sf_json_time() - @ms since 1970, as ISO 8601. */
 json_t *sf_json_time(uint64_t ms);
 
+struct sf_bpf_feature;
+
+/** sf_json_features() - what sf_bpf_probe() found: [{name, use, there, required, found}]. */
+json_t *sf_json_features(const struct sf_bpf_feature *features, size_t n);
+
 /** sf_json_set_net() - as_prefix (null while the AS is unknown) and service_prefix into @o. */
 void sf_json_set_net(json_t *o, const struct sf_net *net);
 

@@ -681,6 +681,10 @@ static void status_of_nobody(void **state)
 	assert_int_equal(fake_run(cmd_status, true, "status", NULL), SF_EXIT_FAILED);
 	v = fake_json();
 	assert_false(json_is_true(json_object_get(v, "ok")));
+	/* It has looked at the machine itself: at least at its kernel. */
+	assert_true(json_array_size(json_object_get(v, "problems")) +
+			    json_array_size(json_object_get(v, "notes")) >
+		    0);
 	json_decref(v);
 	assert_has(fake_text("err"), "no daemon has a socket in");
 }
