@@ -11,6 +11,7 @@
 
 #define ANSWER_MS   3000
 #define LOOKUPS_MAX 64
+#define HOST_NAME   64 /* bytes of a host's name, with NUL */
 
 struct lookup {
 	struct host *host;
@@ -45,13 +46,28 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	fail(arg, 504, "the router does not answer");
 }
 
+/* What a host or router calls itself, as a router tells it: nothing that would steer a terminal. */
+static void take_name(char out[HOST_NAME], const struct sf_ctrl_item *it)
+{
+	const char *text = it->value;
+	size_t n = 0;
+
+	for (; n < it->len && n < HOST_NAME - 1 && text[n]; n++)
+		out[n] = text[n] > ' ' && text[n] < 0x7f ? text[n] : '?';
+	out[n] = '\0';
+}
+
 static json_t *found_json(struct host *h, const struct sf_sid *sid, const struct sf_ctrl_in *answer)
 {
+	bool is_host = sid->w[0] == sf_be32(SF_SSID_HOSTS);
 	json_t *list = json_array();
+	char name[HOST_NAME] = "";
 
 	sf_ctrl_foreach (answer, it) {
 		const struct sf_item_registration *r = it.value;
 
+		if (it.type == SF_ITEM_NAME && is_host)
+			take_name(name, &it);
 		if (it.type == SF_ITEM_SERVICE_NAME)
 			names_take(h, it.value, it.len, sid);
 		if (it.type == SF_ITEM_REGISTRATION && sf_sid_eq(&r->sid, sid))
@@ -61,7 +77,7 @@ static json_t *found_json(struct host *h, const struct sf_sid *sid, const struct
 							      ntohs(r->weight)));
 	}
 	return json_pack("{s:o, s:o, s:o}", "service", sf_json_sid(sid), "name",
-			 sf_json_name(names_of(h, sid)), "endpoints", list);
+			 sf_json_name(is_host ? name : names_of(h, sid)), "endpoints", list);
 }
 
 static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct sf_ctrl_in *answer)

@@ -19,10 +19,12 @@ struct flows {
 	const char *service, *state, *proto;
 	char *path;
 	unsigned int watch_ms;
+	bool ids; /* no names in the table */
 	struct sf_names names;
 };
 
-/* "web:80", "h3:41000"; a serviceID where no name is known, an address where it is none. */
+/* "web:80", "h3:41000"; a serviceID where no name is known or wanted, an address where it is none.
+ */
 static json_t *end_text(const struct flows *f, const json_t *row, const char *end)
 {
 	char key[32], sid[SF_ADDR_STRLEN], text[SF_NAME_MAX + 32];
@@ -32,7 +34,7 @@ static json_t *end_text(const struct flows *f, const json_t *row, const char *en
 	snprintf(key, sizeof(key), "%s_port", end);
 	port = json_integer_value(json_object_get(row, key));
 	name = sf_names_of_addr(&f->names, addr, sid);
-	if (name)
+	if (name && !f->ids)
 		snprintf(text, sizeof(text), "%s:%d", name, (int)port);
 	else
 		snprintf(text, sizeof(text), "[%s]:%d", *sid ? sid : addr ? addr : "?", (int)port);
@@ -156,12 +158,15 @@ static int flows_parse(struct flows *f, int argc, char **argv, const char **limi
 						 { "proto", required_argument, NULL, 'p' },
 						 { "limit", required_argument, NULL, 'n' },
 						 { "watch", required_argument, NULL, 'w' },
+						 { "ids", no_argument, NULL, 'i' },
 						 { 0 } };
 	int opt, ms;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 's') {
 			f->state = optarg;
+		} else if (opt == 'i') {
+			f->ids = true;
 		} else if (opt == 'p') {
 			f->proto = optarg;
 		} else if (opt == 'n') {

@@ -55,6 +55,25 @@ static int name_router(struct sf_cli *cli, json_t *rows)
 	return err;
 }
 
+/* A host knows its router by identity. */
+static void ask_router(struct sf_cli *cli, json_t *rows)
+{
+	struct sf_names names = { 0 };
+	const char *id, *name;
+	json_t *row;
+	size_t i;
+
+	sf_names_load(cli, &names);
+	json_array_foreach (rows, i, row) {
+		id = json_string_value(json_object_get(row, "router"));
+		sf_names_ask(cli, &names, id);
+		name = sf_names_of(&names, id);
+		if (name)
+			json_object_set_new(row, "router", json_string(name));
+	}
+	sf_names_free(&names);
+}
+
 int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, bool all, json_t **out)
 {
 	const char *path = who == SF_AGENT ? "/v1/status" : all ? "/v1/hosts?all=1" : "/v1/hosts";
@@ -70,6 +89,8 @@ int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, bool all, json_t 
 		sf_shape_hosts(who, reply, rows);
 	if (!err && who == SF_ROUTER)
 		err = name_router(cli, rows);
+	if (!err && who == SF_AGENT)
+		ask_router(cli, rows);
 	if (!err) {
 		*out = sf_cli_sort(rows, order, sizeof(order) / sizeof(order[0]));
 		err = *out ? 0 : -ENOMEM;

@@ -99,7 +99,10 @@ void sf_names_ask(const struct sf_cli *cli, struct sf_names *n, const char *sid)
 	char err[700], *path;
 	int ret = -ENOMEM;
 
-	if (!sid || sf_names_of(n, sid) || (strtoul(sid, NULL, 16) & SF_SSID_KEYED))
+	unsigned long ssid = sid ? strtoul(sid, NULL, 16) : 0;
+
+	/* Of keyed ones only hosts and routers are called anything. */
+	if (!sid || sf_names_of(n, sid) || ((ssid & SF_SSID_KEYED) && ssid != SF_SSID_HOSTS))
 		return;
 	if (!n->asked)
 		n->asked = json_object();

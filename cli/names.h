@@ -17,7 +17,7 @@ struct sf_names {
 	json_t *asked; /* serviceIDs that sf_names_ask() asked for */
 };
 
-#define SF_NAMES_ASKED 16 /* at most, in one run of the command */
+#define SF_NAMES_ASKED 64 /* at most, in one run of the command */
 
 /** sf_names_load() - ask whoever listens here; nobody is fine. */
 void sf_names_load(const struct sf_cli *cli, struct sf_names *out);
@@ -29,9 +29,9 @@ void sf_names_load(const struct sf_cli *cli, struct sf_names *out);
 void sf_names_say(const struct sf_cli *cli, const char *typed);
 
 /**
- * sf_names_ask() - where nobody here knows the name of serviceID @sid, the agent asks the network.
- * Each is asked for once, at most SF_NAMES_ASKED of them, and none any more when one is not
- * answered. NULL and hosts' identities are ignored.
+ * sf_names_ask() - where nobody here knows the name of serviceID or identity @sid, the agent asks
+ * the network. Each is asked for once, at most SF_NAMES_ASKED of them, and none any more when one
+ * is not answered. NULL is ignored.
  */
 void sf_names_ask(const struct sf_cli *cli, struct sf_names *n, const char *sid);
 

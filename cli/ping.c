@@ -17,7 +17,8 @@ struct ping {
 	long count;
 	int interval_ms, timeout_ms;
 	unsigned int sent, answered;
-	bool explained;
+	bool explained, ids;
+	struct sf_names names;
 	uint64_t min, max, sum;
 };
 
@@ -30,24 +31,26 @@ static void stop(int sig)
 
 static void show(struct ping *p, const struct sf_probe_result *r)
 {
-	char who[SF_ADDR_STRLEN], from[SF_ADDR_STRLEN], why[160];
+	char id[SF_ADDR_STRLEN], from[SF_ADDR_STRLEN], why[160];
+	bool ok = r->outcome == SF_PROBE_ANSWER;
+	const char *name = NULL;
 	json_t *line;
 
-	sf_target_who(&r->who, who);
+	if (ok)
+		name = sf_target_who(p->cli, &p->names, &r->who, id);
 	sf_locator_print(&r->from, from);
 	sf_target_why(r, why, sizeof(why));
 	if (p->cli->json) {
-		bool ok = r->outcome == SF_PROBE_ANSWER;
-
-		line = json_pack("{s:i,s:b,s:o,s:s?,s:s?,s:s?}", "seq", (int)p->sent, "ok", ok,
-				 "rtt_ms", sf_target_ms(r), "host", ok ? who : NULL, "from",
-				 r->outcome == SF_PROBE_NOTHING ? NULL : from, "error",
+		line = json_pack("{s:i,s:b,s:o,s:s?,s:s?,s:s?,s:s?}", "seq", (int)p->sent, "ok", ok,
+				 "rtt_ms", sf_target_ms(r), "host", name, "host_id", ok ? id : NULL,
+				 "from", r->outcome == SF_PROBE_NOTHING ? NULL : from, "error",
 				 ok ? NULL : why);
 		json_dumpf(line, stdout, JSON_COMPACT | SF_TARGET_JSON);
 		putchar('\n');
 		json_decref(line);
-	} else if (r->outcome == SF_PROBE_ANSWER) {
-		printf("%u: %s at %s: %.3f ms\n", p->sent, who, from, (double)r->rtt_ns / 1e6);
+	} else if (ok) {
+		printf("%u: %s at %s: %.3f ms\n", p->sent, name && !p->ids ? name : id, from,
+		       (double)r->rtt_ns / 1e6);
 	} else if (r->outcome == SF_PROBE_NOTHING) {
 		printf("%u: no answer within %d ms\n", p->sent, p->timeout_ms);
 	} else {
@@ -96,14 +99,17 @@ static int ping_loop(struct ping *p, struct sf_prober *prober, const struct sf_p
 
 int cmd_ping(struct sf_cli *cli, int argc, char **argv)
 {
+	static const struct option options[] = { { "ids", no_argument, NULL, 'I' }, { 0 } };
 	struct ping p = { .cli = cli, .interval_ms = 1000, .timeout_ms = 1000 };
 	struct sigaction act = { .sa_handler = stop };
 	struct sf_probe_target target;
 	struct sf_prober prober;
 	int opt, ret;
 
-	while ((opt = getopt(argc, argv, "c:i:W:")) != -1) {
-		if (opt == 'c')
+	while ((opt = getopt_long(argc, argv, "c:i:W:", options, NULL)) != -1) {
+		if (opt == 'I')
+			p.ids = true;
+		else if (opt == 'c')
 			p.count = sf_target_number(cli, "-c", optarg, 1, 1000000000);
 		else if (opt == 'i')
 			p.interval_ms = sf_target_seconds(optarg);
@@ -119,7 +125,9 @@ int cmd_ping(struct sf_cli *cli, int argc, char **argv)
 	if (ret)
 		return ret;
 	sigaction(SIGINT, &act, NULL);
+	sf_names_load(cli, &p.names);
 	ret = ping_loop(&p, &prober, &target);
+	sf_names_free(&p.names);
 	sf_prober_close(&prober);
 	return ret;
 }

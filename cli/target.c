@@ -234,9 +234,12 @@ int sf_target_seconds(const char *text)
 	return (int)(s * 1000 + 0.5);
 }
 
-char *sf_target_who(const struct sf_sid *who, char *buf)
+const char *sf_target_who(const struct sf_cli *cli, struct sf_names *names,
+			  const struct sf_sid *who, char *id)
 {
-	return sf_sid_print(who, buf);
+	sf_sid_print(who, id);
+	sf_names_ask(cli, names, id);
+	return sf_names_of(names, id);
 }
 
 json_t *sf_target_ms(const struct sf_probe_result *r)

@@ -3,7 +3,7 @@
 #ifndef SF_CLI_TARGET_H
 #define SF_CLI_TARGET_H
 
-#include "cli/cli.h"
+#include "cli/names.h"
 #include "cli/probe.h"
 
 /**
@@ -24,8 +24,14 @@ long sf_target_number(const struct sf_cli *cli, const char *what, const char *te
 /** sf_target_seconds() - a number of seconds from the command line as milliseconds, or -EINVAL. */
 int sf_target_seconds(const char *text);
 
-/** sf_target_who() - name of the host with identity @who, or its serviceID; into @buf. */
-char *sf_target_who(const struct sf_sid *who, char *buf);
+/**
+ * sf_target_who() - what the host with identity @who calls itself, which the network is asked,
+ * once.
+ * @id: SF_ADDR_STRLEN bytes, gets its identity
+ * Return: its name, NULL if none is known.
+ */
+const char *sf_target_who(const struct sf_cli *cli, struct sf_names *names,
+			  const struct sf_sid *who, char *id);
 
 /** sf_target_ms() - the round trip in milliseconds; null where nothing came back. */
 json_t *sf_target_ms(const struct sf_probe_result *r);

@@ -23,30 +23,33 @@ struct trace {
 	struct sf_cli *cli;
 	const struct sf_prober *prober;
 	json_t *hops; /* with --json */
-	bool resolved;
+	bool resolved, ids;
 	const char *service;
+	struct sf_names names;
 };
 
 static void show(struct trace *t, int hop, const struct sf_probe_result *r)
 {
-	char from[SF_ADDR_STRLEN] = "*", who[SF_ADDR_STRLEN], to[SF_ADDR_STRLEN] = "", why[160];
+	char from[SF_ADDR_STRLEN] = "*", id[SF_ADDR_STRLEN], to[SF_ADDR_STRLEN] = "", why[160];
 	bool passing = r->outcome == SF_PROBE_ICMP && r->icmp_type == ICMP6_TIME_EXCEEDED;
+	bool ok = r->outcome == SF_PROBE_ANSWER;
+	const char *name = NULL;
 
 	if (r->outcome != SF_PROBE_NOTHING)
 		sf_locator_print(&r->from, from);
 	if (r->outcome == SF_PROBE_ICMP && !sf_addr_is_zero(&r->quoted) &&
 	    !sf_addr_is_service(&t->prober->net, &r->quoted))
 		sf_locator_print(&r->quoted, to);
-	sf_target_who(&r->who, who);
+	if (ok)
+		name = sf_target_who(t->cli, &t->names, &r->who, id);
 	sf_target_why(r, why, sizeof(why));
 	if (t->hops) {
 		json_array_append_new(
-			t->hops, json_pack("{s:i,s:s?,s:o,s:s?,s:s?,s:s?,s:b}", "hop", hop, "from",
-					   r->outcome == SF_PROBE_NOTHING ? NULL : from, "rtt_ms",
-					   sf_target_ms(r), "resolved_to", *to ? to : NULL, "host",
-					   r->outcome == SF_PROBE_ANSWER ? who : NULL, "stopped",
-					   passing || !*why ? NULL : why, "answer",
-					   r->outcome == SF_PROBE_ANSWER));
+			t->hops, json_pack("{s:i,s:s?,s:o,s:s?,s:s?,s:s?,s:s?,s:b}", "hop", hop,
+					   "from", r->outcome == SF_PROBE_NOTHING ? NULL : from,
+					   "rtt_ms", sf_target_ms(r), "resolved_to",
+					   *to ? to : NULL, "host", name, "host_id", ok ? id : NULL,
+					   "stopped", passing || !*why ? NULL : why, "answer", ok));
 		return;
 	}
 	printf("%2d  %-28s", hop, from);
@@ -54,8 +57,8 @@ static void show(struct trace *t, int hop, const struct sf_probe_result *r)
 		printf(" %8.3f ms", (double)r->rtt_ns / 1e6);
 	if (*to && !t->resolved)
 		printf("  resolved to %s", to);
-	if (r->outcome == SF_PROBE_ANSWER)
-		printf("  instance, host %s", who);
+	if (ok)
+		printf("  instance, host %s", name && !t->ids ? name : id);
 	else if (!passing)
 		printf("  %s", why);
 	putchar('\n');
@@ -88,14 +91,17 @@ static int trace_loop(struct trace *t, struct sf_prober *prober, struct sf_probe
 
 int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 {
+	static const struct option options[] = { { "ids", no_argument, NULL, 'I' }, { 0 } };
 	struct sf_probe_target target;
 	struct sf_prober prober;
 	struct trace t = { .cli = cli, .prober = &prober };
 	int hops = HOPS_DEFAULT, timeout_ms = 1000;
 	int opt, ret;
 
-	while ((opt = getopt(argc, argv, "m:W:")) != -1) {
-		if (opt == 'm')
+	while ((opt = getopt_long(argc, argv, "m:W:", options, NULL)) != -1) {
+		if (opt == 'I')
+			t.ids = true;
+		else if (opt == 'm')
 			hops = (int)sf_target_number(cli, "-m", optarg, 1, 255);
 		else if (opt == 'W')
 			timeout_ms = sf_target_seconds(optarg);
@@ -114,7 +120,9 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 	prober.place |= 1;
 	if (cli->json)
 		t.hops = json_array();
+	sf_names_load(cli, &t.names);
 	ret = trace_loop(&t, &prober, &target, hops, timeout_ms);
+	sf_names_free(&t.names);
 	if (t.hops) {
 		json_dumpf(t.hops, stdout, JSON_INDENT(2) | SF_TARGET_JSON);
 		putchar('\n');

@@ -10,15 +10,26 @@
 
 #define COARSE 1.5 /* times the share that was asked for: worth a word */
 
-/* The share that the weights ask for, among rows of the same protocol and port; 0: unknown. */
+/* Others have a weight too, and no share of new flows. */
+static bool is_live(const json_t *row)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+
+	return state && !strcmp(state, "live");
+}
+
+/* The share that the weights ask for, among rows of the same protocol and port; 0: none. */
 static double wanted(const json_t *rows, const json_t *row)
 {
 	json_int_t sum = 0;
 	const json_t *other;
 	size_t i;
 
+	if (!is_live(row))
+		return 0;
 	json_array_foreach (rows, i, other)
-		if (json_equal(json_object_get(other, "proto"), json_object_get(row, "proto")) &&
+		if (is_live(other) &&
+		    json_equal(json_object_get(other, "proto"), json_object_get(row, "proto")) &&
 		    json_equal(json_object_get(other, "port"), json_object_get(row, "port")))
 			sum += json_integer_value(json_object_get(other, "weight"));
 	return sum ? (double)json_integer_value(json_object_get(row, "weight")) / (double)sum : 0;

@@ -124,6 +124,20 @@ int ctl_hostname_set(struct ctl *c, struct ctl_host *host, const char *text)
 	return 0;
 }
 
+const char *ctl_hostname_of(const struct ctl *c, const struct sf_sid *sid)
+{
+	const struct ctl_router *router = ctl_router_find(c, sid);
+	const struct ctl_identity *id;
+	const char *name;
+
+	HASH_FIND(hh, c->identities, sid, sizeof(*sid), id);
+	if (id)
+		name = ctl_hostname_is_shared(c, id->hosts) ? "" : id->hosts->name;
+	else
+		name = router ? router->name : "";
+	return *name ? name : NULL;
+}
+
 /* ---- for requests -------------------------------------------------------------------------- */
 
 static int identity_of(const void *ctx, const char *text, char identity[CTL_HOST_TEXT])

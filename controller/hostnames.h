@@ -44,6 +44,12 @@ uint32_t ctl_hostname_identities(const struct ctl_hostname *name);
 /** ctl_hostname_is_shared() - whether two identities or more have the name of @host. */
 bool ctl_hostname_is_shared(const struct ctl *c, const struct ctl_host *host);
 
+/**
+ * ctl_hostname_of() - what people may call the host or router with identity @sid.
+ * Return: NULL if it is not known, or several hosts have that name.
+ */
+const char *ctl_hostname_of(const struct ctl *c, const struct sf_sid *sid);
+
 /** ctl_naming_of() - how requests are to be read now. */
 struct ctl_naming ctl_naming_of(const struct ctl *c);
 

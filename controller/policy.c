@@ -457,14 +457,10 @@ const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const 
 	return h;
 }
 
-unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish)
+unsigned int ctl_policy_given(const struct ctl_policy *p, const char *identity, unsigned int wish)
 {
 	const struct ctl_policy_host *h = ctl_policy_find(p, identity);
 
-	if (p && !p->enabled)
-		return 0;
-	if (h && h->draining)
-		return 0;
 	if (h && h->weight != CTL_UNSET)
 		return (unsigned int)h->weight;
 	if (p && p->weight != CTL_UNSET)
@@ -472,6 +468,15 @@ unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity,
 	if (wish == 0)
 		return CTL_WEIGHT_DEFAULT;
 	return wish < SF_WEIGHT_MAX ? wish : SF_WEIGHT_MAX;
+}
+
+unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish)
+{
+	const struct ctl_policy_host *h = ctl_policy_find(p, identity);
+
+	if ((p && !p->enabled) || (h && h->draining))
+		return 0;
+	return ctl_policy_given(p, identity, wish);
 }
 
 bool ctl_policy_allows(const struct ctl_policy *p, const char *identity, bool otherwise)

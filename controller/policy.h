@@ -110,13 +110,16 @@ json_t *ctl_policy_json(const struct ctl_policy *p);
 const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const char *identity);
 
 /**
- * ctl_policy_weight() - the weight that an instance takes new flows with.
+ * ctl_policy_given() - the weight that an instance is given, whether it takes flows or not.
  * @p: NULL: no policy
  * @wish: of the registration, 0: none
  *
- * 0 when disabled or draining; else the host's in the policy, else the policy's, else the wish,
- * else CTL_WEIGHT_DEFAULT. Return: 0..SF_WEIGHT_MAX.
+ * The host's in the policy, else the policy's, else the wish, else CTL_WEIGHT_DEFAULT.
+ * Return: 0..SF_WEIGHT_MAX.
  */
+unsigned int ctl_policy_given(const struct ctl_policy *p, const char *identity, unsigned int wish);
+
+/** ctl_policy_weight() - the weight in force: 0 when disabled or draining, else the given one. */
 unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish);
 
 /**

@@ -288,11 +288,11 @@ static int get_host(struct sf_http_req *req, json_t **reply, void *ctx)
 		const char *name = ctl_name_of(c, &k->sid);
 
 		json_array_append_new(
-			list,
-			json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service", sf_json_sid(&k->sid),
-				  "name", sf_json_name(name), "proto", sf_proto_name(k->proto),
-				  "port", sf_be16(k->port), "weight", in->weight, "verdict",
-				  in->denied ? sf_reason_name(in->denied) : "accepted"));
+			list, json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service",
+					sf_json_sid(&k->sid), "name", sf_json_name(name), "proto",
+					sf_proto_name(k->proto), "port", sf_be16(k->port), "weight",
+					(int)ctl_instance_given(c, in), "verdict",
+					in->denied ? sf_reason_name(in->denied) : "accepted"));
 	}
 	*reply = json_host(c, h);
 	json_object_set_new(*reply, "services", list);

@@ -150,6 +150,12 @@ static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance
 	return changed;
 }
 
+unsigned int ctl_instance_given(const struct ctl *c, const struct ctl_instance *in)
+{
+	return ctl_policy_given(ctl_policy_of(c, &in->key.endpoint->key.sid),
+				in->key.host->identity->text, in->wish);
+}
+
 void ctl_service_judge(struct ctl *c, const struct sf_sid *sid)
 {
 	const struct ctl_policy *p = ctl_policy_of(c, sid);

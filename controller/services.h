@@ -88,6 +88,9 @@ void ctl_instance_load(struct ctl *c, struct ctl_host *host, const struct sf_ite
 /** ctl_service_judge() - apply the service's policy anew to all its instances. */
 void ctl_service_judge(struct ctl *c, const struct sf_sid *sid);
 
+/** ctl_instance_given() - its weight, be it in force or drained, disabled, denied. */
+unsigned int ctl_instance_given(const struct ctl *c, const struct ctl_instance *in);
+
 /** ctl_service_touch() - routers are told again of all its endpoints. An unknown one is fine. */
 void ctl_service_touch(struct ctl *c, const struct sf_sid *sid);
 

@@ -12,6 +12,7 @@
 
 #include "controller/blocks.h"
 #include "controller/events.h"
+#include "controller/hostnames.h"
 #include "controller/hosts.h"
 #include "controller/policies.h"
 #include "controller/routers.h"
@@ -524,6 +525,9 @@ static int on_lookup(struct ctl_session *s, const struct sf_ctrl_in *in)
 	sf_ctrl_put(&o, SF_ITEM_HOST, host, sizeof(*host));
 	if (service && name)
 		sf_ctrl_put(&o, SF_ITEM_SERVICE_NAME, name, strlen(name));
+	name = ctl_sid_is_host(&asked->sid) ? ctl_hostname_of(s->c, &asked->sid) : NULL;
+	if (name)
+		sf_ctrl_put(&o, SF_ITEM_NAME, name, strlen(name));
 	for (ep = service ? service->endpoints : NULL; ep && n < FOUND_MAX; ep = ep->service_next) {
 		struct sf_item_registration item = { .sid = ep->key.sid,
 						     .proto = ep->key.proto,

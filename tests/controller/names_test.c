@@ -222,9 +222,9 @@ static void test_room_is_made_in_a_batch(void **state)
 
 /* ---- look-ups ---- */
 
-static const struct sf_ctrl_in *look_up(const char *service)
+static const struct sf_ctrl_in *look_up_sid(const struct sf_sid *sid)
 {
-	struct sf_item_registration item = { .sid = sid_of(service) };
+	struct sf_item_registration item = { .sid = *sid };
 	struct draft d;
 
 	draft_begin(&d, SF_CTRL_LOOKUP);
@@ -232,6 +232,13 @@ static const struct sf_ctrl_in *look_up(const char *service)
 	sf_ctrl_put(&d.out, SF_ITEM_REGISTRATION, &item, sizeof(item));
 	peer_send(&r1, &d);
 	return message_last(&r1, SF_CTRL_FOUND);
+}
+
+static const struct sf_ctrl_in *look_up(const char *service)
+{
+	struct sf_sid sid = sid_of(service);
+
+	return look_up_sid(&sid);
 }
 
 static unsigned int items_of(const struct sf_ctrl_in *in, uint16_t type)
@@ -303,6 +310,24 @@ static void test_lookup(void **state)
 	assert_int_equal(reason_of(message_last(&r1, SF_CTRL_REJECTED)), SF_BAD_MESSAGE);
 }
 
+/* What a host or a router is called; not what several are. */
+static void test_lookup_of_hosts(void **state)
+{
+	struct sf_sid h3 = host_sid(3), nobody = host_sid(99);
+	uint16_t len = 0;
+	const char *name;
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	name = sf_ctrl_find(look_up_sid(&h3), SF_ITEM_NAME, &len);
+	assert_int_equal(len, 2);
+	assert_memory_equal(name, "h3", 2);
+	assert_null(sf_ctrl_find(look_up_sid(&nobody), SF_ITEM_NAME, NULL));
+	assert_memory_equal(sf_ctrl_find(look_up_sid(&sr.id), SF_ITEM_NAME, NULL), "sr", 2);
+	join(&r1, H3 + 1, 4, "h3");
+	assert_null(sf_ctrl_find(look_up_sid(&h3), SF_ITEM_NAME, NULL));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, network_setup, network_teardown)
 
 int main(void)
@@ -310,7 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_name_with_registration),	 T(test_wrong_names),	T(test_name_alone),
 		T(test_name_of_unknown_host),	 T(test_names_survive), T(test_full_table),
-		T(test_room_is_made_in_a_batch), T(test_lookup),
+		T(test_room_is_made_in_a_batch), T(test_lookup),	T(test_lookup_of_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,7 @@ static void test_weight_order(void **state)
 		 "\"h4\": {\"draining\": true, \"weight\": 9}}}");
 	assert_int_equal(ctl_policy_weight(p, h3, 7), 3);
 	assert_int_equal(ctl_policy_weight(p, h4, 7), 0);
+	assert_int_equal(ctl_policy_given(p, h4, 7), 9);
 	assert_int_equal(ctl_policy_weight(p, nameless, 7), 50);
 	ctl_policy_free(p);
 	p = good("{\"enabled\": false, \"instances\": {\"h3\": {\"weight\": 3}}}");

@@ -149,8 +149,8 @@ class Protocol(Test):
         sr.until(lambda r: list(r.rules[key]) == [locator(1, 3)])
         self.assertEqual(self.c.ask("PATCH", path + "/policy", {"enabled": False})[0], 200)
         sr.until(lambda r: r.rules[key] == {})
-        states = [i["state"] for i in self.c.get(path)["endpoints"][0]["instances"]]
-        self.assertEqual(states, ["disabled", "disabled"])
+        states = [(i["state"], i["weight"], i["share"]) for i in self.c.get(path)["endpoints"][0]["instances"]]
+        self.assertEqual(states, [("disabled", 1, 0.0), ("disabled", 30, 0.0)])
         self.assertEqual(self.c.ask("DELETE", path + "/policy")[0], 200)
         sr.until(lambda r: len(r.rules[key]) == 2)
         # Leaving.

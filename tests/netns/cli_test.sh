@@ -44,7 +44,16 @@ json "status: JSON of the controller" ctl '.daemons[0].status.hosts == 5' status
 equal "hosts: a line each, and a head" 6 "$(sf ctl hosts | wc -l)"
 json "hosts: the controller's" ctl 'map(.host) | sort == ["h1", "h2", "h3", "h4", "h5"]' hosts
 json "hosts: a router's own" r2 'map(.host) | sort == ["h3", "h4", "h5"]' hosts
-json "hosts: oneself" h1 'length == 1 and .[0].host == "h1"' hosts
+json "hosts: oneself, and its router by name" h1 'length == 1 and .[0].host == "h1" and .[0].router == "r1" and .[0].state == "present"' hosts
+json "hosts: present, with their identities" ctl 'all(.state == "present" and .last_seen == null and (.id | startswith("80000000:")))' hosts
+json "routers" ctl 'map(.router) == ["r1", "r2", "sr"] and all(.state == "connected")' routers
+agent_pid() { cat "$DIR/h5/scaffoldd.pid"; }
+shows() { [ "$(sf "$1" --json hosts | jq -r '.[] | select(.host == "h5") | .state')" = "$2" ]; }
+kill -STOP "$(agent_pid)"
+wait_for "a host whose agent hangs, at its router" shows r2 silent && wait_for "and at the controller" shows ctl silent && ok "hosts: a silent one"
+json "hosts: last seen before now" ctl '.[] | select(.host == "h5") | .last_seen != null and .last_seen >= .since' hosts
+kill -CONT "$(agent_pid)"
+wait_for "it speaks again" shows ctl present && ok "hosts: and present again"
 
 # ---- services, id
 equal "services: a table" 'SERVICE PROTO PORT HOST WEIGHT SHARE STATE' "$(sf ctl services | head -n 1 | awk '{ print $1, $2, $3, $4, $5, $6, $7 }')"
@@ -92,6 +101,9 @@ json "flows --limit" h1 'length == 1' flows --limit 1
 status "flows --limit 0" 2 sf h1 flows --limit 0
 json "flows --proto" h1 'length == 0' flows --proto udp
 json "flows: a server's" h3 '. + [{"direction": "in", "local": "'"$WEB"'"}] | all(.direction == "in" and .local == "'"$WEB"'")' flows web
+servers() { sf h3 flows web "$@"; sf h4 flows web "$@"; }
+says "flows: clients by name, which servers had to ask for" "h1:" servers
+equal "flows --ids: no names" 0 "$(servers --ids 2>/dev/null | grep -c 'h1:')"
 equal "flows: no socketID is shown whole" 0 "$(sf h1 --json flows | grep -cE 'fd5c:[0-9a-f:]*:[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]{1,4}"')"
 status "flows where no agent is" 1 sf ctl flows
 says "it says where it looked" "$DIR/ctl" sf ctl flows
@@ -100,6 +112,9 @@ says "it says where it looked" "$DIR/ctl" sf ctl flows
 says "ping" "2 of 2 answered" sf h1 ping -c 2 -i 0.1 web/tcp/80
 sf h1 --json ping -c 30 -i 0.01 web/tcp/80 >"$TMP/json" 2>&1
 [ "$(jq -s 'length == 30 and all(.ok and .rtt_ms > 0 and .error == null) and ([.[].host] | unique | length) == 2' "$TMP/json")" = true ] && cp "$TMP/json" "$TMP/pings" && ok "ping: JSON, a line each; both instances answer" || { bad "ping --json"; head -n 3 "$TMP/json"; }
+equal "ping: hosts by name, and by identity" "h3 h4 $(sf ctl --json hosts | jq -r '[.[] | select(.host == "h3" or .host == "h4") | .id] | sort | join(" ")')" "$(jq -rs '[([.[].host] | unique), ([.[].host_id] | unique)] | flatten | join(" ")' "$TMP/pings")"
+says "ping: a table by name" ": h3 at fd5c" sf h1 ping -c 20 -i 0.01 web/tcp/80
+says "ping --ids" ": 80000000:" sf h1 ping -c 1 --ids web/tcp/80
 says "ping of datagrams" "1 of 1 answered" sf h1 ping -c 1 datagrams/udp/53
 says "ping: a service registered once needs no port" "1 of 1 answered" sf h1 ping -c 1 web
 says "nor one of datagrams" "1 of 1 answered" sf h2 ping -c 1 datagrams
@@ -119,6 +134,7 @@ equal "ping: JSON, what is not known is null" "[false,null]" "$(sf h1 --json pin
 check "round trips have six digits at most" sh -c "! grep -oE '\"rtt_ms\":[0-9.]+' '$TMP/pings' | tr -d '.' | grep -qE '[1-9][0-9]{6}'"
 json "trace: r1, sr, r2, the instance" h1 'length == 4 and .[1].resolved_to != null and .[3].answer and .[3].host != null and .[0].host == null and .[0].stopped == null and .[0].resolved_to == null' trace web/tcp/80
 says "trace: a table" "resolved to" sf h1 trace web/tcp/80
+says "trace: the host by name" "instance, host h" sf h1 trace web/tcp/80
 status "trace: a service that nobody has" 1 sf h1 trace nobody
 says "stops at the service router, which says why" "$(lab address sr)" sf h1 trace nobody
 equal "and no further" 2 "$(sf h1 trace nobody | wc -l)"
@@ -143,13 +159,15 @@ done
 says "says which word it is" "host 'h9'" sf ctl drain web --host h9
 says "or the service" "service 'wbe'" sf ctl weight wbe h4 300
 equal "and nothing was changed" "" "$(sf ctl --json services | jq -r '.[] | select(.state != "live" and .state != "denied") | .host')"
-status "weight --ahead: for what is to come" 0 sf ctl weight tocome h9 7 --ahead
-status "drain --ahead" 0 sf ctl drain web --host h9 --ahead
-status "undrain: whom the policy names need not be there" 0 sf ctl undrain web --host h9
+status "weight --ahead: for what is to come" 0 sf ctl weight tocome 80000000:0123456789abcdef 7 --ahead
+status "drain --ahead" 0 sf ctl drain web --host 80000000:0123456789abcdef --ahead
+status "undrain: whom the policy has need not be there" 0 sf ctl undrain web --host 80000000:0123456789abcdef
+status "--ahead: no name, which could be anybody's" 1 sf ctl drain web --host h9 --ahead
 says "an option that there is not: by the command's name" "scaffold services: unrecognized option" sf ctl services --sideways
 json "drain of one instance" ctl '.draining and .host == "h3"' drain web --host h3
 wait_for "one instance left" has_instances sr web 1 80
 json "services: a drained instance is told of" ctl '[.[] | select(.host == "h3") | .state] == ["draining"]' services web
+json "services: and keeps its weight, which has no share" ctl '[.[] | select(.host == "h3") | (.weight, .share)] == [100, 0]' services web
 json "drain of a service" ctl '.draining and .instances == 2' drain web
 wait_for "none left" has_instances sr web 0 80
 status "ping of a drained service" 1 sf h1 ping -c 1 -W 2 web/tcp/80
