@@ -197,11 +197,7 @@ static void rules(const struct sf_sid *sid, const struct sf_addr *list, unsigned
 
 static size_t instances(const struct sf_sid *sid)
 {
-	json_t *list = rest_service(sid, 80);
-	size_t n = json_array_size(list);
-
-	json_decref(list);
-	return n;
+	return rest_instances(sid, 80);
 }
 
 static bool is_known(const struct sf_sid *sid)
@@ -597,6 +593,13 @@ static void twin_is_forgotten(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* The controller's address, and its port. */
+static int controller_place(void **state)
+{
+	return shell(world.ns, "ip -6 addr add " ADDRESS "/128 dev lo nodad") ||
+	       sf_netns_run(world.ns, open_listener, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -604,21 +607,6 @@ int main(int argc, char **argv)
 		T(routes),	     T(verdicts),	   T(lower_term),      T(controller_gone),
 		T(renumbered),	     T(twin_is_forgotten), T(silence_is_told),
 	};
-	int ret;
 
-	if (argc < 2)
-		return 2;
-	ret = world_open(argv[1]);
-	if (ret)
-		return ret;
-	if (shell(world.ns, "ip -6 addr add " ADDRESS "/128 dev lo nodad") ||
-	    sf_netns_run(world.ns, open_listener, NULL)) {
-		printf("the controller's address cannot be made\n");
-		return 1;
-	}
-	if (argc > 2)
-		cmocka_set_test_filter(argv[2]);
-	ret = cmocka_run_group_tests(tests, NULL, NULL);
-	world_close();
-	return ret;
+	return WORLD_MAIN(argc, argv, tests, controller_place);
 }

@@ -155,6 +155,23 @@ void world_close(void)
 		printf("%s cannot be removed\n", world.dir);
 }
 
+int world_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n,
+	       CMFixtureFunction set_up)
+{
+	int ret;
+
+	if (argc < 2)
+		return 2;
+	ret = world_open(argv[1]);
+	if (ret)
+		return ret;
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	ret = _cmocka_run_group_tests("router", tests, n, set_up, NULL);
+	world_close();
+	return ret;
+}
+
 /* ---- the router ---- */
 
 void router_fresh(void)
@@ -315,6 +332,15 @@ json_t *rest_service(const struct sf_sid *sid, uint16_t port)
 	return found;
 }
 
+size_t rest_instances(const struct sf_sid *sid, uint16_t port)
+{
+	json_t *list = rest_service(sid, port);
+	size_t n = json_array_size(list);
+
+	json_decref(list);
+	return n;
+}
+
 bool route_exists(const struct sf_addr *locator)
 {
 	char text[SF_ADDR_STRLEN];
@@ -430,6 +456,18 @@ uint8_t guest_reason(const struct guest *g)
 
 	assert_non_null(r);
 	return r->reason;
+}
+
+void guest_configure(struct guest *g)
+{
+	char text[SF_ADDR_STRLEN];
+
+	assert_int_equal(shell(g->ns,
+			       "ip -6 addr add %s/128 dev lo && ip -6 route replace default "
+			       "via $(ip -6 neigh show dev up0 | grep -o 'fe80[^ ]*' | head "
+			       "-1) dev up0",
+			       sf_addr_print(&g->locator, text)),
+			 0);
 }
 
 void guest_finish_join(struct guest *g, struct sf_dh *dh)

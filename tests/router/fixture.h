@@ -12,9 +12,13 @@
 
 #include <jansson.h>
 #include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <cmocka.h>
 
 #include "core/ctrl.h"
 #include "core/wire.h"
@@ -60,6 +64,14 @@ extern struct world world;
 /** world_open() - namespaces and links. Return: 0, or 77 where that is not allowed. */
 int world_open(const char *program);
 void world_close(void);
+/**
+ * world_main() - main() of a program of tests: argv[1] is the router, argv[2] which tests (all).
+ * @set_up: what more the world has; NULL: nothing
+ */
+int world_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n,
+	       CMFixtureFunction set_up);
+#define WORLD_MAIN(argc, argv, tests, set_up) \
+	world_main(argc, argv, tests, sizeof(tests) / sizeof((tests)[0]), set_up)
 
 /** router_start() - with @config as its file; returns when its REST answers. */
 void router_start(const char *config);
@@ -80,6 +92,8 @@ bool rest_filtered(const char *link);
 bool rest_event(const char *kind, const char *reason);
 /** rest_service() - instances of a service, or NULL if it is unknown; the caller's. */
 json_t *rest_service(const struct sf_sid *sid, uint16_t port);
+/** rest_instances() - how many those are. */
+size_t rest_instances(const struct sf_sid *sid, uint16_t port);
 
 /** wait_for() - until @condition holds; fails the test after WAIT_MS. */
 #define wait_for(condition)                                                            \
@@ -116,6 +130,8 @@ void guest_prove(struct guest *g);
 void guest_join(struct guest *g);
 /** guest_reason() - REASON of the DENIED in g->in. */
 uint8_t guest_reason(const struct guest *g);
+/** guest_configure() - its locator on lo and a default route, so that PROBEs and answers go. */
+void guest_configure(struct guest *g);
 /** guest_finish_join() - take the JOINED in g->in. */
 void guest_finish_join(struct guest *g, struct sf_dh *dh);
 

@@ -336,16 +336,6 @@ int main(int argc, char **argv)
 		T(machine_dies),	 T(killed_before_proof),  T(flood_of_one_link),
 		T(flood_of_one_session), T(flood_by_a_neighbour), T(flood_of_joins),
 	};
-	int ret;
 
-	if (argc < 2)
-		return 2;
-	ret = world_open(argv[1]);
-	if (ret)
-		return ret;
-	if (argc > 2)
-		cmocka_set_test_filter(argv[2]);
-	ret = cmocka_run_group_tests(tests, NULL, NULL);
-	world_close();
-	return ret;
+	return WORLD_MAIN(argc, argv, tests, NULL);
 }
