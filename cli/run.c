@@ -12,13 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "util/cgroup.h"
+#include "util/clock.h"
 
 #define EXIT_NOT_EXECUTABLE 126 /* as shells do */
 #define EXIT_NO_PROGRAM	    127
+#define WAIT_S		    10 /* for an agent that is restarted; its unit does so after 200 ms */
+#define WAIT_MAX_S	    3600
+#define RETRY_MS	    50
 
 /* Whether the program can be found, before anything is made for it. */
 static bool findable(const char *program)
@@ -56,31 +61,75 @@ static int check_group(struct sf_cli *cli, const json_t *run)
 	return 0;
 }
 
-static int enter(struct sf_cli *cli, const char *service)
+/* Whether there is no agent only for the moment: one was killed, or left its set-up to the next. An
+ * agent that was stopped leaves neither. */
+static bool agent_returns(const struct sf_cli *cli)
 {
-	json_t *body = json_pack("{s:s, s:b}", "service", service, "move", true);
-	json_t *run = NULL;
-	int ret = sf_cli_call(cli, SF_AGENT, "POST", "/v1/runs", body, &run);
+	char setup[PATH_MAX];
 
+	snprintf(setup, sizeof(setup), "%s/setup.json", cli->run);
+	return sf_cli_find(cli, SF_AGENT) == SF_DAEMON_DEAD || !access(setup, F_OK);
+}
+
+static int enter(struct sf_cli *cli, const char *service, unsigned int wait_s)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
+	json_t *body = json_pack("{s:s, s:b}", "service", service, "move", true);
+	uint64_t end = sf_now_ms() + wait_s * 1000ull;
+	json_t *run = NULL;
+	char err[700] = "";
+	bool said = false;
+	int ret;
+
+	while ((ret = sf_cli_try(cli, SF_AGENT, "POST", "/v1/runs", body, &run, err,
+				 sizeof(err))) == -ECONNREFUSED &&
+	       sf_now_ms() < end && agent_returns(cli)) {
+		if (!said)
+			fprintf(stderr, "scaffold run: the agent is down: waiting up to %u s\n",
+				wait_s);
+		said = true;
+		nanosleep(&pause, NULL);
+	}
 	json_decref(body);
-	ret = ret ? SF_EXIT_FAILED : check_group(cli, run);
+	ret = ret ? sf_cli_fail(cli, "%s", err) : check_group(cli, run);
 	json_decref(run);
 	return ret;
+}
+
+static int seconds_parse(struct sf_cli *cli, const char *text, unsigned int *out)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || n > WAIT_MAX_S) {
+		sf_cli_fail(cli, "--timeout: got '%s', expected seconds, 0 to %d", text,
+			    WAIT_MAX_S);
+		return SF_EXIT_USAGE;
+	}
+	*out = (unsigned int)n;
+	return 0;
 }
 
 int cmd_run(struct sf_cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = { { "service", required_argument, NULL, 's' },
+						 { "timeout", required_argument, NULL, 't' },
 						 { 0 } };
 	const char *service = NULL;
+	unsigned int wait_s = WAIT_S;
 	struct sf_sid sid;
 	char **program;
 	int opt, err;
 
 	while ((opt = getopt_long(argc, argv, "+s:", options, NULL)) != -1) {
-		if (opt != 's')
+		if (opt == 's')
+			service = optarg;
+		else if (opt != 't')
 			return sf_cli_usage(cli);
-		service = optarg;
+		else if (seconds_parse(cli, optarg, &wait_s))
+			return SF_EXIT_USAGE;
 	}
 	program = argv + optind;
 	if (!service || !*program)
@@ -91,7 +140,7 @@ int cmd_run(struct sf_cli *cli, int argc, char **argv)
 	}
 	if (sf_cli_sid(cli, service, &sid))
 		return SF_EXIT_FAILED;
-	if (enter(cli, service))
+	if (enter(cli, service, wait_s))
 		return SF_EXIT_FAILED;
 	execvp(*program, program);
 	err = errno;

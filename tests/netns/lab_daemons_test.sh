@@ -83,6 +83,23 @@ kill $sleeper; wait $sleeper 2>/dev/null
 told "one that is dead is not killed" 1 "scaffoldd on h1 does not run" lab kill h1
 lab start h1 && [ "$(state_of h1)" = true ] && good "start: it has joined again" || bad "start h1"
 told "one that runs is not started" 1 "scaffoldd on h1 runs already (process $(pid_of h1))" lab start h1
+
+# ---- a run waits for an agent that returns, and for no other
+run_on_h1() { lab exec h1 -- "$SF" run --service waiting "$@"; }
+told "a run asks an agent that is there" 0 "it ran" run_on_h1 -- echo it ran
+lab kill h1
+told "an agent that does not return is not waited for forever" 1 "no agent answers in $RUN/lab/$NAME/h1" run_on_h1 --timeout 1 -- echo it ran
+grep -q "scaffold run: the agent is down: waiting up to 1 s" "$TMP/err" && good "and the wait is told" || { bad "a wait:"; cat "$TMP/err"; }
+run_on_h1 -- echo it ran >"$TMP/run.out" 2>"$TMP/run.err" & waiting=$!
+for ((i = 0; i < 100; i++)); do grep -q waiting "$TMP/run.err" && break; sleep 0.05; done
+lab start h1 || bad "start h1"
+wait $waiting && grep -q "it ran" "$TMP/run.out" && grep -q "waiting up to 10 s" "$TMP/run.err" && good "a run goes on when the agent is back" || { bad "a run that waited:"; cat "$TMP/run.out" "$TMP/run.err"; }
+lab stop h1
+told "an agent that was stopped is not waited for" 1 "no agent answers" run_on_h1 -- echo it ran
+grep -q waiting "$TMP/err" && bad "it waited for an agent that was stopped" || good "it did not wait"
+told "seconds that are none" 2 "--timeout: got 'soon', expected seconds, 0 to 3600" run_on_h1 --timeout soon -- echo it ran
+lab start h1 || bad "start h1"
+
 lab stop h1 h2 && [ "$(state_of h1) $(state_of h2)" = "down down" ] && [ ! -f "$RUN/lab/$NAME/h1/setup.json" ] && good "stop: two hosts have left and undone their set-up" || bad "stop h1 h2"
 echo "name = renamed" >>"$RUN/lab/$NAME/h1/scaffoldd.conf"
 sed -i '/^name = h1$/d' "$RUN/lab/$NAME/h1/scaffoldd.conf"
