@@ -116,6 +116,7 @@ void ctl_routers_free(struct ctl *c)
 	HASH_ITER (hh, c->routers, r, tmp) {
 		while (r->hosts)
 			ctl_host_leave(c, r->hosts, CTL_EVENT_HOST_LEFT, SF_NONE, "stopped");
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash finds the head first */
 		HASH_DEL(c->routers, r);
 		free(r);
 	}

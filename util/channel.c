@@ -310,12 +310,12 @@ static void note_peer(struct sf_channel *ch)
 	SSL *ssl = bufferevent_openssl_get_ssl(ch->bev);
 	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
 	int fd = bufferevent_getfd(ch->bev), one = 1;
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
+	struct sockaddr_in6 from = { 0 }; /* room for IPv4's, too */
+	socklen_t len = sizeof(from);
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (!getpeername(fd, (struct sockaddr *)&ss, &len))
-		format_address((struct sockaddr *)&ss, ch->peer, sizeof(ch->peer));
+	if (!getpeername(fd, (struct sockaddr *)&from, &len))
+		format_address((struct sockaddr *)&from, ch->peer, sizeof(ch->peer));
 	ch->cn[0] = '\0';
 	if (cert && X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, ch->cn,
 					      sizeof(ch->cn)) < 0)
