@@ -177,6 +177,7 @@ SF_COMMAND(unregister);
 SF_COMMAND(weight);
 SF_COMMAND(drain);
 SF_COMMAND(undrain);
+SF_COMMAND(policy);
 SF_COMMAND(id);
 SF_COMMAND(run);
 SF_COMMAND(ping);

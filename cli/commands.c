@@ -26,6 +26,8 @@ static const struct sf_command commands[] = {
 	{ "drain", "SERVICE [--host HOST] [--ahead] [--wait] [--timeout SECONDS]",
 	  "no new flows; old ones finish", cmd_drain },
 	{ "undrain", "SERVICE [--host HOST] [--ahead]", "take new flows again", cmd_undrain },
+	{ "policy", "list|show|delete [SERVICE] [--host HOST]",
+	  "what was decided for services and hosts; taking it back", cmd_policy },
 	{ "id", "[--address] NAME", "serviceID and service address of a name", cmd_id },
 	{ "run", "--service NAME [--timeout SECONDS] -- PROGRAM...",
 	  "run a program; what it listens on serves the service", cmd_run },

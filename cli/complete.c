@@ -65,11 +65,25 @@ static void names_print(const json_t *rows, const char *key)
 	}
 }
 
+/* "list|show": each. */
+static void words_print(const char *words)
+{
+	while (*words) {
+		size_t len = strcspn(words, "|");
+
+		printf("%.*s\n", (int)len, words);
+		words += len + (words[len] == '|');
+	}
+}
+
 static void kind_print(struct sf_cli *cli, const char *kind)
 {
 	json_t *rows = NULL;
 
-	if (!strcmp(kind, "SERVICE") && !sf_services_rows(cli, sf_cli_who(cli), NULL, false, &rows))
+	if (islower((unsigned char)*kind))
+		words_print(kind);
+	else if (!strcmp(kind, "SERVICE") &&
+		 !sf_services_rows(cli, sf_cli_who(cli), NULL, false, &rows))
 		names_print(rows, "service");
 	else if (!strcmp(kind, "HOST") && !sf_hosts_rows(cli, sf_cli_who(cli), false, &rows))
 		names_print(rows, "host");
@@ -82,7 +96,8 @@ static void kind_print(struct sf_cli *cli, const char *kind)
 }
 
 /*
- * The @n-th word of a synopsis that is no option: "SERVICE [--all] HOST" has SERVICE and HOST.
+ * The @n-th word of a synopsis that is no option: "list|show [SERVICE] [--all] HOST" has
+ * "list|show", SERVICE and HOST.
  * Return: false behind the last.
  */
 static bool positional(const char *synopsis, int n, char *kind, size_t len)
@@ -95,7 +110,9 @@ static bool positional(const char *synopsis, int n, char *kind, size_t len)
 			blank = strcspn(synopsis, " ");
 		} else if (!n--) {
 			synopsis += *synopsis == '[';
-			word = strspn(synopsis, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+			word = islower((unsigned char)*synopsis)
+				       ? strcspn(synopsis, " ")
+				       : strspn(synopsis, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 			snprintf(kind, len, "%.*s", (int)word, synopsis);
 			return true;
 		}

@@ -163,6 +163,12 @@ status "weight --ahead: for what is to come" 0 sf ctl weight tocome 80000000:012
 status "drain --ahead" 0 sf ctl drain web --host 80000000:0123456789abcdef --ahead
 status "undrain: whom the policy has need not be there" 0 sf ctl undrain web --host 80000000:0123456789abcdef
 status "--ahead: no name, which could be anybody's" 1 sf ctl drain web --host h9 --ahead
+json "policy: the list" ctl 'any(.service == "web" and .policy.enabled)' policy
+says "policy show: h4's weight" "h4    300     no" sf ctl policy show web
+json "policy delete --host" ctl '.deleted' policy delete web --host h4
+json "policy delete --host: as before the weight" ctl '[.[] | select(.host == "h4") | .weight] == [100]' services web
+status "policy delete --host: once" 1 sf ctl policy delete web --host h4
+sf ctl weight web h4 300 >/dev/null
 says "an option that there is not: by the command's name" "scaffold services: unrecognized option" sf ctl services --sideways
 json "drain of one instance" ctl '.draining and .host == "h3"' drain web --host h3
 wait_for "one instance left" has_instances sr web 1 80

@@ -726,6 +726,9 @@ static void completes(void **state)
 	(void)state;
 	fake_start("controller", c);
 	assert_has(completed((char[]){ "dra" }), "\ndrain\n");
+	assert_has(completed((char[]){ "policy " }), "list\nshow\ndelete\n--json");
+	assert_has(completed((char[]){ "policy show " }), "web\n");
+	assert_has(completed((char[]){ "policy delete web --host " }), "h3\n");
 	assert_has(completed((char[]){ "drain " }),
 		   "web\n--json\n--help\n--host\n--ahead\n--wait\n");
 	assert_string_equal(completed((char[]){ "drain --host " }), "h3\n");
