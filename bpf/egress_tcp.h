@@ -79,15 +79,13 @@ static __always_inline void out_repeat(struct sf_flow *f)
 static __always_inline int out_open(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				    struct work *w)
 {
-	__u64 now = bpf_ktime_get_ns(), key;
+	__u64 now = bpf_ktime_get_coarse_ns(), key;
 	struct sf_flow *f = &w->flow, *old;
 	struct sf_addr own;
 	__u8 incarnation;
 
 	if (!cfg->host)
 		return drop(skb, SF_NOT_JOINED);
-	if (!sf_addr_is_service(&cfg->net, &w->tuple.peer))
-		return drop(skb, SF_NO_FLOW);
 	if (key_choose(cfg, &w->tuple, &key, &old))
 		return drop(skb, SF_ID_CLASH);
 	if (old && sf_sal_out(old, &w->seg).act == SF_ACT_SYN) {
@@ -127,6 +125,22 @@ SUBPROG int out_stray(struct __sk_buff *skb)
 	return reply_reset(skb, OUT, w->seg.ack, 0, 0);
 }
 
+/**
+ * out_nowhere() - a SYN from a service address to what is no service.
+ *
+ * Nobody out there could answer: a service address is no place. The program hears it at once, as
+ * ECONNREFUSED.
+ */
+SUBPROG int out_nowhere(struct __sk_buff *skb)
+{
+	WITH_WORK(OUT);
+
+	count(skb, SF_NO_FLOW);
+	if (!may_answer())
+		return drop(skb, SF_RATE_LIMITED);
+	return reply_reset(skb, OUT, 0, w->seg.seq + w->seg.len + 1, SF_TCP_ACK);
+}
+
 /** out_judged() - do what the rules say about a segment of @f that is no SYN. w->seg is filled in.
  */
 static __noinline int out_judged(struct __sk_buff *skb, const struct sf_host_config *cfg,
@@ -147,7 +161,8 @@ SUBPROG int out_first(struct __sk_buff *skb)
 	WITH_WORK(OUT);
 
 	if (sf_segment_opens(&w->seg))
-		return out_open(skb, cfg, w);
+		return sf_addr_is_service(&cfg->net, &w->tuple.peer) ? out_open(skb, cfg, w)
+								     : out_nowhere(skb);
 	f = flow_of_tuple(cfg, &w->tuple);
 	return f ? out_judged(skb, cfg, w, f) : out_stray(skb);
 }

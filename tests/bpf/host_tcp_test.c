@@ -539,6 +539,27 @@ static void stray_segment_resets_its_socket(void **state)
 	assert_int_equal(host_count(&a, SF_NO_FLOW), 2);
 }
 
+static void syn_to_no_service_is_refused(void **state)
+{
+	struct segment s;
+	struct parsed q;
+	struct talk t;
+
+	talk_init(&t);
+	s = talk_from_a(&t, SF_TCP_SYN, 0);
+	memset(&s.dst, 0, sizeof(s.dst));
+	s.dst.b[0] = 0x20;
+	packet_tcp(&p, &s);
+	assert_int_equal(host_out(&a, &p), REDIRECTED);
+	packet_parse(&p, &q);
+	assert_true(q.csum_ok);
+	assert_true(q.tcp->rst && q.tcp->ack);
+	assert_memory_equal(&q.src, &s.dst, 16);
+	assert_memory_equal(&q.dst, &t.local, 16);
+	assert_int_equal(ntohl(q.tcp->ack_seq), s.seq + 1);
+	assert_int_equal(host_count(&a, SF_NO_FLOW), 1);
+}
+
 static void not_joined_drops_syn(void **state)
 {
 	struct sf_host_config none = a.cfg;
@@ -642,6 +663,7 @@ int main(void)
 		T(opener_on_the_same_host_is_shown_by_its_locator),
 		T(flows_full_loses_nothing_established),
 		T(stray_segment_resets_its_socket),
+		T(syn_to_no_service_is_refused),
 		T(not_joined_drops_syn),
 		T(socket_ids_differ_and_are_not_in_order),
 		T(costs),
