@@ -268,10 +268,10 @@ static bool fits(const struct listing *ls, const struct sf_flow *f)
 	       sf_addr_eq(filter->service, &f->tuple.peer) || sf_addr_eq(filter->service, &peer);
 }
 
-/* The datapath's clock is finer than ours, so @then may be later. */
-static json_int_t since_ms(const struct listing *ls, uint64_t then)
+/* The datapath's clock is not ours to the last bit: @then may be later. */
+static json_int_t since_ms(const struct listing *ls, uint32_t then)
 {
-	return ls->now_ns > then ? (json_int_t)((ls->now_ns - then) / 1000000) : 0;
+	return (json_int_t)(sf_used_since(then, ls->now_ns) / 1000000);
 }
 
 static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
@@ -290,8 +290,7 @@ static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 		"tx_packets", (json_int_t)f->tx_packets, "tx_bytes", (json_int_t)f->tx_bytes,
 		"rx_packets", (json_int_t)f->rx_packets, "rx_bytes", (json_int_t)f->rx_bytes,
 		"attempt", f->attempt, "epoch", (json_int_t)f->epoch, "age_ms",
-		since_ms(ls, f->created), "idle_ms",
-		(json_int_t)(sf_used_since(f->used, ls->now_ns) / 1000000), "fail",
+		since_ms(ls, f->created), "idle_ms", since_ms(ls, f->used), "fail",
 		f->fail ? sf_reason_name(f->fail) : NULL);
 }
 

@@ -187,7 +187,7 @@ static __noinline int closed_end(struct __sk_buff *skb, const struct sf_host_con
 static __always_inline void closed_add(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				       struct work *w, struct sf_flow *f)
 {
-	struct closed c = { .id = sf_locator_sock(&f->own), .since = bpf_ktime_get_ns() };
+	struct closed c = { .id = sf_locator_sock(&f->own), .since = bpf_ktime_get_coarse_ns() };
 
 	if (f->flags & SF_FLOW_OVER)
 		return;

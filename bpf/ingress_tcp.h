@@ -54,7 +54,7 @@ static __always_inline int in_deliver(struct __sk_buff *skb, const struct sf_hos
  */
 SUBPROG int in_promote(struct __sk_buff *skb)
 {
-	__u64 now = bpf_ktime_get_ns(), key;
+	__u64 now = bpf_ktime_get_coarse_ns(), key;
 	struct sf_flow *f, *old;
 	WITH_WORK(IN);
 
@@ -88,7 +88,7 @@ static __always_inline int in_bind(struct __sk_buff *skb, const struct sf_host_c
 {
 	if (__sync_val_compare_and_swap(&f->epoch, 0, 1))
 		return reply_fail(skb, SF_WRONG_PEER, SF_OTHER_INSTANCE);
-	sf_flow_bind(f, &w->src, &w->front.hdr.src, bpf_ktime_get_ns());
+	sf_flow_bind(f, &w->src, &w->front.hdr.src, bpf_ktime_get_coarse_ns());
 	return in_deliver(skb, cfg, w, f);
 }
 
@@ -158,7 +158,7 @@ static __noinline enum meeting in_meet(const struct sf_host_config *cfg, struct 
 static __always_inline int in_syn_new(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				      struct work *w)
 {
-	__u64 now = bpf_ktime_get_ns(), id;
+	__u64 now = bpf_ktime_get_coarse_ns(), id;
 	struct sf_flow *f = &w->flow;
 	struct sf_addr own;
 
@@ -268,7 +268,7 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 			return drop(skb, SF_UNKNOWN_SOCKET);
 		__builtin_memset(&w->flow, 0, sizeof(w->flow));
 		sf_flow_accept(&w->flow, &w->tuple, &w->dst, &w->src, &w->front.hdr.src,
-			       w->seg.seq - 1, bpf_ktime_get_ns());
+			       w->seg.seq - 1, bpf_ktime_get_coarse_ns());
 		return in_promote(skb);
 	}
 	if (w->kind != SF_KIND_NONE || (w->seg.flags & SF_TCP_RST))

@@ -22,7 +22,7 @@
 #include "core/resolve.h"
 #include "core/siphash.h"
 
-#define SF_HOST_LAYOUT	 2
+#define SF_HOST_LAYOUT	 3
 #define SF_ROUTER_LAYOUT 2
 #define SF_HOOKS_LAYOUT	 1
 

@@ -74,42 +74,43 @@ struct sf_tuple {
  * @fin_out, @fin_in: what acknowledges our FIN, the peer's; host order, once FIN_OUT, FIN_IN are
  * set
  * @attempt: of the last SYN
- * @created: nanoseconds of the datapath's clock (CLOCK_MONOTONIC in the kernel)
- * @used: the same when the peer was last heard, sf_used_of()
+ * @created: when, by the datapath's clock (CLOCK_MONOTONIC in the kernel), sf_used_of()
+ * @used: the same when the peer was last heard
  * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
  */
 struct sf_flow {
-	/* First cache line: all that an outbound packet of a bound flow touches. The locators stand
-	 * as in an IPv6 header, source first, and are written by one store. */
+	/* First and second cache line: what bound packets of either direction read and, once it is
+	 * bound, nobody writes: CPUs that have a direction each keep both. The locators stand as in
+	 * an IPv6 header, source first, and are written by one store. */
 	struct sf_addr own;
 	struct sf_addr peer;
 	__u32 csum_out;
-	__u32 used;
 	__u8 state;
 	__u8 flags;
 	__u8 end_out;
 	__u8 end_in;
 	__u32 epoch;
-	__u64 tx_packets, tx_bytes;
-	/* Second: what an inbound one needs besides. */
-	struct sf_tuple tuple;
-	__u64 rx_packets, rx_bytes;
+	__u32 created;
 	__u32 isn;
 	union {
 		__u32 fin_in;
 		__u32 syn_end;
 	};
-	/* Third: handshakes and moves. */
-	struct sf_sid peer_sid;
-	struct sf_sid peer_host;
-	__u64 created;
-	__u64 claim;
-	__u64 own_acked;
-	__u64 peer_acked;
 	__u32 fin_out;
 	__u16 attempt;
 	__u8 fail;
 	__u8 pad;
+	struct sf_tuple tuple;
+	struct sf_sid peer_sid;
+	struct sf_sid peer_host;
+	/* Third: what each packet writes, and moves need. */
+	__u64 tx_packets, tx_bytes;
+	__u64 rx_packets, rx_bytes;
+	__u64 claim;
+	__u64 own_acked;
+	__u64 peer_acked;
+	__u32 used;
+	__u32 pad3;
 };
 
 SF_STATIC_ASSERT(sizeof(struct sf_tuple) == 40, "tuple");

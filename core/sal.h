@@ -265,8 +265,7 @@ SF_INLINE void sf_flow_open(struct sf_flow *f, const struct sf_net *net, const s
 	f->isn = syn->seq;
 	f->syn_end = syn->seq + 1 + syn->len;
 	f->state = SF_FLOW_CONNECTING;
-	f->created = now;
-	f->used = sf_used_of(now);
+	f->created = f->used = sf_used_of(now);
 }
 
 /**
@@ -290,8 +289,7 @@ SF_INLINE void sf_flow_accept(struct sf_flow *f, const struct sf_tuple *t,
 	f->epoch = 1;
 	f->state = SF_FLOW_HALF_OPEN;
 	f->flags = SF_FLOW_INBOUND;
-	f->created = now;
-	f->used = sf_used_of(now);
+	f->created = f->used = sf_used_of(now);
 }
 
 /**
