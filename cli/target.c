@@ -255,12 +255,7 @@ char *sf_target_why(const struct sf_probe_result *r, char *buf, size_t len)
 
 	switch (r->outcome) {
 	case SF_PROBE_FAIL:
-		/* A service router has no slot for it; it does not know which of these it is. */
-		snprintf(buf, len, "%s: %s", sf_reason_name(r->reason),
-			 r->reason == SF_NO_SUCH_SERVICE
-				 ? "nobody takes new flows for it: not registered, drained, "
-				   "disabled or weight 0"
-				 : sf_reason_text(r->reason));
+		snprintf(buf, len, "%s: %s", sf_reason_name(r->reason), sf_reason_text(r->reason));
 		break;
 	case SF_PROBE_ICMP:
 		if (r->icmp_type == ICMP6_DST_UNREACH && r->icmp_code < 5)
