@@ -19,7 +19,6 @@
 #include "util/file.h"
 #include "util/log.h"
 
-#define TOP	  "/scaffold" /* control group above those of all hosts of the kernel */
 #define DIR_TRIES 20
 #define LOOK_MS	  1000
 #define HURRY_MS  50
@@ -27,7 +26,7 @@
 
 static void group_name(const struct host *h, unsigned int id, char *buf, size_t len)
 {
-	int n = snprintf(buf, len, TOP "/%016llx", (unsigned long long)h->cookie);
+	int n = sf_cgroup_host(h->cookie, buf, len);
 
 	if (id)
 		snprintf(buf + n, len - n, "/run-%u", id);
@@ -252,28 +251,20 @@ static void adopt_entry(struct host *h, const char *name, void *ctx)
 		adopt(h, id);
 }
 
-static void remove_entry(struct host *h, const char *name, void *ctx)
-{
-	char group[256];
-
-	snprintf(group, sizeof(group), "%s/%.100s", (const char *)ctx, name);
-	sf_cgroup_remove(group);
-}
-
 /* A host's directory whose agent is gone: what is empty of it goes. */
 static void clean_entry(struct host *h, const char *name, void *ctx)
 {
-	char group[128], path[512];
+	char group[128];
 	int fd;
 
-	snprintf(group, sizeof(group), TOP "/%.64s", name);
+	(void)h;
+	(void)ctx;
+	snprintf(group, sizeof(group), SF_CGROUP_TOP "/%.64s", name);
 	fd = sf_cgroup_open(group);
 	if (fd < 0)
 		return;
-	if (!flock(fd, LOCK_EX | LOCK_NB) && !sf_cgroup_path(group, path, sizeof(path))) {
-		each_entry(path, remove_entry, h, group);
-		sf_cgroup_remove(group);
-	}
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		sf_cgroup_remove_tree(group);
 	close(fd);
 }
 
@@ -325,7 +316,7 @@ int runs_open(struct host *h, char *err, size_t errlen)
 		return 0;
 	}
 	each_entry(path, adopt_entry, h, NULL);
-	if (!sf_cgroup_path(TOP, path, sizeof(path)))
+	if (!sf_cgroup_path(SF_CGROUP_TOP, path, sizeof(path)))
 		each_entry(path, clean_entry, h, NULL);
 	arm(h, LOOK_MS);
 	return 0;
@@ -354,7 +345,7 @@ void runs_remove(struct host *h)
 	group_name(h, 0, group, sizeof(group));
 	sf_cgroup_remove(group);
 	if (!sf_priv_raise(SF_CAP(CAP_DAC_OVERRIDE), true)) {
-		sf_cgroup_remove(TOP); /* the last host's agent succeeds */
+		sf_cgroup_remove(SF_CGROUP_TOP); /* the last host's agent succeeds */
 		sf_priv_raise(SF_CAP(CAP_DAC_OVERRIDE), false);
 	}
 	runs_close(h);

@@ -187,7 +187,7 @@ int sf_lab_sweep(const char *run, const char *name, char *err, size_t err_len)
 	if (!r)
 		r = sf_process_sweep(m->list, m->n, NULL, LEAVE_MS, err, err_len);
 	for (size_t i = 0; i < m->n && r >= 0; i++)
-		r = sf_netns_delete(m->list[i]);
+		r = sf_net_delete(m->list[i]);
 	if (r >= 0 && snprintf(dir, sizeof(dir), "%s/lab/%s", run, name) < PATH_MAX)
 		r = files_remove(dir, err, err_len);
 	free(m);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "lab/plan.h"
+#include "util/cgroup.h"
 #include "util/errtext.h"
 #include "util/file.h"
 #include "util/netlink.h"
@@ -407,13 +408,40 @@ int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len)
 	return r;
 }
 
+/* Of the host that a namespace was: what its agent leaves for the programs of `scaffold run` when
+ * it is killed. Another host's agent would take it away at its start, but there may be none. */
+static int groups_remove(void *ctx)
+{
+	char group[64];
+	uint64_t cookie;
+
+	(void)ctx;
+	if (sf_netns_cookie(&cookie))
+		return 0;
+	sf_cgroup_host(cookie, group, sizeof(group));
+	(void)sf_cgroup_remove_tree(group);
+	(void)sf_cgroup_remove(SF_CGROUP_TOP); /* not while there are others' */
+	return 0;
+}
+
+int sf_net_delete(const char *ns)
+{
+	int fd = sf_netns_open(ns);
+
+	if (fd >= 0) {
+		(void)sf_netns_run(fd, groups_remove, NULL);
+		close(fd);
+	}
+	return sf_netns_delete(ns);
+}
+
 int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len)
 {
 	char ns[NAME_MAX];
 	int first = 0;
 
 	for (size_t i = 0; i <= lab->topology.n_nodes; i++) {
-		int r = sf_netns_delete(sf_lab_namespace(lab, place_name(lab, i), ns));
+		int r = sf_net_delete(sf_lab_namespace(lab, place_name(lab, i), ns));
 
 		if (r && r != -ENOENT && !first)
 			first = sf_errtext(err, err_len, r, "namespace %s: %s", ns, strerror(-r));

@@ -14,6 +14,10 @@ int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len);
 /** sf_net_remove - delete the namespaces, with all that is in them but processes. */
 int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len);
 
+/** sf_net_delete - delete a namespace by name, and what a host's agent made outside of it: control
+ * groups. 0 or -ENOENT. */
+int sf_net_delete(const char *ns);
+
 /** sf_net_link_up - give a link carrier at both ends, or take it away. */
 int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len);
 

@@ -2,6 +2,7 @@
 /* cgroup.c - cgroup v2 groups (Documentation/admin-guide/cgroup-v2.rst). */
 #include "util/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -104,6 +105,39 @@ int sf_cgroup_remove(const char *group)
 	if (r)
 		return r;
 	return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Removes the directory @path, of whose length there is room for @len, and those in it. */
+static int tree_remove(char *path, size_t len)
+{
+	size_t used = strlen(path);
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
+			continue;
+		if (snprintf(path + used, len - used, "/%s", e->d_name) < (int)(len - used))
+			(void)tree_remove(path, len); /* what is left is told of for its parent */
+		path[used] = 0;
+	}
+	if (d)
+		closedir(d);
+	return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int sf_cgroup_remove_tree(const char *group)
+{
+	char path[PATH_MAX];
+	int r = sf_cgroup_path(group, path, sizeof(path));
+
+	return r ? r : tree_remove(path, sizeof(path));
+}
+
+int sf_cgroup_host(uint64_t cookie, char *buf, size_t len)
+{
+	return snprintf(buf, len, SF_CGROUP_TOP "/%016llx", (unsigned long long)cookie);
 }
 
 int sf_cgroup_move(const char *group, pid_t pid)

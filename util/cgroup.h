@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SF_CGROUP_TOP "/scaffold" /* above the groups of all hosts of the kernel */
+
 /**
  * sf_cgroup_mount - mount point of cgroup v2.
  * Returns 0, -ENOENT where none is mounted, -ERANGE where @buf is too small.
@@ -32,6 +34,17 @@ int sf_cgroup_make(const char *group);
 /** sf_cgroup_remove - remove an empty group; an absent one is fine. -EBUSY while it has processes
  * or children. */
 int sf_cgroup_remove(const char *group);
+
+/**
+ * sf_cgroup_remove_tree - remove a group and those below it, as far as they are empty.
+ * Returns 0 if it is gone, -EBUSY while there are processes in it or below, or another negative
+ * errno.
+ */
+int sf_cgroup_remove_tree(const char *group);
+
+/** sf_cgroup_host - the group of a host, the network namespace @cookie; its runs are below. Returns
+ * the name's length. */
+int sf_cgroup_host(uint64_t cookie, char *buf, size_t len);
 
 /** sf_cgroup_move - move a process (0: the caller) into a group. */
 int sf_cgroup_move(const char *group, pid_t pid);

@@ -73,6 +73,35 @@ static void life(void **state)
 	assert_int_equal(sf_cgroup_move(group, 0), -ENOENT);
 }
 
+/* What is empty goes; what is not stays, with its parents. */
+static void trees(void **state)
+{
+	char empty[256], deep[320], path[512];
+	int status;
+
+	snprintf(empty, sizeof(empty), "%s/empty", top);
+	snprintf(deep, sizeof(deep), "%s/below", empty);
+	assert_int_equal(sf_cgroup_make(deep), 0);
+	assert_int_equal(sf_cgroup_make(group), 0);
+	child = fork();
+	if (child == 0) {
+		for (;;)
+			pause();
+	}
+	assert_int_equal(sf_cgroup_move(group, child), 0);
+	assert_int_equal(sf_cgroup_remove_tree(top), -EBUSY);
+	assert_int_equal(sf_cgroup_populated(empty), -ENOENT);
+	assert_int_equal(sf_cgroup_populated(group), 1);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(sf_cgroup_remove_tree(top), 0);
+	assert_int_equal(sf_cgroup_path(top, path, sizeof(path)), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(sf_cgroup_remove_tree(top), 0); /* gone already */
+	assert_true(sf_cgroup_host(0x1001, path, sizeof(path)) > 0);
+	assert_string_equal(path, SF_CGROUP_TOP "/0000000000001001");
+}
+
 static void absent_process(void **state)
 {
 	char where[256];
@@ -96,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_mount),
 		cmocka_unit_test(life),
+		cmocka_unit_test(trees),
 		cmocka_unit_test(absent_process),
 	};
 	char path[256];
