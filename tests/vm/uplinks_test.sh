@@ -173,7 +173,8 @@ wait $kept_b && ok "and its flow went on" || bad "its flow: $(cat "$TMP/keep-b")
 # ---- the end of an uplink: what was on it is gone, and a stop leaves nothing
 # Of each namespace, by which the pins of its host are called.
 declare -A COOKIE=()
-for n in v b a s; do COOKIE[$n]=$(ask $n /v1/status | jq -r .cookie); done
+for n in v b a s; do COOKIE[$n]=$(in_ns $n python3 -c 'import socket; print("%016x" % int.from_bytes(socket.socket().getsockopt(1, 71, 8), "little"))'); done
+for n in v b a s; do [ -d "/sys/fs/bpf/uplinks/host-${COOKIE[$n]}" ] || bad "no pins of $n: what is looked for below has no meaning"; done
 end_gone() { ! kill -0 "${PID[$1]}" 2>/dev/null; }
 for n in v b a s; do
 	kill -TERM "${PID[$n]}"
