@@ -384,7 +384,7 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 		return status;
 	if (move && peer_open(peer, &mover))
 		return sf_http_fail(reply, 409, "the process that connected is gone", "move",
-				    "that it asks itself");
+				    "a process that asks for itself, and lives");
 	ret = runs_add(h, &service, peer->uid, move ? &mover : NULL, &run, err, sizeof(err));
 	if (move)
 		peer_close(&mover);

@@ -33,6 +33,7 @@ struct control {
 	struct policy_ranges gid, members; /* of socket_group */
 };
 
+/** control_open() - serve REST at RUN/agent.sock (docs/api.md). Return: 0 or -errno with @err. */
 int control_open(struct host *h, char *err, size_t errlen);
 void control_close(struct host *h);
 

@@ -32,6 +32,7 @@ struct gc_set {
 
 /** gc_set_add() - Return: 0 or -ENOMEM. */
 int gc_set_add(struct gc_set *s, uint64_t value);
+/** gc_set_has() - whether it was added. */
 bool gc_set_has(const struct gc_set *s, uint64_t value);
 /** gc_set_clear() - free all; a zeroed set is fine. */
 void gc_set_clear(struct gc_set *s);

@@ -19,6 +19,7 @@ struct heartbeat {
 	uint64_t answered;
 };
 
+/** heartbeat_open() - prepare; heartbeat_start() begins. Return: 0 or -errno with @err. */
 int heartbeat_open(struct host *h, char *err, size_t errlen);
 void heartbeat_close(struct host *h);
 

@@ -34,7 +34,7 @@ struct join {
 	uint8_t buf[SF_CTRL_MAX_UDP] __attribute__((aligned(8)));
 	int len;
 	uint64_t hinted_ms; /* last time that an unproven hint made us join */
-	bool hinted;	    /* and nothing else since */
+	bool hinted;	    /* the JOIN under way is owed to such a hint alone */
 	uint64_t joined_wall_ms;
 	uint32_t count; /* joins so far */
 	/* what JOINED said */

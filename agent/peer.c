@@ -81,8 +81,7 @@ int peer_open(const struct sf_http_peer *who, struct peer *out)
 		out->pidfd = -1;
 		if (errno == ENOPROTOOPT)
 			return peer_open_by_age(who, out);
-		/* The former two are of a process that was reaped, as the kernel's version has it.
-		 */
+		/* Of a process that was reaped one or the other comes, by the kernel's version. */
 		return errno == ENODATA || errno == EINVAL ? -ESRCH : -errno;
 	}
 	if (peer_lives(out))

@@ -18,6 +18,7 @@
 
 #include "util/http.h"
 
+/** struct peer - a process that connected: peer_open() to peer_close(). */
 struct peer {
 	pid_t pid;
 	int pidfd; /* -1: none, told by the next two */
@@ -32,9 +33,10 @@ struct peer {
  */
 int peer_open(const struct sf_http_peer *who, struct peer *out);
 
-/** peer_open_by_age() - the same as before Linux 6.5. */
+/** peer_open_by_age() - the same without SO_PEERPIDFD, as before Linux 6.5. */
 int peer_open_by_age(const struct sf_http_peer *who, struct peer *out);
 
+/** peer_close() - twice is fine. */
 void peer_close(struct peer *p);
 
 /** peer_lives() - whether its number is still its own: what was asked by it before was of it. */

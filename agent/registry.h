@@ -100,6 +100,7 @@ struct registry {
 	size_t unsettled; /* entries that are ENTERING or LEAVING */
 };
 
+/** registry_open() - an empty one. */
 void registry_open(struct registry *g, const struct registry_ops *ops);
 void registry_close(struct registry *g);
 

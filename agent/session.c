@@ -144,23 +144,23 @@ int session_send(struct session_request *q, session_answer_fn answered)
 
 /* ---- receiving -------------------------------------------------------------------------- */
 
-/* Whether a message of type @answer ends a request of type @request. */
+/* Whether a message of type @answer ends a request of type @request: DENIED ends any. */
 static bool is_answer(uint8_t request, uint8_t answer)
 {
-	switch (request) {
-	case SF_CTRL_LEAVE:
-		return answer == SF_CTRL_LEFT || answer == SF_CTRL_DENIED;
-	case SF_CTRL_REGISTER:
-		return answer == SF_CTRL_REGISTERED || answer == SF_CTRL_DENIED;
-	case SF_CTRL_UNREGISTER:
-		return answer == SF_CTRL_UNREGISTERED || answer == SF_CTRL_DENIED;
-	case SF_CTRL_HEARTBEAT:
-		return answer == SF_CTRL_ALIVE || answer == SF_CTRL_DENIED;
-	case SF_CTRL_LOOKUP:
-		return answer == SF_CTRL_FOUND || answer == SF_CTRL_DENIED;
-	default:
-		return false;
-	}
+	static const struct {
+		uint8_t request, answer;
+	} pairs[] = {
+		{ SF_CTRL_LEAVE, SF_CTRL_LEFT },
+		{ SF_CTRL_REGISTER, SF_CTRL_REGISTERED },
+		{ SF_CTRL_UNREGISTER, SF_CTRL_UNREGISTERED },
+		{ SF_CTRL_HEARTBEAT, SF_CTRL_ALIVE },
+		{ SF_CTRL_LOOKUP, SF_CTRL_FOUND },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (pairs[i].request == request)
+			return answer == pairs[i].answer || answer == SF_CTRL_DENIED;
+	return false;
 }
 
 static void handle_answer(struct session *s, const struct sf_ctrl_in *in)
@@ -168,15 +168,16 @@ static void handle_answer(struct session *s, const struct sf_ctrl_in *in)
 	struct session_request *q = s->pending;
 	struct sf_ctrl_in request;
 	const char *why;
+	uint8_t asked;
 
 	while (q && q->seq != in->seq)
 		q = q->next;
 	if (!q)
 		return; /* the answer to a repeat, after the answer; or a replay */
-	if (!is_answer(((const struct sf_ctrl_hdr *)q->buf)->type, in->type)) {
+	asked = ((const struct sf_ctrl_hdr *)q->buf)->type;
+	if (!is_answer(asked, in->type)) {
 		s->bad++;
-		sf_debug("%s answers %s: ignored", sf_ctrl_name(in->type),
-			 sf_ctrl_name(((const struct sf_ctrl_hdr *)q->buf)->type));
+		sf_debug("%s answers %s: ignored", sf_ctrl_name(in->type), sf_ctrl_name(asked));
 		return;
 	}
 	s->answered_ms = sf_now_ms();

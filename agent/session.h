@@ -79,7 +79,11 @@ int session_open(struct session *s, struct event_base *base, const struct sessio
 		 char *err, size_t errlen);
 void session_close(struct session *s);
 
-/** session_start() - new keys; what is under way is void. @router: whom to talk to. */
+/**
+ * session_start() - new keys; what is under way is void.
+ * @router: whom to talk to
+ * Return: 0, or what sf_session_open() says; then the session is as it was.
+ */
 int session_start(struct session *s, const uint8_t shared[SF_DH_LEN],
 		  const struct sf_session_terms *terms, const struct sockaddr_in6 *router);
 
@@ -101,6 +105,8 @@ void session_retype(struct session_request *q, uint8_t type);
 
 /** session_send() - seal, send, repeat until answered. Takes the request. Return: 0 or -errno. */
 int session_send(struct session_request *q, session_answer_fn answered);
+
+/** session_drop() - free a request; one that was sent is not repeated any more. */
 void session_drop(struct session_request *q);
 
 /**

@@ -26,9 +26,10 @@
 
 #define LOCK_NAME  "scaffoldd"
 #define LOCK_TRIES 5
-#define LOCK_QUEUE 16 /* who asks while we are busy; as many are let go at a time, */
-#define PAUSE_MS   20 /* and then none for so long */
-#define PIN_DEPTH  4  /* directories below a bpffs that are looked at */
+#define LOCK_QUEUE 16 /* who may wait for an answer while we are busy; so many get it at a time, \
+		       */
+#define PAUSE_MS  20  /* then none for so long: asking must not cost us more than that */
+#define PIN_DEPTH 4   /* directories below a bpffs that are looked at */
 
 /* ---- the lock --------------------------------------------------------------------------- */
 
@@ -40,33 +41,25 @@ static socklen_t lock_address(struct sockaddr_un *a)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(LOCK_NAME));
 }
 
-/* One socket of a list; @uid where it listens on the lock. Return: whether it does. */
-static bool is_lock(const struct nlmsghdr *msg, uid_t *uid)
+/* One socket of a list: whose it is, if it is the lock. */
+static int take_socket(const struct nlmsghdr *msg, void *ctx)
 {
+	const struct nlattr *attr, *name = NULL, *uid = NULL;
 	const size_t len = 1 + strlen(LOCK_NAME);
-	bool found = false, told = false;
-	const struct nlattr *attr;
 
+	if (msg->nlmsg_len < mnl_nlmsg_size(sizeof(struct unix_diag_msg)))
+		return MNL_CB_OK;
 	mnl_attr_for_each(attr, msg, sizeof(struct unix_diag_msg))
 	{
-		uint16_t type = mnl_attr_get_type(attr), room = mnl_attr_get_payload_len(attr);
-
-		if (type == UNIX_DIAG_NAME && room == len)
-			found = !memcmp(mnl_attr_get_payload(attr), "\0" LOCK_NAME, len);
-		told |= type == UNIX_DIAG_UID && room == sizeof(uint32_t);
-		if (type == UNIX_DIAG_UID && room == sizeof(uint32_t))
-			*uid = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == UNIX_DIAG_NAME)
+			name = attr;
+		else if (mnl_attr_get_type(attr) == UNIX_DIAG_UID)
+			uid = attr;
 	}
-	return found && told;
-}
-
-static int take_message(const struct nlmsghdr *msg, void *ctx)
-{
-	uid_t uid = 0;
-
-	if (msg->nlmsg_len < mnl_nlmsg_size(sizeof(struct unix_diag_msg)) || !is_lock(msg, &uid))
-		return MNL_CB_OK;
-	*(uid_t *)ctx = uid;
+	if (name && mnl_attr_get_payload_len(name) == len &&
+	    !memcmp(mnl_attr_get_payload(name), "\0" LOCK_NAME, len) && uid &&
+	    mnl_attr_get_payload_len(uid) == sizeof(uint32_t))
+		*(uid_t *)ctx = mnl_attr_get_u32(uid);
 	return MNL_CB_OK;
 }
 
@@ -91,7 +84,7 @@ static uid_t lock_owner(void)
 	    mnl_socket_sendto(sock, msg, msg->nlmsg_len) >= 0) {
 		do
 			n = mnl_socket_recvfrom(sock, buf, sizeof(buf));
-		while (n > 0 && mnl_cb_run(buf, n, 0, 0, take_message, &uid) > MNL_CB_STOP);
+		while (n > 0 && mnl_cb_run(buf, n, 0, 0, take_socket, &uid) > MNL_CB_STOP);
 	}
 	mnl_socket_close(sock);
 	return uid;
@@ -149,8 +142,8 @@ static int refuse(const struct ucred *who, char *err, size_t errlen)
 	return -EBUSY;
 }
 
-/* Who asks is let go at once: his question is answered by being taken in. A queue that stayed full
- * would keep all others from asking. */
+/* Whoever connects asks whether we live: that connect() succeeds is the answer, so hang up. A queue
+ * that stayed full would keep all others from asking. */
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;

@@ -19,17 +19,19 @@ static void log_event(enum sf_log_level level, const struct sf_event *e)
 	free(line);
 }
 
-void host_tell(struct host *h, enum sf_log_level level, struct sf_event *e, const char *fmt, ...)
+void host_tell(struct host *h, enum sf_log_level level, const struct sf_event *e, const char *fmt,
+	       ...)
 {
+	struct sf_event told = *e;
 	char text[512];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	e->host = h->identity;
-	e->host_name = h->name;
-	e->text = text;
-	log_event(level, e);
-	sf_events_add(h->events, e, "%s", text);
+	told.host = h->identity;
+	told.host_name = h->name;
+	told.text = text;
+	log_event(level, &told);
+	sf_events_add(h->events, &told, "%s", text);
 }

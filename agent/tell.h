@@ -11,10 +11,10 @@ struct host;
 /**
  * host_tell() - keep an event, send it to followers, and log it as `event {...}`.
  * @level: in the log
- * @e: without its text; that this is our host's is filled in
+ * @e: without host and text, which are filled in
  * @fmt: its text; 159 bytes of it are kept, 511 logged
  */
-void host_tell(struct host *h, enum sf_log_level level, struct sf_event *e, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void host_tell(struct host *h, enum sf_log_level level, const struct sf_event *e, const char *fmt,
+	       ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -19,6 +19,7 @@
 
 struct router;
 
+/** control_open() - serve REST at RUN/router.sock (docs/api.md). Return: 0 or -errno with @err. */
 int control_open(struct router *r, char *err, size_t errlen);
 void control_close(struct router *r);
 

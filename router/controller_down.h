@@ -44,8 +44,10 @@ const char *controller_down_handle(struct router *r, const struct sf_ctrl_in *in
 /** controller_down_drop() - a sync under way is void. */
 void controller_down_drop(struct router *r);
 
-/* In controller_link.c. */
+/* In controller_link.c: */
+/** controller_link_welcomed() - WELCOME has come: tell which hosts are here. */
 void controller_link_welcomed(struct router *r);
+/** controller_link_pong() - answer the PING @seq. */
 void controller_link_pong(struct router *r, uint32_t seq);
 
 #endif

@@ -37,18 +37,24 @@ struct controller_view {
 	const char *address, *failure; /* why it is not open */
 	uint64_t since_ms;	       /* wall clock, of the last change */
 };
+/** controller_link_view() - as it is now; its texts stay the link's. */
 void controller_link_view(const struct router *r, struct controller_view *out);
 
 /** controller_link_joined() - it is here, or has become silent, or is so no more. */
 void controller_link_joined(struct router *r, const struct host *h);
+/** controller_link_left() - it is here no more. */
 void controller_link_left(struct router *r, const struct host *h, uint8_t reason);
+/** controller_link_registered() - a new registration, or a new @weight of one. */
 void controller_link_registered(struct router *r, const struct host *h,
 				const struct sf_service_key *key, uint16_t weight);
 /** controller_link_named() - how a host calls a service, after its registration if that is told. */
 void controller_link_named(struct router *r, const struct host *h, const char *name);
+/** controller_link_unregistered() - a registration is over. */
 void controller_link_unregistered(struct router *r, const struct host *h,
 				  const struct sf_service_key *key);
+/** controller_link_load() - what a host says of a service's load. */
 void controller_link_load(struct router *r, const struct host *h, const struct sf_item_load *load);
+/** controller_link_alarm() - something about a host that an operator should look at. */
 void controller_link_alarm(struct router *r, const struct host *h, uint8_t reason,
 			   const char *text);
 

@@ -121,6 +121,7 @@ struct host *host_find(const struct router *r, uint32_t addr);
 /** host_at() - the same by locator; NULL also where that is of another router. */
 struct host *host_at(const struct router *r, const struct sf_addr *locator);
 
+/** host_of_session() - the host with that session, or NULL. */
 struct host *host_of_session(const struct router *r, uint64_t id);
 /** host_of_key() - the first with that key; others by @twin. */
 struct host *host_of_key(const struct router *r, const uint8_t key[SF_SIGN_PUBLIC_LEN]);

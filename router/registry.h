@@ -12,6 +12,10 @@ struct host;
 struct request;
 struct router;
 
+/**
+ * registry_register(), registry_unregister(), registry_heartbeat(), registry_leave() - execute a
+ * host's authentic message and answer it; a repeated one is answered only.
+ */
 void registry_register(struct router *r, struct request *q);
 void registry_unregister(struct router *r, struct request *q);
 void registry_heartbeat(struct router *r, struct request *q);

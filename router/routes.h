@@ -22,12 +22,15 @@
 struct router;
 struct sf_nl;
 
+/** routes_new() - empty tables. Return: 0 or -errno. */
 int routes_new(struct router *r);
 void routes_free(struct router *r);
 
-/** routes_host_add() - @locator's /80 by @via on @ifindex; in place of an earlier one. */
+/** routes_host_add() - @locator's /80 by @via on @ifindex; in place of an earlier one. Return: 0 or
+ * -errno. */
 int routes_host_add(struct router *r, const struct sf_addr *locator, int ifindex,
 		    const struct in6_addr *via);
+/** routes_host_del() - that route, and what the kernel knows of @via. */
 void routes_host_del(struct router *r, const struct sf_addr *locator, int ifindex,
 		     const struct in6_addr *via);
 
@@ -36,6 +39,7 @@ int routes_block_add(struct router *r, uint16_t block, int ifindex);
 
 /** routes_give() - a prefix by another router; @generation of the sync. Return: 0 or -errno. */
 int routes_give(struct router *r, const struct sf_item_route *item, uint32_t generation);
+/** routes_take() - that prefix is no more. */
 void routes_take(struct router *r, const struct sf_item_route *item);
 
 /** routes_take_older() - a sync is complete: what it did not name goes, adopted ones too. */

@@ -15,7 +15,7 @@
 
 struct store {
 	sqlite3 *db;
-	sqlite3_stmt *put, *get, *host_put, *host_del;
+	sqlite3_stmt *put, *get, *host_put;
 	bool dirty; /* something is in the kernel alone, as far as we know */
 	uint64_t synced_ms;
 };
@@ -74,8 +74,7 @@ int store_open(const char *dir, struct store **out, char *err, size_t errlen)
 	if (prepare(s, "INSERT OR REPLACE INTO meta VALUES (?, ?)", &s->put) ||
 	    prepare(s, "SELECT value FROM meta WHERE name = ?", &s->get) ||
 	    prepare(s, "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		    &s->host_put) ||
-	    prepare(s, "DELETE FROM hosts WHERE addr = ?", &s->host_del))
+		    &s->host_put))
 		goto fail;
 	ret = check_version(s, err, errlen);
 	if (ret) {
@@ -97,7 +96,6 @@ void store_close(struct store *s)
 	sqlite3_finalize(s->put);
 	sqlite3_finalize(s->get);
 	sqlite3_finalize(s->host_put);
-	sqlite3_finalize(s->host_del);
 	sqlite3_close(s->db);
 	free(s);
 }
@@ -175,13 +173,6 @@ int store_host_put(struct store *s, const struct store_host *h)
 	sqlite3_bind_int(st, 9, h->port);
 	s->dirty = true;
 	return finish(st);
-}
-
-int store_host_del(struct store *s, uint32_t addr)
-{
-	sqlite3_bind_int64(s->host_del, 1, addr);
-	s->dirty = true;
-	return finish(s->host_del);
 }
 
 int store_hosts_clear(struct store *s)

@@ -60,7 +60,6 @@ int store_get(struct store *s, const char *name, void *data, size_t len);
 
 /** store_host_put() - insert or replace by address. Return: 0 or -EIO. */
 int store_host_put(struct store *s, const struct store_host *h);
-int store_host_del(struct store *s, uint32_t addr);
 /** store_hosts_clear() - no address is given. For certain. */
 int store_hosts_clear(struct store *s);
 

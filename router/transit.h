@@ -27,6 +27,7 @@ struct router;
 struct sf_nl_route;
 struct transit;
 
+/** transit_new() - nothing is known yet. Return: 0 or -errno. */
 int transit_new(struct router *r);
 void transit_free(struct router *r);
 

@@ -80,7 +80,9 @@ int sf_link_get_index(struct sf_nl *nl, int ifindex, struct sf_nl_link *out);
  */
 int sf_link_list(struct sf_nl *nl, sf_nl_link_fn fn, void *ctx);
 
+/** sf_link_set_up - up or down. */
 int sf_link_set_up(struct sf_nl *nl, int ifindex, bool up);
+/** sf_link_set_mtu - in bytes. */
 int sf_link_set_mtu(struct sf_nl *nl, int ifindex, uint32_t mtu);
 /** sf_link_set_mac - change the hardware address (6 bytes). */
 int sf_link_set_mac(struct sf_nl *nl, int ifindex, const uint8_t mac[6]);
@@ -115,6 +117,7 @@ struct sf_nl_addr {
 
 typedef int (*sf_nl_addr_fn)(const struct sf_nl_addr *addr, void *ctx);
 
+/** sf_ifaddr_add, sf_ifaddr_del - an address of a link. */
 int sf_ifaddr_add(struct sf_nl *nl, const struct sf_nl_addr *addr, enum sf_nl_mode mode);
 int sf_ifaddr_del(struct sf_nl *nl, const struct sf_nl_addr *addr, enum sf_nl_mode mode);
 /** sf_ifaddr_list - each IPv6 address, of @ifindex or of all links (0); @fn as in sf_link_list().
@@ -148,6 +151,7 @@ struct sf_nl_route {
 
 typedef int (*sf_nl_route_fn)(const struct sf_nl_route *route, void *ctx);
 
+/** sf_route_add - make the route; one with the same table, prefix and metric is -EEXIST. */
 int sf_route_add(struct sf_nl *nl, const struct sf_nl_route *route, enum sf_nl_mode mode);
 
 /**
@@ -194,6 +198,8 @@ struct sf_nl_rule {
 	uint8_t protocol;  /* 0 on add: SF_NL_PROTOCOL; on delete: any */
 };
 
+/** sf_rule_add, sf_rule_del - a rule; sf_rule_del() takes the first that agrees in all given
+ * fields. */
 int sf_rule_add(struct sf_nl *nl, const struct sf_nl_rule *rule, enum sf_nl_mode mode);
 int sf_rule_del(struct sf_nl *nl, const struct sf_nl_rule *rule, enum sf_nl_mode mode);
 
@@ -208,7 +214,9 @@ struct sf_nl_neigh {
 	uint8_t flags;	/* NTF_ROUTER, NTF_PROXY */
 };
 
+/** sf_neigh_replace - make the entry, or put it in the place of the one of its address. */
 int sf_neigh_replace(struct sf_nl *nl, const struct sf_nl_neigh *neigh);
+/** sf_neigh_del - forget an address. */
 int sf_neigh_del(struct sf_nl *nl, int ifindex, const struct in6_addr *addr, enum sf_nl_mode mode);
 
 /* ---- events ---- */
