@@ -35,14 +35,14 @@ static int fsync_path(const char *path, int flags)
 
 static int fsync_dir_of(const char *file)
 {
-	char copy[CTL_PATH_MAX];
+	char copy[STORE_PATH_MAX];
 
 	snprintf(copy, sizeof(copy), "%s", file);
 	return fsync_path(dirname(copy), O_RDONLY | O_DIRECTORY);
 }
 
 /* Part by part. @from holds a read transaction, so that writers in between do not start it anew. */
-static int copy_pages(sqlite3 *from, sqlite3 *to, struct ctl_backup_progress *p)
+static int copy_pages(sqlite3 *from, sqlite3 *to, struct backup_progress *p)
 {
 	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
 	int rc;
@@ -65,7 +65,7 @@ static int copy_pages(sqlite3 *from, sqlite3 *to, struct ctl_backup_progress *p)
 }
 
 /* Copy @from into a new file @to, without write-ahead log, mode 0600. */
-static int copy_db(sqlite3 *from, const char *to, struct ctl_backup_progress *p, char *err,
+static int copy_db(sqlite3 *from, const char *to, struct backup_progress *p, char *err,
 		   size_t errlen)
 {
 	sqlite3 *db = NULL;
@@ -74,7 +74,7 @@ static int copy_db(sqlite3 *from, const char *to, struct ctl_backup_progress *p,
 	int rc;
 
 	if (fd < 0)
-		return ctl_fail(-errno, err, errlen, "%s: %s", to, strerror(errno));
+		return store_fail(-errno, err, errlen, "%s: %s", to, strerror(errno));
 	close(fd);
 	rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE, NULL);
 	if (rc == SQLITE_OK)
@@ -82,16 +82,16 @@ static int copy_db(sqlite3 *from, const char *to, struct ctl_backup_progress *p,
 	/* The copy is one file that can be carried away. */
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
-	ret = rc == SQLITE_INTERRUPT ? -ECANCELED : ctl_sqlite_errno(rc);
+	ret = rc == SQLITE_INTERRUPT ? -ECANCELED : sqlite_to_errno(rc);
 	if (ret == -ECANCELED)
-		ctl_fail(ret, err, errlen, "%s: given up", to);
+		store_fail(ret, err, errlen, "%s: given up", to);
 	else if (ret)
-		ctl_fail(ret, err, errlen, "%s: %s", to, db ? sqlite3_errmsg(db) : "no memory");
+		store_fail(ret, err, errlen, "%s: %s", to, db ? sqlite3_errmsg(db) : "no memory");
 	sqlite3_close(db);
 	if (!ret) {
 		ret = fsync_path(to, O_RDONLY);
 		if (ret)
-			ctl_fail(ret, err, errlen, "%s: %s", to, strerror(-ret));
+			store_fail(ret, err, errlen, "%s: %s", to, strerror(-ret));
 	}
 	if (ret)
 		unlink(to);
@@ -109,19 +109,19 @@ static int open_snapshot(const char *store, sqlite3 **db, char *err, size_t errl
 	}
 	if (rc == SQLITE_OK)
 		return 0;
-	return ctl_fail(ctl_sqlite_errno(rc), err, errlen, "%s: %s", store,
-			*db ? sqlite3_errmsg(*db) : "no memory");
+	return store_fail(sqlite_to_errno(rc), err, errlen, "%s: %s", store,
+			  *db ? sqlite3_errmsg(*db) : "no memory");
 }
 
-int ctl_store_backup(const char *store, const char *file, struct ctl_backup_progress *p, char *err,
-		     size_t errlen)
+int store_backup(const char *store, const char *file, struct backup_progress *p, char *err,
+		 size_t errlen)
 {
-	char tmp[CTL_PATH_MAX];
+	char tmp[STORE_PATH_MAX];
 	sqlite3 *from = NULL;
 	int ret;
 
 	if (snprintf(tmp, sizeof(tmp), "%s.part", file) >= (int)sizeof(tmp))
-		return ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", file);
+		return store_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", file);
 	unlink(tmp); /* left by a crash */
 	ret = open_snapshot(store, &from, err, errlen);
 	if (!ret)
@@ -131,7 +131,7 @@ int ctl_store_backup(const char *store, const char *file, struct ctl_backup_prog
 		return ret;
 	/* link() instead of rename(): it never replaces what is there. */
 	if (link(tmp, file))
-		ret = ctl_fail(-errno, err, errlen, "%s: %s", file, strerror(errno));
+		ret = store_fail(-errno, err, errlen, "%s: %s", file, strerror(errno));
 	unlink(tmp);
 	return ret ? ret : fsync_dir_of(file);
 }
@@ -143,11 +143,11 @@ static int open_checked(const char *file, sqlite3 **db, char *err, size_t errlen
 	int ret;
 
 	if (rc != SQLITE_OK)
-		return ctl_fail(ctl_sqlite_errno(rc), err, errlen, "%s: %s", file,
-				*db ? sqlite3_errmsg(*db) : "no memory");
-	ret = ctl_store_check(*db, file, &schema, err, errlen);
+		return store_fail(sqlite_to_errno(rc), err, errlen, "%s: %s", file,
+				  *db ? sqlite3_errmsg(*db) : "no memory");
+	ret = store_check(*db, file, &schema, err, errlen);
 	if (!ret && schema == 0)
-		ret = ctl_fail(-EUCLEAN, err, errlen, "%s: empty, not a backup", file);
+		ret = store_fail(-EUCLEAN, err, errlen, "%s: empty, not a backup", file);
 	return ret;
 }
 
@@ -180,7 +180,7 @@ static int write_term(const char *file, uint32_t term)
 	}
 	sqlite3_finalize(st);
 	sqlite3_close(db);
-	return ctl_sqlite_errno(rc);
+	return sqlite_to_errno(rc);
 }
 
 /* The term of the store that is replaced, 0 where it cannot be read; its log is folded into it. */
@@ -191,7 +191,7 @@ static uint32_t old_term(const char *path)
 	int app = 0;
 
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-	    ctl_pragma_int(db, "application_id", &app) == 0 && app == CTL_STORE_APP)
+	    pragma_int(db, "application_id", &app) == 0 && app == STORE_APP)
 		term = read_term(db);
 	sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	sqlite3_close(db);
@@ -202,35 +202,35 @@ static uint32_t old_term(const char *path)
  * is none: a controller that finds no store makes an empty one. */
 static int put_in_place(const char *path, const char *tmp, char *err, size_t errlen)
 {
-	char old[CTL_PATH_MAX + 16], side[CTL_PATH_MAX + 16];
+	char old[STORE_PATH_MAX + 16], side[STORE_PATH_MAX + 16];
 
 	snprintf(old, sizeof(old), "%s.replaced", path);
 	unlink(old);
 	if (link(path, old) && errno != ENOENT)
-		return ctl_fail(-errno, err, errlen, "%s: %s", old, strerror(errno));
+		return store_fail(-errno, err, errlen, "%s: %s", old, strerror(errno));
 	snprintf(side, sizeof(side), "%s-wal", path);
 	unlink(side);
 	snprintf(side, sizeof(side), "%s-shm", path);
 	unlink(side);
 	if (rename(tmp, path))
-		return ctl_fail(-errno, err, errlen, "%s: %s", path, strerror(errno));
+		return store_fail(-errno, err, errlen, "%s: %s", path, strerror(errno));
 	return fsync_dir_of(path);
 }
 
-int ctl_store_restore(const char *dir, const char *file, char *err, size_t errlen)
+int store_restore(const char *dir, const char *file, char *err, size_t errlen)
 {
-	char path[CTL_PATH_MAX], tmp[CTL_PATH_MAX];
+	char path[STORE_PATH_MAX], tmp[STORE_PATH_MAX];
 	sqlite3 *from = NULL;
 	uint32_t term, old;
 	int lock;
 	int ret;
 
-	lock = ctl_state_lock(dir, err, errlen);
+	lock = state_lock(dir, err, errlen);
 	if (lock < 0)
 		return lock;
 	if (snprintf(path, sizeof(path), "%s/controller.db", dir) >= (int)sizeof(path) ||
 	    snprintf(tmp, sizeof(tmp), "%s/controller.db.part", dir) >= (int)sizeof(tmp)) {
-		ret = ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
+		ret = store_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
 		goto out;
 	}
 	ret = open_checked(file, &from, err, errlen);
@@ -243,10 +243,10 @@ int ctl_store_restore(const char *dir, const char *file, char *err, size_t errle
 		goto out;
 	old = old_term(path);
 	term = term > old ? term : old;
-	term = term < UINT32_MAX - CTL_RESTORE_TERMS ? term + CTL_RESTORE_TERMS : term;
+	term = term < UINT32_MAX - RESTORE_TERMS ? term + RESTORE_TERMS : term;
 	ret = write_term(tmp, term);
 	if (ret)
-		ctl_fail(ret, err, errlen, "%s: cannot set the term", tmp);
+		store_fail(ret, err, errlen, "%s: cannot set the term", tmp);
 	else
 		ret = put_in_place(path, tmp, err, errlen);
 	if (ret)

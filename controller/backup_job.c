@@ -15,25 +15,25 @@
 #include "controller/store_internal.h"
 #include "util/clock.h"
 
-struct ctl_backup_job {
+struct backup_job {
 	struct event *ended;
 	int fd; /* eventfd: the thread has ended */
 	pthread_t thread;
 	bool running;
-	struct ctl_backup_progress progress;
-	char store[CTL_PATH_MAX], file[CTL_PATH_MAX], err[320];
+	struct backup_progress progress;
+	char store[STORE_PATH_MAX], file[STORE_PATH_MAX], err[320];
 	uint64_t started_ms, ended_ms;
 	int error;
-	ctl_backup_done done;
+	backup_done done;
 	void *ctx;
 };
 
 static void *work(void *arg)
 {
-	struct ctl_backup_job *j = arg;
+	struct backup_job *j = arg;
 	const uint64_t one = 1;
 
-	j->error = ctl_store_backup(j->store, j->file, &j->progress, j->err, sizeof(j->err));
+	j->error = store_backup(j->store, j->file, &j->progress, j->err, sizeof(j->err));
 	if (write(j->fd, &one, sizeof(one)) != sizeof(one))
 		abort(); /* an eventfd always takes a 1 */
 	return NULL;
@@ -41,8 +41,8 @@ static void *work(void *arg)
 
 static void on_ended(evutil_socket_t fd, short what, void *arg)
 {
-	struct ctl_backup_job *j = arg;
-	struct ctl_backup_view view;
+	struct backup_job *j = arg;
+	struct backup_view view;
 	uint64_t n;
 
 	if (read(fd, &n, sizeof(n)) != sizeof(n) || !j->running)
@@ -50,13 +50,13 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 	pthread_join(j->thread, NULL);
 	j->running = false;
 	j->ended_ms = sf_wall_ms();
-	ctl_backup_job_view(j, &view);
+	backup_job_view(j, &view);
 	j->done(j->ctx, &view);
 }
 
-int ctl_backup_job_new(struct event_base *base, struct ctl_backup_job **out)
+int backup_job_new(struct event_base *base, struct backup_job **out)
 {
-	struct ctl_backup_job *j = calloc(1, sizeof(*j));
+	struct backup_job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return -ENOMEM;
@@ -66,14 +66,14 @@ int ctl_backup_job_new(struct event_base *base, struct ctl_backup_job **out)
 	if (!j->ended || event_add(j->ended, NULL)) {
 		int ret = j->fd < 0 ? -errno : -ENOMEM;
 
-		ctl_backup_job_free(j);
+		backup_job_free(j);
 		return ret;
 	}
 	*out = j;
 	return 0;
 }
 
-void ctl_backup_job_free(struct ctl_backup_job *j)
+void backup_job_free(struct backup_job *j)
 {
 	if (!j)
 		return;
@@ -88,8 +88,8 @@ void ctl_backup_job_free(struct ctl_backup_job *j)
 	free(j);
 }
 
-int ctl_backup_job_start(struct ctl_backup_job *j, const char *store, const char *file,
-			 ctl_backup_done done, void *ctx, void (*step)(void *ctx))
+int backup_job_start(struct backup_job *j, const char *store, const char *file, backup_done done,
+		     void *ctx, void (*step)(void *ctx))
 {
 	sigset_t all, before;
 	int ret;
@@ -120,15 +120,15 @@ int ctl_backup_job_start(struct ctl_backup_job *j, const char *store, const char
 	return ret;
 }
 
-void ctl_backup_job_view(struct ctl_backup_job *j, struct ctl_backup_view *out)
+void backup_job_view(struct backup_job *j, struct backup_view *out)
 {
-	*out = (struct ctl_backup_view){ .running = j->running,
-					 .file = j->file,
-					 .pages = atomic_load(&j->progress.pages),
-					 .left = atomic_load(&j->progress.left),
-					 .started_ms = j->started_ms,
-					 .ended_ms = j->ended_ms,
-					 .text = "" };
+	*out = (struct backup_view){ .running = j->running,
+				     .file = j->file,
+				     .pages = atomic_load(&j->progress.pages),
+				     .left = atomic_load(&j->progress.left),
+				     .started_ms = j->started_ms,
+				     .ended_ms = j->ended_ms,
+				     .text = "" };
 	if (!j->running) { /* what the thread writes is the thread's until then */
 		out->error = j->error;
 		out->text = j->err;

@@ -13,10 +13,10 @@
 #include "controller/store.h"
 
 struct event_base;
-struct ctl_backup_job;
+struct backup_job;
 
-/** struct ctl_backup_view - how it stands: of the one that runs, or else of the last. */
-struct ctl_backup_view {
+/** struct backup_view - how it stands: of the one that runs, or else of the last. */
+struct backup_view {
 	bool running;
 	const char *file; /* "": there was none yet */
 	unsigned int pages, left;
@@ -25,22 +25,22 @@ struct ctl_backup_view {
 	const char *text; /* of @error */
 };
 
-typedef void (*ctl_backup_done)(void *ctx, const struct ctl_backup_view *view);
+typedef void (*backup_done)(void *ctx, const struct backup_view *view);
 
-int ctl_backup_job_new(struct event_base *base, struct ctl_backup_job **out);
+int backup_job_new(struct event_base *base, struct backup_job **out);
 
-/** ctl_backup_job_free() - one that runs is given up, and leaves nothing. NULL is fine. */
-void ctl_backup_job_free(struct ctl_backup_job *j);
+/** backup_job_free() - one that runs is given up, and leaves nothing. NULL is fine. */
+void backup_job_free(struct backup_job *j);
 
 /**
- * ctl_backup_job_start() - copy @store into the new file @file.
+ * backup_job_start() - copy @store into the new file @file.
  * @done: called from the event loop at the end; not when freed before
  * @step: for tests: called by the thread between two parts, or NULL
  * Return: 0, -EBUSY while one runs, or another negative errno.
  */
-int ctl_backup_job_start(struct ctl_backup_job *j, const char *store, const char *file,
-			 ctl_backup_done done, void *ctx, void (*step)(void *ctx));
+int backup_job_start(struct backup_job *j, const char *store, const char *file, backup_done done,
+		     void *ctx, void (*step)(void *ctx));
 
-void ctl_backup_job_view(struct ctl_backup_job *j, struct ctl_backup_view *out);
+void backup_job_view(struct backup_job *j, struct backup_view *out);
 
 #endif

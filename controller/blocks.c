@@ -10,21 +10,21 @@
 #include <string.h>
 #include <utlist.h>
 
-struct lease {
-	struct ctl_lease l;
-	struct lease *next, *prev;
+struct leased {
+	struct lease l;
+	struct leased *next, *prev;
 };
 
-struct ctl_blocks {
-	struct ctl_store *store;
+struct blocks {
+	struct store *store;
 	uint16_t first, last;
 	uint16_t cursor; /* where the last search ended: a released block rests longest */
 	unsigned int used;
-	struct lease *leases;
-	struct lease *by_block[65536];
+	struct leased *leases;
+	struct leased *by_block[65536];
 };
 
-static bool range_free(const struct ctl_blocks *b, uint32_t first, uint32_t count)
+static bool range_free(const struct blocks *b, uint32_t first, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (b->by_block[first + i])
@@ -33,16 +33,16 @@ static bool range_free(const struct ctl_blocks *b, uint32_t first, uint32_t coun
 	return true;
 }
 
-static int add(struct ctl_blocks *b, uint16_t first, uint16_t count, const struct sf_sid *router)
+static int add(struct blocks *b, uint16_t first, uint16_t count, const struct sf_sid *router)
 {
-	struct lease *l;
+	struct leased *l;
 
 	if (!range_free(b, first, count))
 		return -EUCLEAN;
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	l->l = (struct ctl_lease){ first, count, *router };
+	l->l = (struct lease){ first, count, *router };
 	DL_APPEND(b->leases, l);
 	for (uint32_t i = 0; i < count; i++)
 		b->by_block[first + i] = l;
@@ -52,7 +52,7 @@ static int add(struct ctl_blocks *b, uint16_t first, uint16_t count, const struc
 
 static int load(void *ctx, uint16_t first, uint16_t count, const struct sf_sid *router)
 {
-	struct ctl_blocks *b = ctx;
+	struct blocks *b = ctx;
 
 	/* The search goes on behind the highest: what was freed shortly before a restart rests. */
 	if (first + count - 1 >= b->first && first + count - 1 < b->last)
@@ -60,9 +60,9 @@ static int load(void *ctx, uint16_t first, uint16_t count, const struct sf_sid *
 	return add(b, first, count, router);
 }
 
-int ctl_blocks_new(struct ctl_store *store, uint16_t first, uint16_t last, struct ctl_blocks **out)
+int blocks_new(struct store *store, uint16_t first, uint16_t last, struct blocks **out)
 {
-	struct ctl_blocks *b = calloc(1, sizeof(*b));
+	struct blocks *b = calloc(1, sizeof(*b));
 	int ret;
 
 	if (!b)
@@ -71,17 +71,17 @@ int ctl_blocks_new(struct ctl_store *store, uint16_t first, uint16_t last, struc
 	b->first = first;
 	b->last = last;
 	b->cursor = first;
-	ret = ctl_store_blocks(store, load, b);
+	ret = store_blocks(store, load, b);
 	if (ret)
-		ctl_blocks_free(b);
+		blocks_free(b);
 	else
 		*out = b;
 	return ret;
 }
 
-void ctl_blocks_free(struct ctl_blocks *b)
+void blocks_free(struct blocks *b)
 {
-	struct lease *l, *tmp;
+	struct leased *l, *tmp;
 
 	if (!b)
 		return;
@@ -91,7 +91,7 @@ void ctl_blocks_free(struct ctl_blocks *b)
 }
 
 /* First free run of @count blocks, from the cursor on and round. Return: its start, 0: none. */
-static uint16_t find_free(const struct ctl_blocks *b, uint16_t count)
+static uint16_t find_free(const struct blocks *b, uint16_t count)
 {
 	uint32_t span = (uint32_t)b->last - b->first + 1;
 
@@ -107,10 +107,10 @@ static uint16_t find_free(const struct ctl_blocks *b, uint16_t count)
 }
 
 /* A lease that the router has: around @first, or, where that is 0, any of @count or more. */
-static const struct lease *held(const struct ctl_blocks *b, const struct sf_sid *router,
-				uint16_t first, uint16_t count)
+static const struct leased *held(const struct blocks *b, const struct sf_sid *router,
+				 uint16_t first, uint16_t count)
 {
-	struct lease *l;
+	struct leased *l;
 
 	DL_FOREACH(b->leases, l)
 	{
@@ -123,11 +123,11 @@ static const struct lease *held(const struct ctl_blocks *b, const struct sf_sid 
 	return NULL;
 }
 
-static bool too_many(const struct ctl_blocks *b, const struct sf_sid *router, uint16_t more)
+static bool too_many(const struct blocks *b, const struct sf_sid *router, uint16_t more)
 {
 	uint32_t blocks = more;
 	uint32_t leases = 1;
-	struct lease *l;
+	struct leased *l;
 
 	DL_FOREACH(b->leases, l)
 	{
@@ -136,16 +136,16 @@ static bool too_many(const struct ctl_blocks *b, const struct sf_sid *router, ui
 			leases++;
 		}
 	}
-	return blocks > CTL_BLOCKS_ROUTER_MAX || leases > CTL_BLOCKS_LEASES_MAX;
+	return blocks > BLOCKS_ROUTER_MAX || leases > BLOCKS_LEASES_MAX;
 }
 
-int ctl_blocks_lease(struct ctl_blocks *b, const struct sf_sid *router, uint16_t first,
-		     uint16_t count, struct ctl_lease *out)
+int blocks_lease(struct blocks *b, const struct sf_sid *router, uint16_t first, uint16_t count,
+		 struct lease *out)
 {
-	const struct lease *l;
+	const struct leased *l;
 	int ret;
 
-	if (count == 0 || count > CTL_BLOCKS_ROUTER_MAX || (uint32_t)first + count > 65536)
+	if (count == 0 || count > BLOCKS_ROUTER_MAX || (uint32_t)first + count > 65536)
 		return -EINVAL;
 	l = held(b, router, first, count);
 	if (l) {
@@ -162,23 +162,23 @@ int ctl_blocks_lease(struct ctl_blocks *b, const struct sf_sid *router, uint16_t
 			return -ENOSPC;
 		b->cursor = first + count > b->last ? b->first : (uint16_t)(first + count);
 	}
-	ret = ctl_store_block_put(b->store, first, count, router);
+	ret = store_block_put(b->store, first, count, router);
 	if (!ret)
 		ret = add(b, first, count, router);
 	if (!ret)
-		*out = (struct ctl_lease){ first, count, *router };
+		*out = (struct lease){ first, count, *router };
 	return ret;
 }
 
-const struct sf_sid *ctl_blocks_owner(const struct ctl_blocks *b, uint16_t block)
+const struct sf_sid *blocks_owner(const struct blocks *b, uint16_t block)
 {
 	return b->by_block[block] ? &b->by_block[block]->l.router : NULL;
 }
 
-unsigned int ctl_blocks_of(const struct ctl_blocks *b, const struct sf_sid *router,
-			   struct ctl_lease *out, unsigned int max)
+unsigned int blocks_of(const struct blocks *b, const struct sf_sid *router, struct lease *out,
+		       unsigned int max)
 {
-	const struct lease *l;
+	const struct leased *l;
 	unsigned int n = 0;
 
 	DL_FOREACH(b->leases, l)
@@ -192,10 +192,10 @@ unsigned int ctl_blocks_of(const struct ctl_blocks *b, const struct sf_sid *rout
 	return n;
 }
 
-int ctl_blocks_release(struct ctl_blocks *b, const struct sf_sid *router)
+int blocks_release(struct blocks *b, const struct sf_sid *router)
 {
-	struct lease *l, *tmp;
-	int ret = ctl_store_blocks_delete(b->store, router);
+	struct leased *l, *tmp;
+	int ret = store_blocks_delete(b->store, router);
 
 	if (ret)
 		return ret;
@@ -212,7 +212,7 @@ int ctl_blocks_release(struct ctl_blocks *b, const struct sf_sid *router)
 	return 0;
 }
 
-unsigned int ctl_blocks_used(const struct ctl_blocks *b)
+unsigned int blocks_used(const struct blocks *b)
 {
 	return b->used;
 }

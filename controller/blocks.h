@@ -14,44 +14,44 @@
 #include "controller/store.h"
 #include "core/addr.h"
 
-#define CTL_BLOCKS_ROUTER_MAX 1024 /* blocks of one router */
-#define CTL_BLOCKS_LEASES_MAX 16   /* leases of one router */
+#define BLOCKS_ROUTER_MAX 1024 /* blocks of one router */
+#define BLOCKS_LEASES_MAX 16   /* leases of one router */
 
-struct ctl_blocks;
+struct blocks;
 
-struct ctl_lease {
+struct lease {
 	uint16_t first, count;
 	struct sf_sid router;
 };
 
-/** ctl_blocks_new() - load the leases; new ones come from @first..@last. */
-int ctl_blocks_new(struct ctl_store *store, uint16_t first, uint16_t last, struct ctl_blocks **out);
-void ctl_blocks_free(struct ctl_blocks *b);
+/** blocks_new() - load the leases; new ones come from @first..@last. */
+int blocks_new(struct store *store, uint16_t first, uint16_t last, struct blocks **out);
+void blocks_free(struct blocks *b);
 
 /**
- * ctl_blocks_lease() - lease @count blocks to @router.
+ * blocks_lease() - lease @count blocks to @router.
  * @first: the block that it holds, or 0: any. What it has already is confirmed. A held block may
  *         lie outside of first..last of the configuration (a router with a fixed block).
  * Return: 0 and *@out; -EEXIST another router has (part of) the range; -ENOSPC none left, or
  * too many for one router; -EINVAL; error of the store.
  */
-int ctl_blocks_lease(struct ctl_blocks *b, const struct sf_sid *router, uint16_t first,
-		     uint16_t count, struct ctl_lease *out);
+int blocks_lease(struct blocks *b, const struct sf_sid *router, uint16_t first, uint16_t count,
+		 struct lease *out);
 
-/** ctl_blocks_owner() - whose block it is; NULL: nobody's. */
-const struct sf_sid *ctl_blocks_owner(const struct ctl_blocks *b, uint16_t block);
+/** blocks_owner() - whose block it is; NULL: nobody's. */
+const struct sf_sid *blocks_owner(const struct blocks *b, uint16_t block);
 
 /**
- * ctl_blocks_of() - leases of a router.
+ * blocks_of() - leases of a router.
  * @out: room for @max. Return: how many it has (maybe above @max).
  */
-unsigned int ctl_blocks_of(const struct ctl_blocks *b, const struct sf_sid *router,
-			   struct ctl_lease *out, unsigned int max);
+unsigned int blocks_of(const struct blocks *b, const struct sf_sid *router, struct lease *out,
+		       unsigned int max);
 
-/** ctl_blocks_release() - end a router's leases. Return: 0 or error of the store. */
-int ctl_blocks_release(struct ctl_blocks *b, const struct sf_sid *router);
+/** blocks_release() - end a router's leases. Return: 0 or error of the store. */
+int blocks_release(struct blocks *b, const struct sf_sid *router);
 
-/** ctl_blocks_used() - number of leased blocks. */
-unsigned int ctl_blocks_used(const struct ctl_blocks *b);
+/** blocks_used() - number of leased blocks. */
+unsigned int blocks_used(const struct blocks *b);
 
 #endif

@@ -14,16 +14,16 @@
 
 static const char *const register_names[] = { "allow", "deny", NULL };
 
-#define KEY(name, kind, default_, text, ...)                                               \
-	{                                                                                  \
-		.section = "controller", .key = #name, .type = (kind), .def = (default_),  \
-		.offset = offsetof(struct ctl_config, name), .help = (text), ##__VA_ARGS__ \
+#define KEY(name, kind, default_, text, ...)                                              \
+	{                                                                                 \
+		.section = "controller", .key = #name, .type = (kind), .def = (default_), \
+		.offset = offsetof(struct config, name), .help = (text), ##__VA_ARGS__    \
 	}
-#define MS_KEY(name, default_, text, ...)                                            \
-	{                                                                            \
-		.section = "controller", .key = #name, .type = SF_CONF_DURATION,     \
-		.def = (default_), .offset = offsetof(struct ctl_config, name##_ms), \
-		.help = (text), ##__VA_ARGS__                                        \
+#define MS_KEY(name, default_, text, ...)                                                        \
+	{                                                                                        \
+		.section = "controller", .key = #name, .type = SF_CONF_DURATION,                 \
+		.def = (default_), .offset = offsetof(struct config, name##_ms), .help = (text), \
+		##__VA_ARGS__                                                                    \
 	}
 
 static const struct sf_conf_key keys[] = {
@@ -68,31 +68,31 @@ static const struct sf_conf_key keys[] = {
 	    .min = 0, .max = 1000000),
 };
 
-const struct sf_conf_schema ctl_config_schema = {
+const struct sf_conf_schema config_schema = {
 	.keys = keys,
 	.n_keys = sizeof(keys) / sizeof(*keys),
 };
 
-int ctl_config_endpoint(const char *text, char *out, size_t len)
+int config_endpoint(const char *text, char *out, size_t len)
 {
 	struct sockaddr_storage ss;
 	const char *colon = strrchr(text, ':');
 	bool has_port = text[0] == '[' ? strchr(text, ']') && strchr(text, ']')[1] == ':'
 				       : colon && strchr(text, ':') == colon;
 	int n = has_port ? snprintf(out, len, "%s", text)
-			 : snprintf(out, len, "%s:%d", text, CTL_PORT);
+			 : snprintf(out, len, "%s:%d", text, ROUTERS_PORT);
 
 	if (n < 0 || (size_t)n >= len)
 		return -ENAMETOOLONG;
 	return sf_endpoint_parse(out, &ss);
 }
 
-static int check_listen(const struct ctl_config *c, const char *file, char *err, size_t errlen)
+static int check_listen(const struct config *c, const char *file, char *err, size_t errlen)
 {
 	char endpoint[128];
 
 	for (size_t i = 0; i < c->listen.count; i++) {
-		if (ctl_config_endpoint(c->listen.items[i], endpoint, sizeof(endpoint))) {
+		if (config_endpoint(c->listen.items[i], endpoint, sizeof(endpoint))) {
 			snprintf(err, errlen,
 				 "%s: [controller] listen: got '%s', expected [addr]:port such as "
 				 "[::1]:24159",
@@ -112,7 +112,7 @@ static int check_listen(const struct ctl_config *c, const char *file, char *err,
 	return 0;
 }
 
-static int check_rest(const struct ctl_config *c, const char *file, char *err, size_t errlen)
+static int check_rest(const struct config *c, const char *file, char *err, size_t errlen)
 {
 	struct sockaddr_storage ss;
 
@@ -135,7 +135,7 @@ static int check_rest(const struct ctl_config *c, const char *file, char *err, s
 	return 0;
 }
 
-static int config_check(struct ctl_config *c, char *err, size_t errlen)
+static int config_check(struct config *c, char *err, size_t errlen)
 {
 	const char *file = c->file ? c->file : "defaults";
 	const char *what = NULL;
@@ -160,18 +160,18 @@ static int config_check(struct ctl_config *c, char *err, size_t errlen)
 	return ret ? ret : check_rest(c, file, err, errlen);
 }
 
-void ctl_config_free(struct ctl_config *c)
+void config_free(struct config *c)
 {
-	sf_conf_free(&ctl_config_schema, c);
+	sf_conf_free(&config_schema, c);
 }
 
 static const struct sf_option options[] = {
-	SF_PROGRAM_OPTIONS(struct ctl_config),
+	SF_PROGRAM_OPTIONS(struct config),
 	/* All programs take it; the controller has no datapath. */
-	SF_PROGRAM_BPFFS(struct ctl_config),
-	{ "restore", "FILE", offsetof(struct ctl_config, restore), NULL,
+	SF_PROGRAM_BPFFS(struct config),
+	{ "restore", "FILE", offsetof(struct config, restore), NULL,
 	  "replace the store by this backup, and exit" },
-	{ "term", "N", offsetof(struct ctl_config, term_text), NULL,
+	{ "term", "N", offsetof(struct config, term_text), NULL,
 	  "start at term N at least (after the loss of a store)" },
 };
 
@@ -179,9 +179,9 @@ static const struct sf_program program = {
 	.name = "scaffold-controller",
 	.what = "The SCAFFOLD controller: who serves what, and where; told to every router.\n",
 	.file = "/etc/scaffold/scaffold-controller.conf",
-	.file_offset = offsetof(struct ctl_config, file),
+	.file_offset = offsetof(struct config, file),
 	.section = "controller",
-	.schema = &ctl_config_schema,
+	.schema = &config_schema,
 	.options = options,
 	.n_options = sizeof(options) / sizeof(options[0]),
 };
@@ -197,14 +197,14 @@ static int parse_term(const char *text, uint32_t *term)
 	return 0;
 }
 
-int ctl_config_load(struct ctl_config *c, char *err, size_t errlen)
+int config_load(struct config *c, char *err, size_t errlen)
 {
 	int ret = sf_program_file(&program, c, err, errlen);
 
 	return ret ? ret : config_check(c, err, errlen);
 }
 
-int ctl_config_args(struct ctl_config *c, int argc, char **argv, char *err, size_t errlen)
+int config_args(struct config *c, int argc, char **argv, char *err, size_t errlen)
 {
 	int ret = sf_program_load(&program, c, argc, argv, err, errlen);
 

@@ -7,9 +7,9 @@
 #include "core/ctrl.h"
 #include "util/conf.h"
 
-#define CTL_PORT 24159 /* TCP, routers */
+#define ROUTERS_PORT 24159 /* TCP, routers */
 
-struct ctl_config {
+struct config {
 	/* [controller] */
 	struct sf_conf_list listen; /* "[addr]:port" or "[addr]" each, for routers */
 	bool plain;		    /* no TLS towards routers */
@@ -21,7 +21,7 @@ struct ctl_config {
 	char *service_prefix;  /* /32 */
 	char *as;	       /* AS number or /48 */
 	uint16_t block_first, block_last;
-	int register_default;				/* enum ctl_register_default */
+	int register_default;				/* enum register_default */
 	uint32_t heartbeat_ms, move_grace_ms, lease_ms; /* told to routers (TIMERS) */
 	uint32_t router_lease_ms;
 	uint32_t settle_ms;
@@ -42,33 +42,33 @@ struct ctl_config {
 	uint32_t term; /* start at this term at least; 0: whichever the store says */
 };
 
-enum ctl_register_default { CTL_REGISTER_ALLOW, CTL_REGISTER_DENY };
+enum register_default { REGISTER_ALLOW, REGISTER_DENY };
 
-/** ctl_config_schema - the keys of the file, with their defaults. */
-extern const struct sf_conf_schema ctl_config_schema;
+/** config_schema - the keys of the file, with their defaults. */
+extern const struct sf_conf_schema config_schema;
 
 /**
- * ctl_config_load() - defaults, the file if one is named, then what follows from both.
- * @config: @file set, the rest zeroed; free with ctl_config_free() whatever is returned
+ * config_load() - defaults, the file if one is named, then what follows from both.
+ * @config: @file set, the rest zeroed; free with config_free() whatever is returned
  * @err: one line that names the file, line, key and what was expected
  * Return: 0 or a negative errno.
  */
-int ctl_config_load(struct ctl_config *config, char *err, size_t errlen);
+int config_load(struct config *config, char *err, size_t errlen);
 
 /**
- * ctl_config_args() - read the command line into @config, load the file, check everything.
+ * config_args() - read the command line into @config, load the file, check everything.
  * Return: 0: go on; 1: all is done (--help, --version, --sample), exit 0; negative: exit 2, @err
  * says why.
  */
-int ctl_config_args(struct ctl_config *config, int argc, char **argv, char *err, size_t errlen);
+int config_args(struct config *config, int argc, char **argv, char *err, size_t errlen);
 
-/** ctl_config_free() - free what loading allocated. */
-void ctl_config_free(struct ctl_config *config);
+/** config_free() - free what loading allocated. */
+void config_free(struct config *config);
 
 /**
- * ctl_config_endpoint() - an item of `listen` with its port: "[::1]" gives "[::1]:24159".
+ * config_endpoint() - an item of `listen` with its port: "[::1]" gives "[::1]:24159".
  * Return: 0, -EINVAL not an address, -ENAMETOOLONG.
  */
-int ctl_config_endpoint(const char *text, char *out, size_t len);
+int config_endpoint(const char *text, char *out, size_t len);
 
 #endif

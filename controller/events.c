@@ -14,9 +14,9 @@
 #include "util/clock.h"
 #include "util/event.h"
 
-struct ctl_events {
-	struct ctl_store *store;
-	struct ctl_event *ring;
+struct events {
+	struct store *store;
+	struct event_entry *ring;
 	uint32_t size;
 	uint32_t keep;	 /* in the store */
 	uint64_t first;	 /* oldest id in the ring */
@@ -26,20 +26,19 @@ struct ctl_events {
 };
 
 static const char *const kinds[] = {
-#define X(sym, name) [CTL_EVENT_##sym] = name,
-	CTL_EVENTS(X)
+#define X(sym, name) [EVENT_##sym] = name,
+	EVENTS(X)
 #undef X
 };
 
-const char *ctl_event_kind_name(unsigned int kind)
+const char *event_kind_name(unsigned int kind)
 {
-	return kind < CTL_EVENT_KINDS ? kinds[kind] : NULL;
+	return kind < EVENT_KINDS ? kinds[kind] : NULL;
 }
 
-int ctl_events_new(struct ctl_store *store, uint32_t memory, uint32_t stored,
-		   struct ctl_events **out)
+int events_new(struct store *store, uint32_t memory, uint32_t stored, struct events **out)
 {
-	struct ctl_events *ev = calloc(1, sizeof(*ev));
+	struct events *ev = calloc(1, sizeof(*ev));
 	uint64_t last = 0;
 	int ret = -ENOMEM;
 
@@ -48,7 +47,7 @@ int ctl_events_new(struct ctl_store *store, uint32_t memory, uint32_t stored,
 	ev->ring = calloc(memory, sizeof(*ev->ring));
 	if (!ev->ring)
 		goto fail;
-	ret = ctl_store_events_last(store, &last);
+	ret = store_events_last(store, &last);
 	if (ret)
 		goto fail;
 	ev->store = store;
@@ -64,7 +63,7 @@ fail:
 	return ret;
 }
 
-void ctl_events_free(struct ctl_events *ev)
+void events_free(struct events *ev)
 {
 	if (!ev)
 		return;
@@ -74,15 +73,15 @@ void ctl_events_free(struct ctl_events *ev)
 	free(ev);
 }
 
-static struct ctl_event *slot(const struct ctl_events *ev, uint64_t id)
+static struct event_entry *slot(const struct events *ev, uint64_t id)
 {
 	return &ev->ring[id % ev->size];
 }
 
-uint64_t ctl_event_add(struct ctl *c, const struct ctl_event *e, const char *fmt, ...)
+uint64_t events_add(struct controller *c, const struct event_entry *e, const char *fmt, ...)
 {
-	struct ctl_events *ev = c->events;
-	struct ctl_event *at = slot(ev, ev->next);
+	struct events *ev = c->events;
+	struct event_entry *at = slot(ev, ev->next);
 	va_list ap;
 
 	if (ev->next - ev->first == ev->size) {
@@ -105,22 +104,22 @@ uint64_t ctl_event_add(struct ctl *c, const struct ctl_event *e, const char *fmt
 	}
 	if (c->log)
 		c->log(c, at);
-	ctl_wake(c);
+	controller_wake(c);
 	return at->id;
 }
 
-struct ctl_event ctl_event_of_router(enum ctl_event_kind kind, const struct ctl_router *router)
+struct event_entry event_of_router(enum event_kind kind, const struct router *router)
 {
-	struct ctl_event e = { .kind = (uint8_t)kind, .router = router->id };
+	struct event_entry e = { .kind = (uint8_t)kind, .router = router->id };
 
 	snprintf(e.router_name, sizeof(e.router_name), "%.*s", (int)sizeof(e.router_name) - 1,
 		 router->name);
 	return e;
 }
 
-struct ctl_event ctl_event_of_host(enum ctl_event_kind kind, const struct ctl_host *host)
+struct event_entry event_of_host(enum event_kind kind, const struct host *host)
 {
-	struct ctl_event e = ctl_event_of_router(kind, host->router);
+	struct event_entry e = event_of_router(kind, host->router);
 
 	e.host = host->identity->sid;
 	e.locator = host->locator;
@@ -129,19 +128,19 @@ struct ctl_event ctl_event_of_host(enum ctl_event_kind kind, const struct ctl_ho
 	return e;
 }
 
-uint64_t ctl_events_last(const struct ctl_events *ev)
+uint64_t events_last(const struct events *ev)
 {
 	return ev->next - 1;
 }
 
-uint64_t ctl_events_lost(const struct ctl_events *ev)
+uint64_t events_lost(const struct events *ev)
 {
 	return ev->lost;
 }
 
 /* ---- as JSON ------------------------------------------------------------------------------- */
 
-json_t *ctl_event_json(struct ctl *c, const struct ctl_event *e)
+json_t *event_json(struct controller *c, const struct event_entry *e)
 {
 	struct sf_event view = {
 		.id = e->id,
@@ -161,15 +160,15 @@ json_t *ctl_event_json(struct ctl *c, const struct ctl_event *e)
 	};
 
 	if (!sf_sid_is_zero(&e->service))
-		view.service_name = ctl_name_of(c, &e->service);
+		view.service_name = name_find(c, &e->service);
 	return sf_event_json(&view);
 }
 
 /* ---- to the store -------------------------------------------------------------------------- */
 
-int ctl_events_store(struct ctl *c, uint32_t limit)
+int events_store(struct controller *c, uint32_t limit)
 {
-	struct ctl_events *ev = c->events;
+	struct events *ev = c->events;
 	int done = 0;
 	int ret;
 
@@ -181,13 +180,13 @@ int ctl_events_store(struct ctl *c, uint32_t limit)
 	}
 	if (ev->stored == ev->next)
 		return 0;
-	ret = ctl_store_batch_begin(ev->store);
+	ret = store_batch_begin(ev->store);
 	while (!ret && ev->stored < ev->next && (uint32_t)done < limit) {
-		const struct ctl_event *e = slot(ev, ev->stored);
-		json_t *o = ctl_event_json(c, e);
+		const struct event_entry *e = slot(ev, ev->stored);
+		json_t *o = event_json(c, e);
 		char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
-		ret = text ? ctl_store_event_put(ev->store, e->id, e->time_ms, text) : -ENOMEM;
+		ret = text ? store_event_put(ev->store, e->id, e->time_ms, text) : -ENOMEM;
 		free(text);
 		json_decref(o);
 		ev->stored++;
@@ -196,7 +195,7 @@ int ctl_events_store(struct ctl *c, uint32_t limit)
 	}
 	/* Also after a failed put: what came before it counts, and the transaction must end. */
 	if (done) {
-		int end = ctl_store_events_end(ev->store, ev->keep);
+		int end = store_events_end(ev->store, ev->keep);
 
 		ret = ret ? ret : end;
 	}
@@ -205,14 +204,14 @@ int ctl_events_store(struct ctl *c, uint32_t limit)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-int ctl_events_each_new(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each, void *ctx)
+int events_each_new(struct controller *c, uint64_t since, uint32_t limit, event_fn each, void *ctx)
 {
-	struct ctl_events *ev = c->events;
+	struct events *ev = c->events;
 	uint64_t id = since + 1 > ev->first ? since + 1 : ev->first;
 	int ret = 0;
 
 	for (; !ret && id < ev->next && limit; id++, limit--) {
-		json_t *o = ctl_event_json(c, slot(ev, id));
+		json_t *o = event_json(c, slot(ev, id));
 
 		ret = o ? each(ctx, id, o) : -ENOMEM;
 		json_decref(o);
@@ -221,7 +220,7 @@ int ctl_events_each_new(struct ctl *c, uint64_t since, uint32_t limit, ctl_event
 }
 
 struct stored_ctx {
-	ctl_event_fn each;
+	event_fn each;
 	void *ctx;
 };
 
@@ -235,9 +234,9 @@ static int stored_event(void *ctx, uint64_t id, const char *text)
 	return ret;
 }
 
-int ctl_events_each(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each, void *ctx)
+int events_each(struct controller *c, uint64_t since, uint32_t limit, event_fn each, void *ctx)
 {
-	struct ctl_events *ev = c->events;
+	struct events *ev = c->events;
 	struct stored_ctx s = { each, ctx };
 	uint64_t in_ring = ev->next - ev->first;
 	uint32_t older;
@@ -246,9 +245,9 @@ int ctl_events_each(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn 
 	if (since + 1 >= ev->first || in_ring >= limit) {
 		if (ev->next > limit && since < ev->next - 1 - limit)
 			since = ev->next - 1 - limit;
-		return ctl_events_each_new(c, since, limit, each, ctx);
+		return events_each_new(c, since, limit, each, ctx);
 	}
 	older = limit - (uint32_t)in_ring;
-	ret = ctl_store_events_newest(ev->store, since, ev->first, older, stored_event, &s);
-	return ret ? ret : ctl_events_each_new(c, since, limit, each, ctx);
+	ret = store_events_newest(ev->store, since, ev->first, older, stored_event, &s);
+	return ret ? ret : events_each_new(c, since, limit, each, ctx);
 }

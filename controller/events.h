@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "controller/ctl.h"
+#include "controller/controller.h"
 
-#define CTL_EVENTS(X)                                                                       \
+#define EVENTS(X)                                                                           \
 	X(STARTED, "started")			/* the controller, with its term */         \
 	X(STOPPED, "stopped")			/* it was asked to end */                   \
 	X(ROUTER_CONNECTED, "router-connected") /* HELLO accepted */                        \
@@ -39,15 +39,15 @@
 	X(BLOCK, "block") /* hostAddr blocks leased; locator: the first */                  \
 	X(BACKUP, "backup")
 
-enum ctl_event_kind {
-#define X(sym, name) CTL_EVENT_##sym,
-	CTL_EVENTS(X)
+enum event_kind {
+#define X(sym, name) EVENT_##sym,
+	EVENTS(X)
 #undef X
-		CTL_EVENT_KINDS,
+		EVENT_KINDS,
 };
 
-/** struct ctl_event - one event; zero fields do not apply. */
-struct ctl_event {
+/** struct event_entry - one event (struct event is libevent's); zero fields do not apply. */
+struct event_entry {
 	uint64_t id;
 	uint64_t time_ms; /* since 1970 */
 	uint8_t kind;
@@ -64,55 +64,53 @@ struct ctl_event {
 	char *text; /* the log's, NULL: none */
 };
 
-struct ctl_events;
+struct events;
 
-/** ctl_events_new() - @memory: events in the ring; @stored: in the store, 0: none. */
-int ctl_events_new(struct ctl_store *store, uint32_t memory, uint32_t stored,
-		   struct ctl_events **out);
-void ctl_events_free(struct ctl_events *ev);
+/** events_new() - @memory: events in the ring; @stored: in the store, 0: none. */
+int events_new(struct store *store, uint32_t memory, uint32_t stored, struct events **out);
+void events_free(struct events *ev);
 
 /**
- * ctl_event_add() - log an event; id and time are filled in.
+ * events_add() - log an event; id and time are filled in.
  * @fmt: printf text for people, or NULL
  * Return: its id.
  */
-uint64_t ctl_event_add(struct ctl *c, const struct ctl_event *e, const char *fmt, ...)
+uint64_t events_add(struct controller *c, const struct event_entry *e, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** ctl_event_of_host() - an event about a host, its router filled in. */
-struct ctl_event ctl_event_of_host(enum ctl_event_kind kind, const struct ctl_host *host);
+/** event_of_host() - an event about a host, its router filled in. */
+struct event_entry event_of_host(enum event_kind kind, const struct host *host);
 
-/** ctl_event_of_router() - an event about a router. */
-struct ctl_event ctl_event_of_router(enum ctl_event_kind kind, const struct ctl_router *router);
+/** event_of_router() - an event about a router. */
+struct event_entry event_of_router(enum event_kind kind, const struct router *router);
 
-/** ctl_event_json() - as docs/api.md has it, a new reference; NULL without memory. */
-json_t *ctl_event_json(struct ctl *c, const struct ctl_event *e);
+/** event_json() - as docs/api.md has it, a new reference; NULL without memory. */
+json_t *event_json(struct controller *c, const struct event_entry *e);
 
-/** ctl_events_last() - the newest id. */
-uint64_t ctl_events_last(const struct ctl_events *ev);
+/** events_last() - the newest id. */
+uint64_t events_last(const struct events *ev);
 
-/** ctl_events_lost() - events that never reached the store. */
-uint64_t ctl_events_lost(const struct ctl_events *ev);
+/** events_lost() - events that never reached the store. */
+uint64_t events_lost(const struct events *ev);
 
 /**
- * ctl_events_store() - move at most @limit events to the store. Return: number moved or -errno.
+ * events_store() - move at most @limit events to the store. Return: number moved or -errno.
  */
-int ctl_events_store(struct ctl *c, uint32_t limit);
+int events_store(struct controller *c, uint32_t limit);
 
-typedef int (*ctl_event_fn)(void *ctx, uint64_t id, json_t *event);
+typedef int (*event_fn)(void *ctx, uint64_t id, json_t *event);
 
 /**
- * ctl_events_each() - events after id @since, oldest first, from store and memory.
+ * events_each() - events after id @since, oldest first, from store and memory.
  * @limit: the newest so many of them
  * @each: borrows @event; its non-zero return ends it
  */
-int ctl_events_each(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each, void *ctx);
+int events_each(struct controller *c, uint64_t since, uint32_t limit, event_fn each, void *ctx);
 
-/** ctl_events_each_new() - as above, oldest @limit of them, from memory alone (followers). */
-int ctl_events_each_new(struct ctl *c, uint64_t since, uint32_t limit, ctl_event_fn each,
-			void *ctx);
+/** events_each_new() - as above, oldest @limit of them, from memory alone (followers). */
+int events_each_new(struct controller *c, uint64_t since, uint32_t limit, event_fn each, void *ctx);
 
-/** ctl_event_kind_name() - "host-joined", ...; NULL for unknown ones. */
-const char *ctl_event_kind_name(unsigned int kind);
+/** event_kind_name() - "host-joined", ...; NULL for unknown ones. */
+const char *event_kind_name(unsigned int kind);
 
 #endif

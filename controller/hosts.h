@@ -11,46 +11,46 @@
 
 #include <uthash.h>
 
-#include "controller/ctl.h"
+#include "controller/controller.h"
 #include "controller/policy.h"
 #include "core/ctrl.h"
 
-/** struct ctl_identity - a host's key, and the hosts that show it. */
-struct ctl_identity {
+/** struct identity - a host's key, and the hosts that show it. */
+struct identity {
 	struct sf_sid sid;
-	struct ctl_host *hosts; /* list by @same */
+	struct host *hosts; /* list by @same */
 	UT_hash_handle hh;
-	char text[CTL_SID_TEXT];
+	char text[SID_TEXT];
 };
 
-struct ctl_host {
+struct host {
 	struct sf_addr locator; /* socketID unset */
-	struct ctl_identity *identity;
-	struct ctl_router *router;
-	struct ctl_instance *instances; /* list by @host_next */
+	struct identity *identity;
+	struct router *router;
+	struct instance *instances; /* list by @host_next */
 	uint32_t n_instances;
 	uint32_t generation; /* of the router's announcement that confirmed it */
 	uint64_t boot;	     /* host order */
 	uint64_t joined_ms;  /* since 1970 */
 	uint64_t heard_ms;   /* likewise; of @silent */
 	bool silent;	     /* missed its heartbeats; its datapath answers */
-	struct ctl_host *same;
-	struct ctl_host *called_prev, *called_next; /* of its name */
-	struct ctl_host *prev, *next;		    /* of the router */
+	struct host *same;
+	struct host *called_prev, *called_next; /* of its name */
+	struct host *prev, *next;		/* of the router */
 	UT_hash_handle hh;
-	char name[CTL_HOST_TEXT]; /* lower case; "" none. ctl_hostname_set() sets it. */
+	char name[HOST_TEXT]; /* lower case; "" none. hostname_set() sets it. */
 };
 
-/** ctl_host_find() - by locator (its socketID is not looked at). */
-struct ctl_host *ctl_host_find(const struct ctl *c, const struct sf_addr *locator);
+/** host_find() - by locator (its socketID is not looked at). */
+struct host *host_find(const struct controller *c, const struct sf_addr *locator);
 
 /**
- * struct ctl_joined - what a router tells of a host; all but @item may be unset.
+ * struct joined - what a router tells of a host; all but @item may be unset.
  * @name: not terminated
  * @joined_ms: since 1970, by the router's clock; 0: now
  * @silent: it has missed its heartbeats; @heard_ms: since when, likewise
  */
-struct ctl_joined {
+struct joined {
 	const struct sf_item_host *item;
 	const char *name;
 	size_t name_len;
@@ -59,22 +59,21 @@ struct ctl_joined {
 };
 
 /**
- * ctl_host_join() - enter what a router announced, or confirm it.
+ * host_join() - enter what a router announced, or confirm it.
  * Return: 0; -EADDRINUSE another host has the locator; -EADDRNOTAVAIL it is none of the router's
  * blocks, or of this AS; -EINVAL malformed; -ENOMEM.
  */
-int ctl_host_join(struct ctl *c, struct ctl_router *router, const struct ctl_joined *told);
+int host_join(struct controller *c, struct router *router, const struct joined *told);
 
-/** ctl_host_leave() - with all its instances. @kind: HOST_LEFT or HOST_MOVED. */
-void ctl_host_leave(struct ctl *c, struct ctl_host *host, int kind, uint8_t reason,
-		    const char *why);
+/** host_leave() - with all its instances. @kind: HOST_LEFT or HOST_MOVED. */
+void host_leave(struct controller *c, struct host *host, int kind, uint8_t reason, const char *why);
 
 /**
- * ctl_host_lookup() - hosts by what people call them: name, identity, service address, locator.
+ * host_lookup() - hosts by what people call them: name, identity, service address, locator.
  * @text: as given
  * @n: how many match
  * Return: one of them, NULL if none.
  */
-struct ctl_host *ctl_host_lookup(const struct ctl *c, const char *text, unsigned int *n);
+struct host *host_lookup(const struct controller *c, const char *text, unsigned int *n);
 
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "controller/config.h"
-#include "controller/ctl.h"
+#include "controller/controller.h"
 #include "controller/events.h"
 #include "controller/policies.h"
 #include "controller/rest.h"
@@ -32,10 +32,10 @@
 #define SEND_MAX     (512u << 20)
 
 struct program {
-	struct ctl c;
-	struct ctl_config config;
+	struct controller c;
+	struct config config;
 	struct sf_daemon daemon;
-	struct ctl_rest *rest;
+	struct rest *rest;
 	SSL_CTX *tls;
 	struct sf_channel_server *servers[LISTEN_MAX];
 	struct event *flush, *tick, *soon;
@@ -61,15 +61,15 @@ static size_t channel_queued(void *io)
 	return sf_channel_queued(io);
 }
 
-static const struct ctl_session_ops session_ops = { channel_send, channel_close, channel_queued };
+static const struct session_ops session_ops = { channel_send, channel_close, channel_queued };
 
 static void on_open(struct sf_channel *ch, void *ctx)
 {
 	struct program *p = ctx;
-	struct ctl_session *s = NULL;
+	struct session *s = NULL;
 
-	if (ctl_session_open(&p->c, &session_ops, ch, sf_channel_peer(ch), sf_channel_peer_cn(ch),
-			     &s)) {
+	if (session_open(&p->c, &session_ops, ch, sf_channel_peer(ch), sf_channel_peer_cn(ch),
+			 &s)) {
 		sf_error("router %s: no memory", sf_channel_peer(ch));
 		sf_channel_set_ctx(ch, NULL);
 		sf_channel_close(ch, "no memory");
@@ -80,19 +80,19 @@ static void on_open(struct sf_channel *ch, void *ctx)
 
 static void on_message(struct sf_channel *ch, const void *body, size_t len, void *ctx)
 {
-	ctl_session_message(ctx, body, len);
+	session_message(ctx, body, len);
 }
 
 static void on_close(struct sf_channel *ch, const char *reason, void *ctx)
 {
 	if (ctx)
-		ctl_session_closed(ctx, reason);
+		session_closed(ctx, reason);
 }
 
 static void on_pressure(struct sf_channel *ch, bool high, void *ctx)
 {
 	if (ctx)
-		ctl_session_pressure(ctx, high);
+		session_pressure(ctx, high);
 }
 
 static void on_fail(struct sf_channel *ch, const char *reason, unsigned int retry_ms, void *ctx)
@@ -110,13 +110,13 @@ static const struct sf_channel_ops channel_ops = {
 
 static int listen_routers(struct program *p, char *err, size_t errlen)
 {
-	const struct ctl_config *cfg = &p->config;
+	const struct config *cfg = &p->config;
 	struct sf_tls_files files = { cfg->tls_cert, cfg->tls_key, cfg->tls_ca };
 	struct sf_channel_opts opts = { .plain = cfg->plain,
 					.send_high = SEND_HIGH,
 					.send_low = SEND_LOW,
 					.send_max = SEND_MAX,
-					.max_peers = CTL_ROUTERS_MAX };
+					.max_peers = ROUTERS_MAX };
 	char endpoint[128];
 	int ret = 0;
 
@@ -137,7 +137,7 @@ static int listen_routers(struct program *p, char *err, size_t errlen)
 		opts.tls = p->tls;
 	}
 	for (size_t i = 0; !ret && i < cfg->listen.count; i++) {
-		ret = ctl_config_endpoint(cfg->listen.items[i], endpoint, sizeof(endpoint));
+		ret = config_endpoint(cfg->listen.items[i], endpoint, sizeof(endpoint));
 		if (!ret)
 			ret = sf_channel_listen(p->daemon.base, endpoint, &opts, &channel_ops, p,
 						&p->servers[i], err, errlen);
@@ -151,7 +151,7 @@ static int listen_routers(struct program *p, char *err, size_t errlen)
 /* ---- the loop ------------------------------------------------------------------------------ */
 
 /* Changes arrive in bursts; each burst is told once, at latest FLUSH_MIN_MS after the last one. */
-static void wake(struct ctl *c)
+static void wake(struct controller *c)
 {
 	struct program *p = c->ctx;
 	struct timeval wait = { 0 };
@@ -168,36 +168,36 @@ static void wake(struct ctl *c)
 
 /* What needs somebody's eye is a warning; what happens thousands of times a second is for
  * debugging. */
-static enum sf_log_level level_of(const struct ctl_event *e)
+static enum sf_log_level level_of(const struct event_entry *e)
 {
 	switch (e->kind) {
-	case CTL_EVENT_ALARM:
-	case CTL_EVENT_FAILURES:
-	case CTL_EVENT_DENIED:
-	case CTL_EVENT_SAME_NAME:
-	case CTL_EVENT_ROUTER_REJECTED:
-	case CTL_EVENT_ROUTER_LOST:
-	case CTL_EVENT_ROUTER_GONE:
+	case EVENT_ALARM:
+	case EVENT_FAILURES:
+	case EVENT_DENIED:
+	case EVENT_SAME_NAME:
+	case EVENT_ROUTER_REJECTED:
+	case EVENT_ROUTER_LOST:
+	case EVENT_ROUTER_GONE:
 		return SF_LOG_WARN;
-	case CTL_EVENT_REGISTERED:
-	case CTL_EVENT_UNREGISTERED:
+	case EVENT_REGISTERED:
+	case EVENT_UNREGISTERED:
 		return SF_LOG_DEBUG;
 	default:
 		return SF_LOG_INFO;
 	}
 }
 
-static void log_event(struct ctl *c, const struct ctl_event *e)
+static void log_event(struct controller *c, const struct event_entry *e)
 {
 	json_t *o;
 	char *text;
 
 	if (!sf_log_enabled(level_of(e)))
 		return;
-	o = ctl_event_json(c, e);
+	o = event_json(c, e);
 	json_object_del(o, "time"); /* the log has its own */
 	text = json_dumps(o, JSON_COMPACT);
-	sf_log(level_of(e), "event %s", text ? text : ctl_event_kind_name(e->kind));
+	sf_log(level_of(e), "event %s", text ? text : event_kind_name(e->kind));
 	free(text);
 	json_decref(o);
 }
@@ -208,32 +208,32 @@ static void on_flush(evutil_socket_t fd, short what, void *ctx)
 
 	p->flush_due = false;
 	p->flushed = p->c.clock();
-	ctl_flush(&p->c);
-	ctl_rest_follow(p->rest);
+	controller_flush(&p->c);
+	rest_follow(p->rest);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
 	struct program *p = ctx;
 
-	ctl_tick(&p->c);
-	ctl_flush(&p->c);
+	controller_tick(&p->c);
+	controller_flush(&p->c);
 }
 
 static void on_soon(evutil_socket_t fd, short what, void *ctx)
 {
 	struct program *p = ctx;
-	int ret = ctl_events_store(&p->c, STORE_BATCH);
+	int ret = events_store(&p->c, STORE_BATCH);
 
 	if (ret >= 0) {
-		int names = ctl_names_store(&p->c, STORE_BATCH);
+		int names = names_store(&p->c, STORE_BATCH);
 
 		ret = names < 0 ? names : ret;
 	}
-	ctl_sessions_reap(&p->c);
+	sessions_reap(&p->c);
 	if (ret < 0 && !p->store_failed)
-		sf_error("%s: events and names are not stored: %s (%s)", ctl_store_path(p->c.store),
-			 strerror(-ret), ctl_store_error(p->c.store));
+		sf_error("%s: events and names are not stored: %s (%s)", store_path(p->c.store),
+			 strerror(-ret), store_error(p->c.store));
 	p->store_failed = ret < 0;
 }
 
@@ -262,9 +262,9 @@ static int start(struct program *p, char *err, size_t errlen)
 	/* Ports first: a start that fails there must not begin a term. */
 	ret = listen_routers(p, err, errlen);
 	if (!ret)
-		ret = ctl_open(&p->c, &p->config, err, errlen);
+		ret = controller_open(&p->c, &p->config, err, errlen);
 	if (!ret)
-		ret = ctl_rest_new(p->daemon.base, &p->c, &p->rest, err, errlen);
+		ret = rest_new(p->daemon.base, &p->c, &p->rest, err, errlen);
 	if (ret)
 		return ret;
 	ret = sf_priv_enter(&nothing);
@@ -291,7 +291,7 @@ static void stop(struct program *p)
 		if (p->servers[i])
 			sf_channel_server_free(p->servers[i]);
 	}
-	ctl_rest_free(p->rest);
+	rest_free(p->rest);
 	if (p->flush)
 		event_free(p->flush);
 	if (p->tick)
@@ -299,7 +299,7 @@ static void stop(struct program *p)
 	if (p->soon)
 		event_free(p->soon);
 	p->flush = NULL;
-	ctl_close(&p->c);
+	controller_close(&p->c);
 	sf_tls_free(p->tls);
 	sf_daemon_close(&p->daemon);
 }
@@ -310,7 +310,7 @@ static void say(const char *finding)
 }
 
 /* --check: what the configuration names. */
-static int check(const struct ctl_config *c)
+static int check(const struct config *c)
 {
 	bool tls = c->listen.count && !c->plain;
 	struct sf_tls_files files = { c->tls_cert, c->tls_key, tls ? c->tls_ca : NULL };
@@ -332,26 +332,26 @@ int main(int argc, char **argv)
 
 	sf_close_stray();
 	sf_log_open("scaffold-controller", SF_LOG_INFO);
-	ret = ctl_config_args(&p.config, argc, argv, err, sizeof(err));
+	ret = config_args(&p.config, argc, argv, err, sizeof(err));
 	if (ret) {
 		if (ret < 0)
 			sf_error("%s", err);
-		ctl_config_free(&p.config);
+		config_free(&p.config);
 		return ret < 0 ? 2 : EXIT_SUCCESS;
 	}
 	sf_log_set_level((enum sf_log_level)p.config.log);
 	if (p.config.check) {
 		ret = check(&p.config);
-		ctl_config_free(&p.config);
+		config_free(&p.config);
 		return ret;
 	}
 	if (p.config.restore) {
-		ret = ctl_store_restore(p.config.state, p.config.restore, err, sizeof(err));
+		ret = store_restore(p.config.state, p.config.restore, err, sizeof(err));
 		if (ret)
 			sf_error("restore: %s", err);
 		else
 			sf_info("restored %s from %s", p.config.state, p.config.restore);
-		ctl_config_free(&p.config);
+		config_free(&p.config);
 		return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	ret = start(&p, err, sizeof(err));
@@ -360,6 +360,6 @@ int main(int argc, char **argv)
 	else
 		ret = sf_daemon_run(&p.daemon);
 	stop(&p);
-	ctl_config_free(&p.config);
+	config_free(&p.config);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }

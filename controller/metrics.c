@@ -10,9 +10,9 @@
 #include "controller/services.h"
 #include "util/metrics.h"
 
-static void totals(struct sf_metrics *m, const struct ctl *c)
+static void totals(struct sf_metrics *m, const struct controller *c)
 {
-	const struct ctl_stats *s = &c->stats;
+	const struct stats *s = &c->stats;
 
 	sf_metrics_one(m, "term", "gauge", "Term of this start.", c->term);
 	sf_metrics_one(m, "version_number", "gauge", "Number of the newest rules and routes.",
@@ -30,7 +30,7 @@ static void totals(struct sf_metrics *m, const struct ctl *c)
 		       HASH_COUNT(c->instances));
 	sf_metrics_one(m, "policies", "gauge", "Services with a policy.", HASH_COUNT(c->policies));
 	sf_metrics_one(m, "blocks_leased", "gauge", "hostAddr blocks leased to routers.",
-		       ctl_blocks_used(c->blocks));
+		       blocks_used(c->blocks));
 	sf_metrics_one(m, "joins_total", "counter", "Hosts that joined.", s->joins);
 	sf_metrics_one(m, "leaves_total", "counter", "Hosts that left.", s->leaves);
 	sf_metrics_one(m, "registrations_total", "counter", "Registrations accepted.",
@@ -52,22 +52,22 @@ static void totals(struct sf_metrics *m, const struct ctl *c)
 		       s->frames);
 	sf_metrics_one(m, "syncs_total", "counter", "Whole states told.", s->syncs);
 	sf_metrics_one(m, "events_total", "counter", "Id of the newest event.",
-		       ctl_events_last(c->events));
+		       events_last(c->events));
 	sf_metrics_one(m, "events_lost_total", "counter", "Events that never reached the store.",
-		       ctl_events_lost(c->events));
+		       events_lost(c->events));
 }
 
 /* A sample about router @r. */
-static void of_router(struct sf_metrics *m, const char *metric, const struct ctl_router *r,
+static void of_router(struct sf_metrics *m, const char *metric, const struct router *r,
 		      uint64_t value)
 {
-	char id[CTL_SID_TEXT];
+	char id[SID_TEXT];
 
 	sf_metrics_sample(m, metric, value, "router", *r->name ? r->name : sf_sid_print(&r->id, id),
 			  NULL);
 }
 
-static uint64_t lag_of(const struct ctl *c, const struct ctl_router *r)
+static uint64_t lag_of(const struct controller *c, const struct router *r)
 {
 	/* Deltas that do not concern a router are not told to it, and are no lag. */
 	uint32_t due = r->synced && !r->behind ? r->told : c->number;
@@ -76,9 +76,9 @@ static uint64_t lag_of(const struct ctl *c, const struct ctl_router *r)
 	return due > has ? due - has : 0;
 }
 
-static void routers(struct sf_metrics *m, const struct ctl *c)
+static void routers(struct sf_metrics *m, const struct controller *c)
 {
-	const struct ctl_router *r;
+	const struct router *r;
 
 	sf_metrics_one(m, "routers", "gauge", "Routers known, connected or not.",
 		       HASH_COUNT(c->routers));
@@ -105,18 +105,18 @@ static void routers(struct sf_metrics *m, const struct ctl *c)
 		of_router(m, "router_hosts", r, r->n_hosts);
 }
 
-static void service_metric(struct sf_metrics *m, const struct ctl *c, const char *metric,
+static void service_metric(struct sf_metrics *m, const struct controller *c, const char *metric,
 			   const char *help, size_t offset)
 {
 	uint32_t left = c->config->metrics_services;
 
 	sf_metrics_head(m, metric, "counter", help);
-	for (const struct ctl_service *s = c->services; s && left; s = s->hh.next) {
-		const char *name = ctl_name_of(c, &s->sid);
-		char id[CTL_SID_TEXT];
+	for (const struct service *s = c->services; s && left; s = s->hh.next) {
+		const char *name = name_find(c, &s->sid);
+		char id[SID_TEXT];
 		uint64_t value;
 
-		if (ctl_sid_is_host(&s->sid))
+		if (sid_is_host(&s->sid))
 			continue;
 		memcpy(&value, (const char *)&s->load + offset, sizeof(value));
 		sf_sid_print(&s->sid, id);
@@ -125,7 +125,7 @@ static void service_metric(struct sf_metrics *m, const struct ctl *c, const char
 	}
 }
 
-char *ctl_metrics(struct ctl *c, size_t *len)
+char *metrics_text(struct controller *c, size_t *len)
 {
 	struct sf_metrics m;
 
@@ -134,10 +134,10 @@ char *ctl_metrics(struct ctl *c, size_t *len)
 	totals(&m, c);
 	routers(&m, c);
 	service_metric(&m, c, "service_flows_total", "Flows that its instances took.",
-		       offsetof(struct ctl_load, flows));
+		       offsetof(struct load, flows));
 	service_metric(&m, c, "service_packets_total", "Packets of its instances.",
-		       offsetof(struct ctl_load, packets));
+		       offsetof(struct load, packets));
 	service_metric(&m, c, "service_bytes_total", "Bytes of its instances.",
-		       offsetof(struct ctl_load, bytes));
+		       offsetof(struct load, bytes));
 	return sf_metrics_close(&m, len);
 }

@@ -3,9 +3,9 @@
 #ifndef SF_CONTROLLER_METRICS_H
 #define SF_CONTROLLER_METRICS_H
 
-#include "controller/ctl.h"
+#include "controller/controller.h"
 
-/** ctl_metrics() - everything as text, to be freed; NULL without memory. @len: without the NUL. */
-char *ctl_metrics(struct ctl *c, size_t *len);
+/** metrics_text() - everything as text, to be freed; NULL without memory. @len: without the NUL. */
+char *metrics_text(struct controller *c, size_t *len);
 
 #endif

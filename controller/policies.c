@@ -17,23 +17,23 @@
 #define EVICT_TRIES 16
 #define GONE_MAX    1024 /* names that wait for their deletion */
 
-struct ctl_policy *ctl_policy_of(const struct ctl *c, const struct sf_sid *sid)
+struct policy *policy_of(const struct controller *c, const struct sf_sid *sid)
 {
-	struct ctl_policy *p;
+	struct policy *p;
 
 	HASH_FIND(hh, c->policies, sid, sizeof(*sid), p);
 	return p;
 }
 
-const char *ctl_name_of(const struct ctl *c, const struct sf_sid *sid)
+const char *name_find(const struct controller *c, const struct sf_sid *sid)
 {
-	struct ctl_name *n;
+	struct name *n;
 
 	HASH_FIND(hh, c->names, sid, sizeof(*sid), n);
 	return n ? n->text : NULL;
 }
 
-static void name_drop(struct ctl *c, struct ctl_name *n)
+static void name_drop(struct controller *c, struct name *n)
 {
 	if (n->unsaved)
 		DL_DELETE2(c->names_unsaved, n, unsaved_prev, unsaved_next);
@@ -42,7 +42,7 @@ static void name_drop(struct ctl *c, struct ctl_name *n)
 }
 
 /* The store forgets it in the next batch: no message of a host waits for a disk. */
-static int name_forget(struct ctl *c, struct ctl_name *n)
+static int name_forget(struct controller *c, struct name *n)
 {
 	int ret = 0;
 
@@ -51,7 +51,7 @@ static int name_forget(struct ctl *c, struct ctl_name *n)
 	if (!c->names_gone)
 		return -ENOMEM;
 	if (c->n_names_gone == GONE_MAX)
-		ret = ctl_names_store(c, GONE_MAX);
+		ret = names_store(c, GONE_MAX);
 	if (ret < 0)
 		return ret;
 	if (!n->unsaved)
@@ -64,12 +64,12 @@ static int name_forget(struct ctl *c, struct ctl_name *n)
  * Room for one more name. Hosts bring names, and could bring any number of them by and by: in a
  * full table the oldest goes whose service nobody serves and that has no policy.
  */
-static bool make_room(struct ctl *c)
+static bool make_room(struct controller *c)
 {
 	for (int i = 0; i < EVICT_TRIES && HASH_COUNT(c->names) >= c->config->names_max; i++) {
-		struct ctl_name *n = c->names;
+		struct name *n = c->names;
 
-		if (ctl_service_find(c, &n->sid) || ctl_policy_of(c, &n->sid)) {
+		if (service_find(c, &n->sid) || policy_of(c, &n->sid)) {
 			HASH_DEL(c->names, n);
 			HASH_ADD(hh, c->names, sid, sizeof(n->sid), n); /* now the youngest */
 			continue;
@@ -80,11 +80,11 @@ static bool make_room(struct ctl *c)
 	return HASH_COUNT(c->names) < c->config->names_max;
 }
 
-static int name_add(struct ctl *c, const struct sf_sid *sid, const char *text,
-		    struct ctl_name **out)
+static int name_add(struct controller *c, const struct sf_sid *sid, const char *text,
+		    struct name **out)
 {
-	struct ctl_name *n;
-	struct ctl_name *old;
+	struct name *n;
+	struct name *old;
 	size_t len = strlen(text) + 1;
 
 	HASH_FIND(hh, c->names, sid, sizeof(*sid), old);
@@ -101,62 +101,62 @@ static int name_add(struct ctl *c, const struct sf_sid *sid, const char *text,
 	return 0;
 }
 
-int ctl_name_learn(struct ctl *c, const struct sf_sid *sid, const char *text)
+int name_learn(struct controller *c, const struct sf_sid *sid, const char *text)
 {
-	const char *old = ctl_name_of(c, sid);
+	const char *old = name_find(c, sid);
 	int ret;
 
 	if (old && strcmp(old, text) == 0)
 		return 0;
 	if (!old && !make_room(c))
 		return -ENOSPC;
-	ret = ctl_store_name_put(c->store, sid, text);
+	ret = store_name_put(c->store, sid, text);
 	if (!ret)
 		ret = name_add(c, sid, text, NULL);
 	if (!ret)
-		ctl_service_touch(c, sid); /* routers show it, too */
+		service_touch(c, sid); /* routers show it, too */
 	return ret;
 }
 
-void ctl_name_hear(struct ctl *c, const struct ctl_host *host, const struct sf_sid *sid,
-		   const void *data, size_t len)
+void name_hear(struct controller *c, const struct host *host, const struct sf_sid *sid,
+	       const void *data, size_t len)
 {
-	struct ctl_event e = ctl_event_of_host(CTL_EVENT_NAME, host);
+	struct event_entry e = event_of_host(EVENT_NAME, host);
 	char text[SF_NAME_TEXT];
-	struct ctl_name *n;
+	struct name *n;
 
 	if (sf_name_take(data, len, sf_sha256, &e.service, text) ||
 	    (sid && !sf_sid_eq(sid, &e.service))) {
 		c->stats.bad_names++;
 		return;
 	}
-	if (ctl_name_of(c, &e.service) || (!sid && !ctl_service_find(c, &e.service)))
+	if (name_find(c, &e.service) || (!sid && !service_find(c, &e.service)))
 		return;
 	if (!make_room(c) || name_add(c, &e.service, text, &n))
 		return;
 	n->unsaved = true;
 	DL_APPEND2(c->names_unsaved, n, unsaved_prev, unsaved_next);
-	ctl_service_touch(c, &e.service);
-	ctl_event_add(c, &e, "told by a host");
+	service_touch(c, &e.service);
+	events_add(c, &e, "told by a host");
 }
 
-int ctl_names_store(struct ctl *c, uint32_t limit)
+int names_store(struct controller *c, uint32_t limit)
 {
-	struct ctl_name *n = c->names_unsaved;
+	struct name *n = c->names_unsaved;
 	unsigned int gone = 0, done = 0;
 	int ret, end;
 
 	if (!n && !c->n_names_gone)
 		return 0;
-	ret = ctl_store_batch_begin(c->store);
+	ret = store_batch_begin(c->store);
 	if (ret)
 		return ret;
 	for (; gone < c->n_names_gone && !ret && gone < limit; gone++)
-		if (!ctl_name_of(c, &c->names_gone[gone])) /* or it was told again */
-			ret = ctl_store_name_delete(c->store, &c->names_gone[gone]);
+		if (!name_find(c, &c->names_gone[gone])) /* or it was told again */
+			ret = store_name_delete(c->store, &c->names_gone[gone]);
 	for (; n && !ret && gone + done < limit; n = n->unsaved_next, done++)
-		ret = ctl_store_name_put(c->store, &n->sid, n->text);
-	end = ctl_store_batch_end(c->store);
+		ret = store_name_put(c->store, &n->sid, n->text);
+	end = store_batch_end(c->store);
 	if (ret || end)
 		return ret ? ret : end; /* all of them again */
 	if (gone) {
@@ -177,18 +177,18 @@ static int load_name(void *ctx, const struct sf_sid *sid, const char *text)
 	return name_add(ctx, sid, text, NULL);
 }
 
-static void say_dropped(struct ctl *c, const struct sf_sid *sid, const char *host)
+static void say_dropped(struct controller *c, const struct sf_sid *sid, const char *host)
 {
-	struct ctl_event e = { .kind = CTL_EVENT_ALARM, .service = *sid };
+	struct event_entry e = { .kind = EVENT_ALARM, .service = *sid };
 
-	ctl_event_add(c, &e,
-		      "the stored policy knows host %s by name alone: that part is void, as names "
-		      "prove nothing; set it anew",
-		      host);
+	events_add(c, &e,
+		   "the stored policy knows host %s by name alone: that part is void, as names "
+		   "prove nothing; set it anew",
+		   host);
 }
 
 /* Before policies went by identities they could have names. Whose these were nobody knows now. */
-static void drop_names(struct ctl *c, const struct sf_sid *sid, json_t *policy)
+static void drop_names(struct controller *c, const struct sf_sid *sid, json_t *policy)
 {
 	json_t *allow = json_object_get(policy, "allow");
 	json_t *instances = json_object_get(policy, "instances");
@@ -214,15 +214,15 @@ static void drop_names(struct ctl *c, const struct sf_sid *sid, json_t *policy)
 
 static int load_policy(void *ctx, const struct sf_sid *sid, const char *text)
 {
-	struct ctl *c = ctx;
-	struct ctl_naming naming = { .net = &c->config->net };
-	struct ctl_policy_error e;
-	struct ctl_policy *p;
+	struct controller *c = ctx;
+	struct naming naming = { .net = &c->config->net };
+	struct policy_error e;
+	struct policy *p;
 	json_t *json = json_loads(text, 0, NULL);
 	int ret;
 
 	drop_names(c, sid, json);
-	ret = json ? ctl_policy_parse(sid, json, NULL, &naming, &p, &e) : -EUCLEAN;
+	ret = json ? policy_parse(sid, json, NULL, &naming, &p, &e) : -EUCLEAN;
 
 	json_decref(json);
 	if (!ret)
@@ -230,26 +230,26 @@ static int load_policy(void *ctx, const struct sf_sid *sid, const char *text)
 	return ret == -EINVAL ? -EUCLEAN : ret;
 }
 
-int ctl_policies_load(struct ctl *c, char *err, size_t errlen)
+int policies_load(struct controller *c, char *err, size_t errlen)
 {
-	int ret = ctl_store_names(c->store, load_name, c);
+	int ret = store_names(c->store, load_name, c);
 
 	if (!ret)
-		ret = ctl_store_policies(c->store, load_policy, c);
+		ret = store_policies(c->store, load_policy, c);
 	if (ret)
-		snprintf(err, errlen, "%s: cannot read policies: %s", ctl_store_path(c->store),
+		snprintf(err, errlen, "%s: cannot read policies: %s", store_path(c->store),
 			 ret == -EUCLEAN ? "a policy is malformed" : strerror(-ret));
 	return ret;
 }
 
-void ctl_policies_free(struct ctl *c)
+void policies_free(struct controller *c)
 {
-	struct ctl_policy *p, *tmp_p;
-	struct ctl_name *n, *tmp_n;
+	struct policy *p, *tmp_p;
+	struct name *n, *tmp_n;
 
 	HASH_ITER (hh, c->policies, p, tmp_p) {
 		HASH_DEL(c->policies, p);
-		ctl_policy_free(p);
+		policy_free(p);
 	}
 	HASH_ITER (hh, c->names, n, tmp_n)
 		name_drop(c, n);
@@ -258,41 +258,41 @@ void ctl_policies_free(struct ctl *c)
 	c->n_names_gone = 0;
 }
 
-int ctl_policy_put(struct ctl *c, struct ctl_policy *p)
+int policy_put(struct controller *c, struct policy *p)
 {
-	struct ctl_policy *old = ctl_policy_of(c, &p->sid);
-	json_t *json = ctl_policy_json(p);
+	struct policy *old = policy_of(c, &p->sid);
+	json_t *json = policy_json(p);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	int ret = text ? ctl_store_policy_put(c->store, &p->sid, text) : -ENOMEM;
+	int ret = text ? store_policy_put(c->store, &p->sid, text) : -ENOMEM;
 
 	free(text);
 	json_decref(json);
 	if (ret) {
-		ctl_policy_free(p);
+		policy_free(p);
 		return ret;
 	}
 	if (old) {
 		HASH_DEL(c->policies, old);
-		ctl_policy_free(old);
+		policy_free(old);
 	}
 	HASH_ADD(hh, c->policies, sid, sizeof(p->sid), p);
-	ctl_service_judge(c, &p->sid);
+	service_judge(c, &p->sid);
 	return 0;
 }
 
-int ctl_policy_delete(struct ctl *c, const struct sf_sid *sid)
+int policy_delete(struct controller *c, const struct sf_sid *sid)
 {
-	struct ctl_policy *p = ctl_policy_of(c, sid);
+	struct policy *p = policy_of(c, sid);
 	struct sf_sid key = *sid;
 	int ret;
 
 	if (!p)
 		return -ENOENT;
-	ret = ctl_store_policy_delete(c->store, &key);
+	ret = store_policy_delete(c->store, &key);
 	if (ret)
 		return ret;
 	HASH_DEL(c->policies, p);
-	ctl_policy_free(p);
-	ctl_service_judge(c, &key);
+	policy_free(p);
+	service_judge(c, &key);
 	return 0;
 }

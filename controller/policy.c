@@ -14,22 +14,22 @@
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-struct ctl_policy *ctl_policy_new(const struct sf_sid *sid)
+struct policy *policy_new(const struct sf_sid *sid)
 {
-	struct ctl_policy *p = calloc(1, sizeof(*p));
+	struct policy *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
 	p->sid = *sid;
 	p->enabled = true;
-	p->weight = CTL_UNSET;
-	p->move_grace_ms = CTL_UNSET;
+	p->weight = UNSET;
+	p->move_grace_ms = UNSET;
 	return p;
 }
 
-static void free_allow(struct ctl_policy *p)
+static void free_allow(struct policy *p)
 {
-	struct ctl_allowed *a, *tmp;
+	struct allowed *a, *tmp;
 
 	HASH_ITER (hh, p->allow, a, tmp) {
 		HASH_DEL(p->allow, a);
@@ -39,9 +39,9 @@ static void free_allow(struct ctl_policy *p)
 	p->anyone = false;
 }
 
-static void free_hosts(struct ctl_policy *p)
+static void free_hosts(struct policy *p)
 {
-	struct ctl_policy_host *h, *tmp;
+	struct policy_host *h, *tmp;
 
 	HASH_ITER (hh, p->hosts, h, tmp) {
 		HASH_DEL(p->hosts, h);
@@ -49,7 +49,7 @@ static void free_hosts(struct ctl_policy *p)
 	}
 }
 
-void ctl_policy_free(struct ctl_policy *p)
+void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
@@ -58,9 +58,9 @@ void ctl_policy_free(struct ctl_policy *p)
 	free(p);
 }
 
-static int add_allowed(struct ctl_policy *p, const char *host)
+static int add_allowed(struct policy *p, const char *host)
 {
-	struct ctl_allowed *a;
+	struct allowed *a;
 
 	HASH_FIND_STR(p->allow, host, a);
 	if (a)
@@ -75,13 +75,13 @@ static int add_allowed(struct ctl_policy *p, const char *host)
 	return 0;
 }
 
-int ctl_policy_set_host(struct ctl_policy *p, const char *identity, const char *name, int weight,
-			bool draining)
+int policy_set_host(struct policy *p, const char *identity, const char *name, int weight,
+		    bool draining)
 {
-	struct ctl_policy_host *h;
+	struct policy_host *h;
 
 	HASH_FIND_STR(p->hosts, identity, h);
-	if (weight == CTL_UNSET && !draining) {
+	if (weight == UNSET && !draining) {
 		if (h) {
 			HASH_DEL(p->hosts, h);
 			free(h);
@@ -89,7 +89,7 @@ int ctl_policy_set_host(struct ctl_policy *p, const char *identity, const char *
 		return 0;
 	}
 	if (!h) {
-		if (HASH_COUNT(p->hosts) >= CTL_POLICY_HOSTS)
+		if (HASH_COUNT(p->hosts) >= POLICY_HOSTS)
 			return -ENOSPC;
 		h = calloc(1, sizeof(*h));
 		if (!h)
@@ -104,9 +104,9 @@ int ctl_policy_set_host(struct ctl_policy *p, const char *identity, const char *
 	return 0;
 }
 
-static struct ctl_policy *policy_copy(const struct sf_sid *sid, const struct ctl_policy *from)
+static struct policy *policy_copy(const struct sf_sid *sid, const struct policy *from)
 {
-	struct ctl_policy *p = ctl_policy_new(sid);
+	struct policy *p = policy_new(sid);
 	int ret = 0;
 
 	if (!p || !from)
@@ -116,12 +116,12 @@ static struct ctl_policy *policy_copy(const struct sf_sid *sid, const struct ctl
 	p->listed = from->listed;
 	p->weight = from->weight;
 	p->move_grace_ms = from->move_grace_ms;
-	for (const struct ctl_allowed *a = from->allow; a && !ret; a = a->hh.next)
+	for (const struct allowed *a = from->allow; a && !ret; a = a->hh.next)
 		ret = add_allowed(p, a->host);
-	for (const struct ctl_policy_host *h = from->hosts; h && !ret; h = h->hh.next)
-		ret = ctl_policy_set_host(p, h->host, h->name, h->weight, h->draining);
+	for (const struct policy_host *h = from->hosts; h && !ret; h = h->hh.next)
+		ret = policy_set_host(p, h->host, h->name, h->weight, h->draining);
 	if (ret) {
-		ctl_policy_free(p);
+		policy_free(p);
 		return NULL;
 	}
 	return p;
@@ -129,8 +129,7 @@ static struct ctl_policy *policy_copy(const struct sf_sid *sid, const struct ctl
 
 /* ---- hosts as text ------------------------------------------------------------------------- */
 
-int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_TEXT],
-		  const char **why)
+int host_text(const struct sf_net *net, const char *text, char out[HOST_TEXT], const char **why)
 {
 	struct sf_name name;
 	struct sf_sid sid;
@@ -140,7 +139,7 @@ int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_
 	if (strchr(text, ':')) {
 		if (sf_sid_parse(net, text, sf_sha256, &sid, why))
 			return -EINVAL;
-		snprintf(out, CTL_HOST_TEXT, "%s", sf_sid_print(&sid, printed));
+		snprintf(out, HOST_TEXT, "%s", sf_sid_print(&sid, printed));
 		return 0;
 	}
 	if (strchr(text, '@') || sf_name_parse(text, &name, why)) {
@@ -148,40 +147,39 @@ int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_
 			*why = "a host's name has no '@'";
 		return -EINVAL;
 	}
-	if (strlen(name.text) >= CTL_HOST_TEXT) {
+	if (strlen(name.text) >= HOST_TEXT) {
 		*why = "longer than 63 characters";
 		return -EINVAL;
 	}
-	snprintf(out, CTL_HOST_TEXT, "%s", name.text);
+	snprintf(out, HOST_TEXT, "%s", name.text);
 	return 0;
 }
 
 /* Who has the name: the one that is here, or that the policy knows under it; not two of them. */
-static int identity_of(const struct ctl_policy *p, const struct ctl_naming *naming,
-		       const char *name, char identity[CTL_HOST_TEXT])
+static int identity_of(const struct policy *p, const struct naming *naming, const char *name,
+		       char identity[HOST_TEXT])
 {
 	int ret = naming->identity_of ? naming->identity_of(naming->ctx, name, identity) : -ENOENT;
 
 	if (ret && ret != -ENOENT)
 		return ret;
-	for (const struct ctl_policy_host *h = p ? p->hosts : NULL; h; h = h->hh.next) {
+	for (const struct policy_host *h = p ? p->hosts : NULL; h; h = h->hh.next) {
 		if (strcmp(h->name, name) != 0)
 			continue;
 		if (!ret && strcmp(identity, h->host) != 0)
 			return -ENOTUNIQ;
-		snprintf(identity, CTL_HOST_TEXT, "%s", h->host);
+		snprintf(identity, HOST_TEXT, "%s", h->host);
 		ret = 0;
 	}
 	return ret;
 }
 
-int ctl_policy_identify(const struct ctl_policy *p, const struct ctl_naming *naming,
-			const char *text, char identity[CTL_HOST_TEXT], char name[CTL_HOST_TEXT],
-			const char **why)
+int policy_identify(const struct policy *p, const struct naming *naming, const char *text,
+		    char identity[HOST_TEXT], char name[HOST_TEXT], const char **why)
 {
-	char canonical[CTL_HOST_TEXT];
+	char canonical[HOST_TEXT];
 	const char *called = "";
-	int ret = ctl_host_text(naming->net, text, canonical, why);
+	int ret = host_text(naming->net, text, canonical, why);
 
 	if (ret)
 		return ret;
@@ -189,7 +187,7 @@ int ctl_policy_identify(const struct ctl_policy *p, const struct ctl_naming *nam
 		if (naming->name_of)
 			called = naming->name_of(naming->ctx, canonical);
 		memcpy(identity, canonical, sizeof(canonical));
-		snprintf(name, CTL_HOST_TEXT, "%s", called);
+		snprintf(name, HOST_TEXT, "%s", called);
 		return 0;
 	}
 	ret = identity_of(p, naming, canonical, identity);
@@ -203,8 +201,7 @@ int ctl_policy_identify(const struct ctl_policy *p, const struct ctl_naming *nam
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static int refuse(struct ctl_policy_error *e, const char *where, const char *what,
-		  const char *expected)
+static int refuse(struct policy_error *e, const char *where, const char *what, const char *expected)
 {
 	snprintf(e->what, sizeof(e->what), "%s", what);
 	snprintf(e->where, sizeof(e->where), "%s", where);
@@ -212,7 +209,7 @@ static int refuse(struct ctl_policy_error *e, const char *where, const char *wha
 	return -EINVAL;
 }
 
-static int parse_bool(const json_t *v, bool *out, const char *where, struct ctl_policy_error *e)
+static int parse_bool(const json_t *v, bool *out, const char *where, struct policy_error *e)
 {
 	if (!json_is_boolean(v))
 		return refuse(e, where, "wrong type", "true or false");
@@ -220,13 +217,12 @@ static int parse_bool(const json_t *v, bool *out, const char *where, struct ctl_
 	return 0;
 }
 
-static int parse_int(const json_t *v, int max, int *out, const char *where,
-		     struct ctl_policy_error *e)
+static int parse_int(const json_t *v, int max, int *out, const char *where, struct policy_error *e)
 {
 	char expected[64];
 
 	if (json_is_null(v)) {
-		*out = CTL_UNSET;
+		*out = UNSET;
 		return 0;
 	}
 	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max) {
@@ -240,18 +236,18 @@ static int parse_int(const json_t *v, int max, int *out, const char *where,
 
 /* What parsing a policy needs on its way down. */
 struct reader {
-	struct ctl_policy *p;
-	const struct ctl_policy *base;
-	const struct ctl_naming *naming;
-	struct ctl_policy_error *e;
+	struct policy *p;
+	const struct policy *base;
+	const struct naming *naming;
+	struct policy_error *e;
 };
 
-static int parse_host(const struct reader *r, const char *text, char identity[CTL_HOST_TEXT],
-		      char name[CTL_HOST_TEXT], const char *where)
+static int parse_host(const struct reader *r, const char *text, char identity[HOST_TEXT],
+		      char name[HOST_TEXT], const char *where)
 {
 	const char *why = "no host";
 	char at[sizeof(r->e->where)];
-	int ret = ctl_policy_identify(r->base, r->naming, text, identity, name, &why);
+	int ret = policy_identify(r->base, r->naming, text, identity, name, &why);
 
 	if (!ret)
 		return 0;
@@ -264,9 +260,9 @@ static int parse_host(const struct reader *r, const char *text, char identity[CT
 
 static int parse_allow(const struct reader *r, const json_t *v)
 {
-	char host[CTL_HOST_TEXT], name[CTL_HOST_TEXT];
-	struct ctl_policy_error *e = r->e;
-	struct ctl_policy *p = r->p;
+	char host[HOST_TEXT], name[HOST_TEXT];
+	struct policy_error *e = r->e;
+	struct policy *p = r->p;
 	const json_t *item;
 	size_t i;
 	int ret;
@@ -277,7 +273,7 @@ static int parse_allow(const struct reader *r, const json_t *v)
 	if (!json_is_array(v))
 		return refuse(e, "allow", "wrong type",
 			      "a list of host names and identities, \"*\", or null");
-	if (json_array_size(v) > CTL_POLICY_HOSTS)
+	if (json_array_size(v) > POLICY_HOSTS)
 		return refuse(e, "allow", "too many hosts", "at most 65536");
 	p->listed = true;
 	json_array_foreach (v, i, item) {
@@ -295,28 +291,28 @@ static int parse_allow(const struct reader *r, const json_t *v)
 }
 
 /* The label of an entry, as we print it: a reply can be sent back. It is not looked up. */
-static int parse_label(const struct reader *r, const json_t *v, char name[CTL_HOST_TEXT],
+static int parse_label(const struct reader *r, const json_t *v, char name[HOST_TEXT],
 		       const char *where)
 {
 	const char *text = json_string_value(v), *why;
-	char canonical[CTL_HOST_TEXT];
+	char canonical[HOST_TEXT];
 
 	if (json_is_null(v))
 		return 0;
-	if (!text || strchr(text, ':') || ctl_host_text(r->naming->net, text, canonical, &why))
+	if (!text || strchr(text, ':') || host_text(r->naming->net, text, canonical, &why))
 		return refuse(r->e, where, "not a name", "what the host calls itself, or null");
 	memcpy(name, canonical, sizeof(canonical));
 	return 0;
 }
 
-static int parse_instance(const struct reader *r, const char *host, char name[CTL_HOST_TEXT],
+static int parse_instance(const struct reader *r, const char *host, char name[HOST_TEXT],
 			  const json_t *v)
 {
-	struct ctl_policy_error *e = r->e;
-	struct ctl_policy *p = r->p;
-	const struct ctl_policy_host *old;
+	struct policy_error *e = r->e;
+	struct policy *p = r->p;
+	const struct policy_host *old;
 	bool draining = false;
-	int weight = CTL_UNSET;
+	int weight = UNSET;
 	const char *key;
 	json_t *field;
 	char at[160];
@@ -328,7 +324,7 @@ static int parse_instance(const struct reader *r, const char *host, char name[CT
 		draining = old->draining;
 	}
 	if (json_is_null(v))
-		return ctl_policy_set_host(p, host, "", CTL_UNSET, false);
+		return policy_set_host(p, host, "", UNSET, false);
 	if (!json_is_object(v)) {
 		snprintf(at, sizeof(at), "instances.%s", host);
 		return refuse(e, at, "wrong type", "an object with weight and draining, or null");
@@ -346,13 +342,13 @@ static int parse_instance(const struct reader *r, const char *host, char name[CT
 		if (ret)
 			return ret;
 	}
-	ret = ctl_policy_set_host(p, host, name, weight, draining);
+	ret = policy_set_host(p, host, name, weight, draining);
 	return ret == -ENOSPC ? refuse(e, "instances", "too many hosts", "at most 65536") : ret;
 }
 
 static int parse_instances(const struct reader *r, const json_t *v)
 {
-	char host[CTL_HOST_TEXT], name[CTL_HOST_TEXT];
+	char host[HOST_TEXT], name[HOST_TEXT];
 	const char *key;
 	json_t *value;
 	int ret;
@@ -376,8 +372,8 @@ static int parse_instances(const struct reader *r, const json_t *v)
 
 static int parse_field(const struct reader *r, const char *key, const json_t *v)
 {
-	struct ctl_policy_error *e = r->e;
-	struct ctl_policy *p = r->p;
+	struct policy_error *e = r->e;
+	struct policy *p = r->p;
 
 	if (strcmp(key, "enabled") == 0)
 		return parse_bool(v, &p->enabled, key, e);
@@ -386,7 +382,7 @@ static int parse_field(const struct reader *r, const char *key, const json_t *v)
 	if (strcmp(key, "weight") == 0)
 		return parse_int(v, SF_WEIGHT_MAX, &p->weight, key, e);
 	if (strcmp(key, "move_grace_ms") == 0)
-		return parse_int(v, CTL_MOVE_GRACE_MAX, &p->move_grace_ms, key, e);
+		return parse_int(v, MOVE_GRACE_MAX, &p->move_grace_ms, key, e);
 	if (strcmp(key, "allow") == 0)
 		return parse_allow(r, v);
 	if (strcmp(key, "instances") == 0)
@@ -395,12 +391,11 @@ static int parse_field(const struct reader *r, const char *key, const json_t *v)
 		      "enabled, sticky, weight, move_grace_ms, allow or instances");
 }
 
-int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct ctl_policy *base,
-		     const struct ctl_naming *naming, struct ctl_policy **out,
-		     struct ctl_policy_error *e)
+int policy_parse(const struct sf_sid *sid, const json_t *json, const struct policy *base,
+		 const struct naming *naming, struct policy **out, struct policy_error *e)
 {
 	struct reader r = { .base = base, .naming = naming, .e = e };
-	struct ctl_policy *p;
+	struct policy *p;
 	const char *key;
 	json_t *value;
 	int ret = 0;
@@ -416,7 +411,7 @@ int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct 
 			break;
 	}
 	if (ret) {
-		ctl_policy_free(p);
+		policy_free(p);
 		return ret;
 	}
 	*out = p;
@@ -425,17 +420,17 @@ int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct 
 
 static json_t *int_or_null(int n)
 {
-	return n == CTL_UNSET ? json_null() : json_integer(n);
+	return n == UNSET ? json_null() : json_integer(n);
 }
 
-json_t *ctl_policy_json(const struct ctl_policy *p)
+json_t *policy_json(const struct policy *p)
 {
 	json_t *instances = json_object();
 	json_t *allow = p->listed ? json_array() : json_null();
 
-	for (const struct ctl_allowed *a = p->allow; a; a = a->hh.next)
+	for (const struct allowed *a = p->allow; a; a = a->hh.next)
 		json_array_append_new(allow, json_string(a->host));
-	for (const struct ctl_policy_host *h = p->hosts; h; h = h->hh.next)
+	for (const struct policy_host *h = p->hosts; h; h = h->hh.next)
 		json_object_set_new(instances, h->host,
 				    json_pack("{s:o, s:o, s:b}", "name",
 					      *h->name ? json_string(h->name) : json_null(),
@@ -448,40 +443,40 @@ json_t *ctl_policy_json(const struct ctl_policy *p)
 
 /* ---- merge --------------------------------------------------------------------------------- */
 
-const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const char *identity)
+const struct policy_host *policy_find(const struct policy *p, const char *identity)
 {
-	struct ctl_policy_host *h = NULL;
+	struct policy_host *h = NULL;
 
 	if (p)
 		HASH_FIND_STR(p->hosts, identity, h);
 	return h;
 }
 
-unsigned int ctl_policy_given(const struct ctl_policy *p, const char *identity, unsigned int wish)
+unsigned int policy_given(const struct policy *p, const char *identity, unsigned int wish)
 {
-	const struct ctl_policy_host *h = ctl_policy_find(p, identity);
+	const struct policy_host *h = policy_find(p, identity);
 
-	if (h && h->weight != CTL_UNSET)
+	if (h && h->weight != UNSET)
 		return (unsigned int)h->weight;
-	if (p && p->weight != CTL_UNSET)
+	if (p && p->weight != UNSET)
 		return (unsigned int)p->weight;
 	if (wish == 0)
-		return CTL_WEIGHT_DEFAULT;
+		return WEIGHT_DEFAULT;
 	return wish < SF_WEIGHT_MAX ? wish : SF_WEIGHT_MAX;
 }
 
-unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish)
+unsigned int policy_weight(const struct policy *p, const char *identity, unsigned int wish)
 {
-	const struct ctl_policy_host *h = ctl_policy_find(p, identity);
+	const struct policy_host *h = policy_find(p, identity);
 
 	if ((p && !p->enabled) || (h && h->draining))
 		return 0;
-	return ctl_policy_given(p, identity, wish);
+	return policy_given(p, identity, wish);
 }
 
-bool ctl_policy_allows(const struct ctl_policy *p, const char *identity, bool otherwise)
+bool policy_allows(const struct policy *p, const char *identity, bool otherwise)
 {
-	struct ctl_allowed *a = NULL;
+	struct allowed *a = NULL;
 
 	if (!p || !p->listed)
 		return otherwise;

@@ -19,131 +19,128 @@
 
 #include "core/addr.h"
 
-#define CTL_WEIGHT_DEFAULT 100
-#define CTL_UNSET	   (-1)
-#define CTL_HOST_TEXT	   64	 /* a host's name or identity as text, with NUL */
-#define CTL_POLICY_HOSTS   65536 /* instances, and allowed hosts, of one policy */
-#define CTL_MOVE_GRACE_MAX 3600000
+#define WEIGHT_DEFAULT 100
+#define UNSET	       (-1)
+#define HOST_TEXT      64    /* a host's name or identity as text, with NUL */
+#define POLICY_HOSTS   65536 /* instances, and allowed hosts, of one policy */
+#define MOVE_GRACE_MAX 3600000
 
-/** struct ctl_policy_host - what a policy says of one host. */
-struct ctl_policy_host {
-	char host[CTL_HOST_TEXT]; /* its identity */
-	char name[CTL_HOST_TEXT]; /* what it was called when this was set; "" not known */
-	int weight;		  /* 0..SF_WEIGHT_MAX, CTL_UNSET */
+/** struct policy_host - what a policy says of one host. */
+struct policy_host {
+	char host[HOST_TEXT]; /* its identity */
+	char name[HOST_TEXT]; /* what it was called when this was set; "" not known */
+	int weight;	      /* 0..SF_WEIGHT_MAX, UNSET */
 	bool draining;
 	UT_hash_handle hh;
 };
 
-struct ctl_allowed {
-	char host[CTL_HOST_TEXT]; /* an identity, or "*" */
+struct allowed {
+	char host[HOST_TEXT]; /* an identity, or "*" */
 	UT_hash_handle hh;
 };
 
-/** struct ctl_policy - of one service, all its protocols and ports. */
-struct ctl_policy {
+/** struct policy - of one service, all its protocols and ports. */
+struct policy {
 	struct sf_sid sid;
 	bool enabled;
 	bool sticky;
 	bool listed;	   /* only @allow may register; "*" in it: anyone */
 	bool anyone;	   /* @allow has "*" */
-	int weight;	   /* of hosts without one of their own; CTL_UNSET: as they wish */
-	int move_grace_ms; /* CTL_UNSET: the network's */
-	struct ctl_allowed *allow;
-	struct ctl_policy_host *hosts;
+	int weight;	   /* of hosts without one of their own; UNSET: as they wish */
+	int move_grace_ms; /* UNSET: the network's */
+	struct allowed *allow;
+	struct policy_host *hosts;
 	UT_hash_handle hh;
 };
 
-/** struct ctl_policy_error - what is wrong with a JSON text, as sf_http_fail() takes it. */
-struct ctl_policy_error {
+/** struct policy_error - what is wrong with a JSON text, as sf_http_fail() takes it. */
+struct policy_error {
 	char what[96];
 	char where[192];
 	char expected[96];
 };
 
 /**
- * struct ctl_naming - who is called what now, for reading requests.
+ * struct naming - who is called what now, for reading requests.
  * @net: hosts may be given as service addresses
  * @identity_of: the one host that calls itself @name (lower case). Return: 0; -ENOENT; -ENOTUNIQ
  * where several do. NULL: nobody is called anything.
  * @name_of: what an identity calls itself; "" not known. May be NULL.
  */
-struct ctl_naming {
+struct naming {
 	const struct sf_net *net;
-	int (*identity_of)(const void *ctx, const char *name, char identity[CTL_HOST_TEXT]);
+	int (*identity_of)(const void *ctx, const char *name, char identity[HOST_TEXT]);
 	const char *(*name_of)(const void *ctx, const char *identity);
 	const void *ctx;
 };
 
-/** ctl_policy_new() - the policy that changes nothing, NULL without memory. */
-struct ctl_policy *ctl_policy_new(const struct sf_sid *sid);
+/** policy_new() - the policy that changes nothing, NULL without memory. */
+struct policy *policy_new(const struct sf_sid *sid);
 
-/** ctl_policy_free() - NULL is fine. Takes it out of no table. */
-void ctl_policy_free(struct ctl_policy *p);
+/** policy_free() - NULL is fine. Takes it out of no table. */
+void policy_free(struct policy *p);
 
 /**
- * ctl_policy_parse() - a policy from JSON.
+ * policy_parse() - a policy from JSON.
  * @base: what fields that are absent keep; NULL: the policy that changes nothing
  * Within "instances", a host whose value is null loses its entry.
  * Return: 0; -EINVAL malformed, -ENOENT a name that nobody has, -ENOTUNIQ one that several have: @e
  * says which; -ENOMEM.
  */
-int ctl_policy_parse(const struct sf_sid *sid, const json_t *json, const struct ctl_policy *base,
-		     const struct ctl_naming *naming, struct ctl_policy **out,
-		     struct ctl_policy_error *e);
+int policy_parse(const struct sf_sid *sid, const json_t *json, const struct policy *base,
+		 const struct naming *naming, struct policy **out, struct policy_error *e);
 
 /**
- * ctl_policy_identify() - the host that a request means.
+ * policy_identify() - the host that a request means.
  * @p: the policy that it is about, or NULL: hosts that it names count as much as those that are
  * here
  * @text: identity, service address of one, or name
  * @name: what it is called; "" not known
  * Return: 0; -EINVAL, -ENOENT, -ENOTUNIQ with *@why (static storage).
  */
-int ctl_policy_identify(const struct ctl_policy *p, const struct ctl_naming *naming,
-			const char *text, char identity[CTL_HOST_TEXT], char name[CTL_HOST_TEXT],
-			const char **why);
+int policy_identify(const struct policy *p, const struct naming *naming, const char *text,
+		    char identity[HOST_TEXT], char name[HOST_TEXT], const char **why);
 
-/** ctl_policy_json() - the inverse, a new reference; NULL without memory. */
-json_t *ctl_policy_json(const struct ctl_policy *p);
+/** policy_json() - the inverse, a new reference; NULL without memory. */
+json_t *policy_json(const struct policy *p);
 
-/** ctl_policy_find() - the entry for an identity (as sf_sid_print() has it); NULL if none. */
-const struct ctl_policy_host *ctl_policy_find(const struct ctl_policy *p, const char *identity);
+/** policy_find() - the entry for an identity (as sf_sid_print() has it); NULL if none. */
+const struct policy_host *policy_find(const struct policy *p, const char *identity);
 
 /**
- * ctl_policy_given() - the weight that an instance is given, whether it takes flows or not.
+ * policy_given() - the weight that an instance is given, whether it takes flows or not.
  * @p: NULL: no policy
  * @wish: of the registration, 0: none
  *
- * The host's in the policy, else the policy's, else the wish, else CTL_WEIGHT_DEFAULT.
+ * The host's in the policy, else the policy's, else the wish, else WEIGHT_DEFAULT.
  * Return: 0..SF_WEIGHT_MAX.
  */
-unsigned int ctl_policy_given(const struct ctl_policy *p, const char *identity, unsigned int wish);
+unsigned int policy_given(const struct policy *p, const char *identity, unsigned int wish);
 
-/** ctl_policy_weight() - the weight in force: 0 when disabled or draining, else the given one. */
-unsigned int ctl_policy_weight(const struct ctl_policy *p, const char *identity, unsigned int wish);
+/** policy_weight() - the weight in force: 0 when disabled or draining, else the given one. */
+unsigned int policy_weight(const struct policy *p, const char *identity, unsigned int wish);
 
 /**
- * ctl_policy_allows() - may the host register?
+ * policy_allows() - may the host register?
  * @otherwise: the answer where the policy (or its absence) leaves it open
  */
-bool ctl_policy_allows(const struct ctl_policy *p, const char *identity, bool otherwise);
+bool policy_allows(const struct policy *p, const char *identity, bool otherwise);
 
 /**
- * ctl_policy_set_host() - set the entry of one host.
+ * policy_set_host() - set the entry of one host.
  * @identity: as sf_sid_print() has it
  * @name: "": as it was
- * @weight: CTL_UNSET: none; @draining with CTL_UNSET and false removes the entry
- * Return: 0, -ENOMEM, -ENOSPC above CTL_POLICY_HOSTS.
+ * @weight: UNSET: none; @draining with UNSET and false removes the entry
+ * Return: 0, -ENOMEM, -ENOSPC above POLICY_HOSTS.
  */
-int ctl_policy_set_host(struct ctl_policy *p, const char *identity, const char *name, int weight,
-			bool draining);
+int policy_set_host(struct policy *p, const char *identity, const char *name, int weight,
+		    bool draining);
 
 /**
- * ctl_host_text() - a host as it is compared: an identity as "ssid:local", a name in lower case.
+ * host_text() - a host as it is compared: an identity as "ssid:local", a name in lower case.
  * @text: name, identity, or service address of an identity
  * Return: 0, -EINVAL with *@why (static storage).
  */
-int ctl_host_text(const struct sf_net *net, const char *text, char out[CTL_HOST_TEXT],
-		  const char **why);
+int host_text(const struct sf_net *net, const char *text, char out[HOST_TEXT], const char **why);
 
 #endif

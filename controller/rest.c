@@ -32,53 +32,52 @@
 #define FOLLOW_BATCH 1000 /* events for one follower in one turn */
 
 struct follower {
-	struct ctl_rest *rest;
+	struct rest *rest;
 	struct sf_http_req *req;
 	uint64_t last; /* id of the last event sent */
 	bool gone;
 	struct follower *prev, *next;
 };
 
-struct ctl_rest {
-	struct ctl *c;
+struct rest {
+	struct controller *c;
 	struct sf_http *http;
 	SSL_CTX *tls;
 	struct follower *followers;
-	struct ctl_rest_backup *backup;
+	struct rest_backup *backup;
 };
 
-struct ctl *ctl_rest_ctl(void *ctx)
+struct controller *rest_controller(void *ctx)
 {
-	return ((struct ctl_rest *)ctx)->c;
+	return ((struct rest *)ctx)->c;
 }
 
-struct ctl_rest_backup *ctl_rest_backup_of(void *ctx)
+struct rest_backup *rest_backup_of(void *ctx)
 {
-	return ((struct ctl_rest *)ctx)->backup;
+	return ((struct rest *)ctx)->backup;
 }
 
 /* ---- replies ------------------------------------------------------------------------------- */
 
-int ctl_rest_internal(struct ctl *c, json_t **reply, int error, const char *what)
+int rest_internal(struct controller *c, json_t **reply, int error, const char *what)
 {
 	char text[256];
 
 	if (error == -ENOMEM)
 		return sf_http_fail(reply, 500, "no memory", what, NULL);
-	snprintf(text, sizeof(text), "%s: %s (%s)", what, strerror(-error),
-		 ctl_store_error(c->store));
+	snprintf(text, sizeof(text), "%s: %s (%s)", what, strerror(-error), store_error(c->store));
 	return sf_http_fail(reply, 500, text, NULL, NULL);
 }
 
 /* ---- status, metrics ----------------------------------------------------------------------- */
 
 /* The first few: whoever sees them looks at the hosts. */
-static json_t *json_shared_names(const struct ctl *c)
+static json_t *json_shared_names(const struct controller *c)
 {
 	json_t *list = json_array();
 
-	for (const struct ctl_hostname *n = c->hostnames; n; n = n->hh.next) {
-		uint32_t identities = n->n > 1 ? ctl_hostname_identities(n) : 1;
+	for (const struct hostname *n = c->hostnames; n; n = n->hh.next) {
+		uint32_t identities = n->n > 1 ? hostname_identities(n) : 1;
 
 		if (identities > 1)
 			json_array_append_new(list, json_pack("{s:s, s:I}", "name", n->text,
@@ -91,13 +90,13 @@ static json_t *json_shared_names(const struct ctl *c)
 
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	const struct sf_net *net = &c->config->net;
 	struct sf_addr as = sf_locator(net, 0, 0);
 	struct sf_addr service = { .w = { net->service } };
 	unsigned int connected = 0;
 
-	for (struct ctl_router *r = c->routers; r; r = r->hh.next)
+	for (struct router *r = c->routers; r; r = r->hh.next)
 		connected += r->session != NULL;
 	*reply = json_pack(
 		"{s:s, s:I, s:I, s:b, s:I, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:I, s:I, s:I, "
@@ -108,34 +107,34 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 		"as_prefix", sf_json_prefix(&as, 48), "service_prefix",
 		sf_json_prefix(&service, 32), "routers", "known",
 		(json_int_t)HASH_COUNT(c->routers), "connected", (json_int_t)connected, "blocks",
-		(json_int_t)ctl_blocks_used(c->blocks), "hosts", (json_int_t)HASH_COUNT(c->hosts),
+		(json_int_t)blocks_used(c->blocks), "hosts", (json_int_t)HASH_COUNT(c->hosts),
 		"services", (json_int_t)HASH_COUNT(c->services), "endpoints",
 		(json_int_t)HASH_COUNT(c->endpoints), "instances",
 		(json_int_t)HASH_COUNT(c->instances), "policies",
 		(json_int_t)HASH_COUNT(c->policies), "registrations_total",
 		(json_int_t)c->stats.registrations, "last_event",
-		(json_int_t)ctl_events_last(c->events), "store", ctl_store_path(c->store),
-		"shared_names", json_shared_names(c));
+		(json_int_t)events_last(c->events), "store", store_path(c->store), "shared_names",
+		json_shared_names(c));
 	return 200;
 }
 
 static int get_metrics(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	size_t len = 0;
-	char *text = ctl_metrics(ctl_rest_ctl(ctx), &len);
+	char *text = metrics_text(rest_controller(ctx), &len);
 
 	return sf_metrics_reply(req, reply, text, len);
 }
 
 /* ---- routers ------------------------------------------------------------------------------- */
 
-static json_t *json_blocks(const struct ctl *c, const struct ctl_router *r)
+static json_t *json_blocks(const struct controller *c, const struct router *r)
 {
-	struct ctl_lease leases[CTL_BLOCKS_LEASES_MAX];
-	unsigned int n = ctl_blocks_of(c->blocks, &r->id, leases, CTL_BLOCKS_LEASES_MAX);
+	struct lease leases[BLOCKS_LEASES_MAX];
+	unsigned int n = blocks_of(c->blocks, &r->id, leases, BLOCKS_LEASES_MAX);
 	json_t *list = json_array();
 
-	for (unsigned int i = 0; i < n && i < CTL_BLOCKS_LEASES_MAX; i++) {
+	for (unsigned int i = 0; i < n && i < BLOCKS_LEASES_MAX; i++) {
 		struct sf_addr a = sf_locator(&c->config->net, (uint32_t)leases[i].first << 16, 0);
 
 		json_array_append_new(list, json_pack("{s:i, s:i, s:o}", "first", leases[i].first,
@@ -145,7 +144,7 @@ static json_t *json_blocks(const struct ctl *c, const struct ctl_router *r)
 	return list;
 }
 
-static json_t *json_router(const struct ctl *c, const struct ctl_router *r)
+static json_t *json_router(const struct controller *c, const struct router *r)
 {
 	json_t *roles = json_array();
 	uint64_t left = 0;
@@ -177,10 +176,10 @@ static json_t *json_router(const struct ctl *c, const struct ctl_router *r)
 
 static int get_routers(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	json_t *list = json_array();
 
-	for (const struct ctl_router *r = c->routers; r; r = r->hh.next)
+	for (const struct router *r = c->routers; r; r = r->hh.next)
 		json_array_append_new(list, json_router(c, r));
 	*reply = json_pack("{s:o}", "routers", list);
 	return 200;
@@ -188,10 +187,10 @@ static int get_routers(struct sf_http_req *req, json_t **reply, void *ctx)
 
 static int delete_router(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	const char *text = sf_http_param(req, "router");
 	unsigned int n;
-	struct ctl_router *r = ctl_router_lookup(c, text, &n);
+	struct router *r = router_lookup(c, text, &n);
 	int ret;
 
 	if (!r)
@@ -200,35 +199,35 @@ static int delete_router(struct sf_http_req *req, json_t **reply, void *ctx)
 				    "/v1/routers");
 	if (n > 1)
 		return sf_http_fail(reply, 409, "several routers have this name", text, "an id");
-	ret = ctl_router_forget(c, r);
+	ret = router_forget(c, r);
 	if (ret == -EBUSY)
 		return sf_http_fail(reply, 409, "the router is connected", text,
 				    "one that is lost");
-	return ret ? ctl_rest_internal(c, reply, ret, "store") : 200;
+	return ret ? rest_internal(c, reply, ret, "store") : 200;
 }
 
 /* ---- hosts --------------------------------------------------------------------------------- */
 
 /* Of hosts of a router that is lost nothing is known but that they were there. */
-static json_t *json_last_seen(const struct ctl_host *h)
+static json_t *json_last_seen(const struct host *h)
 {
 	if (!h->router->session)
 		return sf_json_time(h->silent ? h->heard_ms : h->router->changed_ms);
 	return h->silent ? sf_json_time(h->heard_ms) : json_null();
 }
 
-static const char *host_state(const struct ctl_host *h)
+static const char *host_state(const struct host *h)
 {
 	return !h->router->session ? "unknown" : h->silent ? "silent" : "present";
 }
 
-static json_t *json_host(const struct ctl *c, const struct ctl_host *h)
+static json_t *json_host(const struct controller *c, const struct host *h)
 {
 	struct sf_addr service = sf_service_addr(&c->config->net, &h->identity->sid);
 
 	return json_pack("{s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
 			 sf_json_sid(&h->identity->sid), "name", sf_json_name(h->name),
-			 "name_shared", ctl_hostname_is_shared(c, h), "state", host_state(h),
+			 "name_shared", hostname_is_shared(c, h), "state", host_state(h),
 			 "last_seen", json_last_seen(h), "address", sf_json_addr(&service),
 			 "locator", sf_json_addr(&h->locator), "router",
 			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
@@ -238,9 +237,9 @@ static json_t *json_host(const struct ctl *c, const struct ctl_host *h)
 
 static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	const char *after = sf_http_query(req, "after");
-	const struct ctl_host *h = c->hosts;
+	const struct host *h = c->hosts;
 	json_t *list, *next = json_null();
 	struct sf_addr a;
 	uint64_t limit;
@@ -249,7 +248,7 @@ static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
 	if (status)
 		return status;
 	if (after) {
-		h = sf_addr_parse(after, &a) ? NULL : ctl_host_find(c, &a);
+		h = sf_addr_parse(after, &a) ? NULL : host_find(c, &a);
 		if (!h)
 			return sf_http_fail(reply, 409, "this host has left: begin the list again",
 					    "after", "the next of the previous reply");
@@ -269,12 +268,12 @@ static int get_hosts(struct sf_http_req *req, json_t **reply, void *ctx)
 
 static int get_host(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	const char *text = sf_http_param(req, "host");
 	unsigned int n;
-	struct ctl_host *h = ctl_host_lookup(c, text, &n);
+	struct host *h = host_lookup(c, text, &n);
 	json_t *list;
-	struct ctl_instance *in;
+	struct instance *in;
 
 	if (!h)
 		return sf_http_fail(reply, 404, "no such host", text,
@@ -285,14 +284,14 @@ static int get_host(struct sf_http_req *req, json_t **reply, void *ctx)
 	DL_FOREACH2(h->instances, in, host_next)
 	{
 		const struct sf_service_key *k = &in->key.endpoint->key;
-		const char *name = ctl_name_of(c, &k->sid);
+		const char *name = name_find(c, &k->sid);
 
 		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service",
-					sf_json_sid(&k->sid), "name", sf_json_name(name), "proto",
-					sf_proto_name(k->proto), "port", sf_be16(k->port), "weight",
-					(int)ctl_instance_given(c, in), "verdict",
-					in->denied ? sf_reason_name(in->denied) : "accepted"));
+			list,
+			json_pack("{s:o, s:o, s:s, s:i, s:i, s:s}", "service", sf_json_sid(&k->sid),
+				  "name", sf_json_name(name), "proto", sf_proto_name(k->proto),
+				  "port", sf_be16(k->port), "weight", (int)instance_given(c, in),
+				  "verdict", in->denied ? sf_reason_name(in->denied) : "accepted"));
 	}
 	*reply = json_host(c, h);
 	json_object_set_new(*reply, "services", list);
@@ -320,9 +319,9 @@ static void follower_gone(struct sf_http_req *req, void *ctx)
 {
 	struct follower *f = ctx;
 
-	/* Ended by ctl_rest_follow(): this may run from within its sending. */
+	/* Ended by rest_follow(): this may run from within its sending. */
 	f->gone = true;
-	ctl_wake(f->rest->c);
+	controller_wake(f->rest->c);
 }
 
 static void follower_free(struct follower *f)
@@ -332,7 +331,7 @@ static void follower_free(struct follower *f)
 	free(f);
 }
 
-static int follow(struct ctl_rest *rest, struct sf_http_req *req, uint64_t since, uint64_t limit,
+static int follow(struct rest *rest, struct sf_http_req *req, uint64_t since, uint64_t limit,
 		  json_t **reply)
 {
 	struct follower *f = calloc(1, sizeof(*f));
@@ -345,15 +344,15 @@ static int follow(struct ctl_rest *rest, struct sf_http_req *req, uint64_t since
 	DL_APPEND(rest->followers, f);
 	sf_http_on_gone(req, follower_gone, f);
 	if (sf_http_stream_start(req) ||
-	    ctl_events_each(rest->c, since, (uint32_t)limit, stream_event, f))
+	    events_each(rest->c, since, (uint32_t)limit, stream_event, f))
 		f->gone = true;
-	ctl_wake(rest->c);
+	controller_wake(rest->c);
 	return SF_HTTP_LATER;
 }
 
 static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl_rest *rest = ctx;
+	struct rest *rest = ctx;
 	uint64_t since, limit, stream;
 	json_t *list;
 	int status = sf_http_query_number(req, "since", INT64_MAX - 1, 0, &since, reply);
@@ -367,28 +366,27 @@ static int get_events(struct sf_http_req *req, json_t **reply, void *ctx)
 	if (stream)
 		return follow(rest, req, since, limit, reply);
 	list = json_array();
-	if (ctl_events_each(rest->c, since, (uint32_t)limit, collect_event, list)) {
+	if (events_each(rest->c, since, (uint32_t)limit, collect_event, list)) {
 		json_decref(list);
-		return ctl_rest_internal(rest->c, reply, -EIO, "events");
+		return rest_internal(rest->c, reply, -EIO, "events");
 	}
 	*reply = json_pack("{s:o, s:I}", "events", list, "last",
-			   (json_int_t)ctl_events_last(rest->c->events));
+			   (json_int_t)events_last(rest->c->events));
 	return 200;
 }
 
-void ctl_rest_follow(struct ctl_rest *rest)
+void rest_follow(struct rest *rest)
 {
 	struct follower *f, *tmp;
 
 	DL_FOREACH_SAFE(rest->followers, f, tmp)
 	{
-		if (!f->gone &&
-		    ctl_events_each_new(rest->c, f->last, FOLLOW_BATCH, stream_event, f))
+		if (!f->gone && events_each_new(rest->c, f->last, FOLLOW_BATCH, stream_event, f))
 			f->gone = true;
 		if (f->gone)
 			follower_free(f);
-		else if (f->last < ctl_events_last(rest->c->events))
-			ctl_wake(rest->c);
+		else if (f->last < events_last(rest->c->events))
+			controller_wake(rest->c);
 	}
 }
 
@@ -400,26 +398,26 @@ static const struct sf_http_route routes[] = {
 	{ "DELETE", "/v1/routers/{router}", delete_router, "Forget a lost router and its blocks." },
 	{ "GET", "/v1/hosts", get_hosts, "Hosts that have joined." },
 	{ "GET", "/v1/hosts/{host}", get_host, "A host and what it registered." },
-	{ "GET", "/v1/services", ctl_rest_services, "Services that somebody registered." },
-	{ "GET", "/v1/services/{service}", ctl_rest_service, "A service and its instances." },
-	{ "GET", "/v1/services/{service}/policy", ctl_rest_policy_get, "Its policy." },
-	{ "PUT", "/v1/services/{service}/policy", ctl_rest_policy_put, "Replace its policy." },
-	{ "PATCH", "/v1/services/{service}/policy", ctl_rest_policy_patch,
+	{ "GET", "/v1/services", rest_services, "Services that somebody registered." },
+	{ "GET", "/v1/services/{service}", rest_service, "A service and its instances." },
+	{ "GET", "/v1/services/{service}/policy", rest_policy_get, "Its policy." },
+	{ "PUT", "/v1/services/{service}/policy", rest_policy_put, "Replace its policy." },
+	{ "PATCH", "/v1/services/{service}/policy", rest_policy_patch,
 	  "Change parts of its policy." },
-	{ "DELETE", "/v1/services/{service}/policy", ctl_rest_policy_delete, "Drop its policy." },
-	{ "PUT", "/v1/services/{service}/instances/{host}/weight", ctl_rest_weight,
+	{ "DELETE", "/v1/services/{service}/policy", rest_policy_delete, "Drop its policy." },
+	{ "PUT", "/v1/services/{service}/instances/{host}/weight", rest_weight,
 	  "Weight of one instance." },
-	{ "POST", "/v1/services/{service}/instances/{host}/drain", ctl_rest_drain,
+	{ "POST", "/v1/services/{service}/instances/{host}/drain", rest_drain,
 	  "No new flows to this instance." },
-	{ "POST", "/v1/services/{service}/instances/{host}/undrain", ctl_rest_undrain,
+	{ "POST", "/v1/services/{service}/instances/{host}/undrain", rest_undrain,
 	  "New flows again." },
-	{ "GET", "/v1/policies", ctl_rest_policies, "All policies." },
-	{ "GET", "/v1/names", ctl_rest_names, "Names of services." },
-	{ "GET", "/v1/names/{name}", ctl_rest_name, "What a name stands for." },
-	{ "POST", "/v1/names", ctl_rest_name_add, "Remember the name of a service." },
+	{ "GET", "/v1/policies", rest_policies, "All policies." },
+	{ "GET", "/v1/names", rest_names, "Names of services." },
+	{ "GET", "/v1/names/{name}", rest_name, "What a name stands for." },
+	{ "POST", "/v1/names", rest_name_add, "Remember the name of a service." },
 	{ "GET", "/v1/events", get_events, "The event log; follow=1 streams." },
-	{ "GET", "/v1/backup", ctl_rest_backup_get, "The backup that runs, or the last one." },
-	{ "POST", "/v1/backup", ctl_rest_backup_post, "Write a backup of the store." },
+	{ "GET", "/v1/backup", rest_backup_get, "The backup that runs, or the last one." },
+	{ "POST", "/v1/backup", rest_backup_post, "Write a backup of the store." },
 	{ "GET", "/metrics", get_metrics, "For Prometheus." },
 	{ 0 },
 };
@@ -451,9 +449,9 @@ static int read_token(const char *path, char *out, size_t len, char *err, size_t
 	return ret;
 }
 
-static int listen_tcp(struct ctl_rest *rest, char *err, size_t errlen)
+static int listen_tcp(struct rest *rest, char *err, size_t errlen)
 {
-	const struct ctl_config *cfg = rest->c->config;
+	const struct config *cfg = rest->c->config;
 	struct sf_tls_files files = { .cert = cfg->tls_cert, .key = cfg->tls_key };
 	char token[512];
 	int ret = read_token(cfg->rest_token_file, token, sizeof(token), err, errlen);
@@ -467,10 +465,10 @@ static int listen_tcp(struct ctl_rest *rest, char *err, size_t errlen)
 	return ret;
 }
 
-int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, char *err,
-		 size_t errlen)
+int rest_new(struct event_base *base, struct controller *c, struct rest **out, char *err,
+	     size_t errlen)
 {
-	struct ctl_rest *rest = calloc(1, sizeof(*rest));
+	struct rest *rest = calloc(1, sizeof(*rest));
 	char path[512];
 	int ret;
 
@@ -478,7 +476,7 @@ int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, 
 		return -ENOMEM;
 	rest->c = c;
 	snprintf(path, sizeof(path), "%s/controller.sock", c->config->run);
-	ret = ctl_rest_backup_new(base, c, &rest->backup);
+	ret = rest_backup_new(base, c, &rest->backup);
 	if (!ret)
 		ret = sf_http_new(base, routes, NULL, rest, &rest->http, err, errlen);
 	if (!ret)
@@ -487,13 +485,13 @@ int ctl_rest_new(struct event_base *base, struct ctl *c, struct ctl_rest **out, 
 	if (!ret && *c->config->rest_listen)
 		ret = listen_tcp(rest, err, errlen);
 	if (ret)
-		ctl_rest_free(rest);
+		rest_free(rest);
 	else
 		*out = rest;
 	return ret;
 }
 
-void ctl_rest_free(struct ctl_rest *rest)
+void rest_free(struct rest *rest)
 {
 	struct follower *f, *tmp;
 
@@ -501,7 +499,7 @@ void ctl_rest_free(struct ctl_rest *rest)
 		return;
 	DL_FOREACH_SAFE(rest->followers, f, tmp)
 	follower_free(f);
-	ctl_rest_backup_free(rest->backup);
+	rest_backup_free(rest->backup);
 	sf_http_free(rest->http);
 	sf_tls_free(rest->tls);
 	free(rest);

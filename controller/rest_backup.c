@@ -15,17 +15,17 @@
 #include "util/file.h"
 #include "util/json.h"
 
-struct ctl_rest_backup {
-	struct ctl *c;
-	struct ctl_backup_job *job;
+struct rest_backup {
+	struct controller *c;
+	struct backup_job *job;
 	struct sf_http_req *req; /* who asked for the one that runs */
 	char by[64];
 };
 
-int ctl_rest_backup_new(struct event_base *base, struct ctl *c, struct ctl_rest_backup **out)
+int rest_backup_new(struct event_base *base, struct controller *c, struct rest_backup **out)
 {
-	struct ctl_rest_backup *b = calloc(1, sizeof(*b));
-	int ret = b ? ctl_backup_job_new(base, &b->job) : -ENOMEM;
+	struct rest_backup *b = calloc(1, sizeof(*b));
+	int ret = b ? backup_job_new(base, &b->job) : -ENOMEM;
 
 	if (ret) {
 		free(b);
@@ -36,13 +36,13 @@ int ctl_rest_backup_new(struct event_base *base, struct ctl *c, struct ctl_rest_
 	return 0;
 }
 
-void ctl_rest_backup_free(struct ctl_rest_backup *b)
+void rest_backup_free(struct rest_backup *b)
 {
 	json_t *reply = NULL;
 
 	if (!b)
 		return;
-	ctl_backup_job_free(b->job);
+	backup_job_free(b->job);
 	if (b->req)
 		sf_http_reply(b->req, sf_http_fail(&reply, 503, "the controller ends", NULL, NULL),
 			      reply);
@@ -80,7 +80,7 @@ static int backup_name(struct sf_http_req *req, char *out, size_t len, json_t **
 	return 0;
 }
 
-static json_t *view_json(const struct ctl *c, const struct ctl_backup_view *v)
+static json_t *view_json(const struct controller *c, const struct backup_view *v)
 {
 	struct stat st = { 0 };
 
@@ -94,15 +94,15 @@ static json_t *view_json(const struct ctl *c, const struct ctl_backup_view *v)
 			 (json_int_t)c->term);
 }
 
-static void done(void *ctx, const struct ctl_backup_view *v)
+static void done(void *ctx, const struct backup_view *v)
 {
-	struct ctl_rest_backup *b = ctx;
-	struct ctl_event e = { .kind = CTL_EVENT_BACKUP };
+	struct rest_backup *b = ctx;
+	struct event_entry e = { .kind = EVENT_BACKUP };
 	json_t *reply = NULL;
 	int status = 201;
 
-	ctl_event_add(b->c, &e, "%s%s, by %s", v->error ? "failed: " : "",
-		      v->error ? v->text : v->file, b->by);
+	events_add(b->c, &e, "%s%s, by %s", v->error ? "failed: " : "",
+		   v->error ? v->text : v->file, b->by);
 	if (v->error == -EEXIST)
 		status = sf_http_fail(&reply, 409, "the file exists", v->file, "a new name");
 	else if (v->error)
@@ -113,18 +113,18 @@ static void done(void *ctx, const struct ctl_backup_view *v)
 	b->req = NULL;
 }
 
-int ctl_rest_backup_post(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_backup_post(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl_rest_backup *b = ctl_rest_backup_of(ctx);
-	struct ctl *c = b->c;
+	struct rest_backup *b = rest_backup_of(ctx);
+	struct controller *c = b->c;
 	char dir[256], name[160], path[512];
-	struct ctl_backup_view view;
+	struct backup_view view;
 	int status = backup_name(req, name, sizeof(name), reply);
 	int ret;
 
 	if (status)
 		return status;
-	ctl_backup_job_view(b->job, &view);
+	backup_job_view(b->job, &view);
 	if (view.running)
 		return sf_http_fail(reply, 409, "a backup is being written", view.file,
 				    "one at a time; GET /v1/backup tells how far it is");
@@ -138,9 +138,9 @@ int ctl_rest_backup_post(struct sf_http_req *req, json_t **reply, void *ctx)
 		return sf_http_fail(reply, 500, strerror(-ret), dir, NULL);
 	if (!access(path, F_OK))
 		return sf_http_fail(reply, 409, "the file exists", path, "a new name");
-	while (ctl_events_store(c, 10000) > 0 || ctl_names_store(c, 10000) > 0)
+	while (events_store(c, 10000) > 0 || names_store(c, 10000) > 0)
 		;
-	ret = ctl_backup_job_start(b->job, ctl_store_path(c->store), path, done, b, NULL);
+	ret = backup_job_start(b->job, store_path(c->store), path, done, b, NULL);
 	if (ret)
 		return sf_http_fail(reply, 500, strerror(-ret), path, NULL);
 	b->req = req;
@@ -148,12 +148,12 @@ int ctl_rest_backup_post(struct sf_http_req *req, json_t **reply, void *ctx)
 	return SF_HTTP_LATER;
 }
 
-int ctl_rest_backup_get(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_backup_get(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl_rest_backup *b = ctl_rest_backup_of(ctx);
-	struct ctl_backup_view view;
+	struct rest_backup *b = rest_backup_of(ctx);
+	struct backup_view view;
 
-	ctl_backup_job_view(b->job, &view);
+	backup_job_view(b->job, &view);
 	if (!*view.file)
 		return sf_http_fail(reply, 404, "no backup since the start", NULL, NULL);
 	*reply = view_json(b->c, &view);

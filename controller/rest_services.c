@@ -29,7 +29,8 @@ struct asked {
 	char name[SF_NAME_TEXT]; /* canonical, if it was asked for by name; else "" */
 };
 
-static int parse_service(struct ctl *c, const char *text, struct asked *out, const char **why)
+static int parse_service(struct controller *c, const char *text, struct asked *out,
+			 const char **why)
 {
 	struct sf_name name;
 
@@ -47,32 +48,32 @@ static int asked_service(struct sf_http_req *req, json_t **reply, void *ctx, str
 	const char *text = sf_http_param(req, "service");
 	const char *why = "not a service";
 
-	if (!parse_service(ctl_rest_ctl(ctx), text, out, &why))
+	if (!parse_service(rest_controller(ctx), text, out, &why))
 		return 0;
 	return sf_http_fail(reply, 400, why, text,
 			    "a name, a serviceID (ssid:local) or a service address");
 }
 
 /* Lists show the name by which people asked. A failure costs only that. */
-static void learn(struct ctl *c, const struct asked *a)
+static void learn(struct controller *c, const struct asked *a)
 {
 	if (*a->name)
-		ctl_name_learn(c, &a->sid, a->name);
+		name_learn(c, &a->sid, a->name);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static json_t *json_load(const struct ctl_load *l)
+static json_t *json_load(const struct load *l)
 {
 	return json_pack("{s:I, s:I, s:I}", "flows", (json_int_t)l->flows, "packets",
 			 (json_int_t)l->packets, "bytes", (json_int_t)l->bytes);
 }
 
 /* Why an instance takes new flows or not. */
-static const char *state_of(const struct ctl *c, const struct ctl_instance *in)
+static const char *state_of(const struct controller *c, const struct instance *in)
 {
-	const struct ctl_policy *p = ctl_policy_of(c, &in->key.endpoint->key.sid);
-	const struct ctl_policy_host *h = ctl_policy_find(p, in->key.host->identity->text);
+	const struct policy *p = policy_of(c, &in->key.endpoint->key.sid);
+	const struct policy_host *h = policy_find(p, in->key.host->identity->text);
 
 	if (in->denied)
 		return "denied";
@@ -89,11 +90,11 @@ struct shares {
 	__u32 *slots;
 };
 
-static struct shares shares_of(const struct ctl_endpoint *ep)
+static struct shares shares_of(const struct endpoint *ep)
 {
 	struct sf_instance *list = calloc(ep->n_instances + 1, sizeof(*list));
 	struct shares s = { .size = -ENOMEM, .slots = calloc(ep->n_instances + 1, sizeof(__u32)) };
-	const struct ctl_instance *in;
+	const struct instance *in;
 	__u32 n = 0;
 
 	if (list && s.slots) {
@@ -115,30 +116,30 @@ static json_t *json_share(const struct shares *s, unsigned int at)
 	return json_real(s->size ? (double)s->slots[at] / s->size : 0.0);
 }
 
-static json_t *json_instance(const struct ctl *c, const struct ctl_instance *in, json_t *share)
+static json_t *json_instance(const struct controller *c, const struct instance *in, json_t *share)
 {
-	const struct ctl_host *h = in->key.host;
+	const struct host *h = in->key.host;
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:i, s:o, s:i, s:s, s:o, s:o, s:o, s:I}",
 			 "host", sf_json_sid(&h->identity->sid), "host_name", sf_json_name(h->name),
 			 "locator", sf_json_addr(&h->locator), "router",
 			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
 			 "router_connected", h->router->session != NULL, "weight",
-			 (int)ctl_instance_given(c, in), "share", share, "wish", in->wish, "state",
+			 (int)instance_given(c, in), "share", share, "wish", in->wish, "state",
 			 state_of(c, in), "reason",
 			 in->denied ? json_string(sf_reason_name(in->denied)) : json_null(),
 			 "since", sf_json_time(in->since_ms), "load", json_load(&in->load), "open",
 			 (json_int_t)in->open);
 }
 
-static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep, bool full)
+static json_t *json_endpoint(const struct controller *c, const struct endpoint *ep, bool full)
 {
 	json_t *list = full ? json_array() : NULL;
 	struct shares shares = { .size = -ENODATA };
 	unsigned int serving = 0;
 	unsigned int weight = 0;
 	unsigned int at = 0;
-	struct ctl_instance *in;
+	struct instance *in;
 	json_t *o;
 
 	if (full)
@@ -165,15 +166,15 @@ static json_t *json_endpoint(const struct ctl *c, const struct ctl_endpoint *ep,
 }
 
 /* @s may be NULL: a service with a policy that nobody has registered. */
-static json_t *json_service(const struct ctl *c, const struct sf_sid *sid,
-			    const struct ctl_service *s, bool full)
+static json_t *json_service(const struct controller *c, const struct sf_sid *sid,
+			    const struct service *s, bool full)
 {
-	const struct ctl_policy *p = ctl_policy_of(c, sid);
-	const char *name = ctl_name_of(c, sid);
+	const struct policy *p = policy_of(c, sid);
+	const char *name = name_find(c, sid);
 	struct sf_addr a = sf_service_addr(&c->config->net, sid);
-	static const struct ctl_load none;
+	static const struct load none;
 	json_t *list = json_array();
-	struct ctl_endpoint *ep;
+	struct endpoint *ep;
 	json_t *o;
 
 	if (s) {
@@ -188,17 +189,17 @@ static json_t *json_service(const struct ctl *c, const struct sf_sid *sid,
 		      "enabled", !p || p->enabled, "sticky", p && p->sticky, "has_policy",
 		      p != NULL, "endpoints", list, "load", json_load(s ? &s->load : &none));
 	if (full)
-		json_object_set_new(o, "policy", p ? ctl_policy_json(p) : json_null());
+		json_object_set_new(o, "policy", p ? policy_json(p) : json_null());
 	return o;
 }
 
 /* ---- services ------------------------------------------------------------------------------ */
 
-int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	const char *after = sf_http_query(req, "after");
-	const struct ctl_service *s = c->services;
+	const struct service *s = c->services;
 	json_t *list, *next = json_null();
 	uint64_t limit, hosts, full;
 	struct sf_sid sid;
@@ -214,7 +215,7 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	if (after) {
 		s = sf_sid_parse(&c->config->net, after, sf_sha256, &sid, &why)
 			    ? NULL
-			    : ctl_service_find(c, &sid);
+			    : service_find(c, &sid);
 		if (!s)
 			return sf_http_fail(reply, 409,
 					    "this service is gone: begin the list again", "after",
@@ -223,7 +224,7 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	}
 	list = json_array();
 	for (; s && limit; s = s->hh.next) {
-		if (ctl_sid_is_host(&s->sid) && !hosts)
+		if (sid_is_host(&s->sid) && !hosts)
 			continue;
 		json_array_append_new(list, json_service(c, &s->sid, s, full));
 		limit--;
@@ -236,18 +237,18 @@ int ctl_rest_services(struct sf_http_req *req, json_t **reply, void *ctx)
 	return 200;
 }
 
-int ctl_rest_service(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_service(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
-	const struct ctl_service *s;
+	struct controller *c = rest_controller(ctx);
+	const struct service *s;
 	struct asked a;
-	char text[CTL_SID_TEXT];
+	char text[SID_TEXT];
 	int status = asked_service(req, reply, ctx, &a);
 
 	if (status)
 		return status;
-	s = ctl_service_find(c, &a.sid);
-	if (!s && !ctl_policy_of(c, &a.sid))
+	s = service_find(c, &a.sid);
+	if (!s && !policy_of(c, &a.sid))
 		return sf_http_fail(reply, 404, "nobody has registered this service",
 				    sf_sid_print(&a.sid, text), NULL);
 	learn(c, &a);
@@ -257,63 +258,63 @@ int ctl_rest_service(struct sf_http_req *req, json_t **reply, void *ctx)
 
 /* ---- policies ------------------------------------------------------------------------------ */
 
-int ctl_rest_policies(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_policies(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	json_t *list = json_array();
 
-	for (const struct ctl_policy *p = c->policies; p; p = p->hh.next) {
-		const char *name = ctl_name_of(c, &p->sid);
+	for (const struct policy *p = c->policies; p; p = p->hh.next) {
+		const char *name = name_find(c, &p->sid);
 
 		json_array_append_new(list,
 				      json_pack("{s:o, s:o, s:o}", "id", sf_json_sid(&p->sid),
 						"name", name ? sf_json_text(name) : json_null(),
-						"policy", ctl_policy_json(p)));
+						"policy", policy_json(p)));
 	}
 	*reply = json_pack("{s:o}", "policies", list);
 	return 200;
 }
 
-int ctl_rest_policy_get(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_policy_get(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
-	const struct ctl_policy *p;
+	struct controller *c = rest_controller(ctx);
+	const struct policy *p;
 	struct asked a;
 	int status = asked_service(req, reply, ctx, &a);
 
 	if (status)
 		return status;
-	p = ctl_policy_of(c, &a.sid);
+	p = policy_of(c, &a.sid);
 	if (!p)
 		return sf_http_fail(reply, 404, "the service has no policy",
 				    sf_http_param(req, "service"), NULL);
-	*reply = ctl_policy_json(p);
+	*reply = policy_json(p);
 	return 200;
 }
 
-static void log_change(struct ctl *c, struct sf_http_req *req, const struct sf_sid *sid,
+static void log_change(struct controller *c, struct sf_http_req *req, const struct sf_sid *sid,
 		       const char *what)
 {
-	struct ctl_event e = { .kind = CTL_EVENT_POLICY, .service = *sid };
+	struct event_entry e = { .kind = EVENT_POLICY, .service = *sid };
 
-	ctl_event_add(c, &e, "%.400s (by %s)", what, sf_http_peer(req)->address);
+	events_add(c, &e, "%.400s (by %s)", what, sf_http_peer(req)->address);
 }
 
 /* Put @p in force and answer with it. Takes @p. */
-static int put_policy(struct ctl *c, struct sf_http_req *req, const struct asked *a,
-		      struct ctl_policy *p, json_t **reply)
+static int put_policy(struct controller *c, struct sf_http_req *req, const struct asked *a,
+		      struct policy *p, json_t **reply)
 {
-	json_t *json = ctl_policy_json(p);
+	json_t *json = policy_json(p);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	int ret;
 
-	ret = text ? ctl_policy_put(c, p) : -ENOMEM;
+	ret = text ? policy_put(c, p) : -ENOMEM;
 	if (!text)
-		ctl_policy_free(p);
+		policy_free(p);
 	if (ret) {
 		free(text);
 		json_decref(json);
-		return ctl_rest_internal(c, reply, ret, "policy not stored");
+		return rest_internal(c, reply, ret, "policy not stored");
 	}
 	learn(c, a);
 	log_change(c, req, &a->sid, text);
@@ -324,52 +325,52 @@ static int put_policy(struct ctl *c, struct sf_http_req *req, const struct asked
 
 static int change_policy(struct sf_http_req *req, json_t **reply, void *ctx, bool whole)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
-	struct ctl_policy_error e = { "", "", "" };
-	struct ctl_naming naming = ctl_naming_of(c);
-	struct ctl_policy *p = NULL;
+	struct controller *c = rest_controller(ctx);
+	struct policy_error e = { "", "", "" };
+	struct naming naming = naming_of(c);
+	struct policy *p = NULL;
 	struct asked a;
 	int status = asked_service(req, reply, ctx, &a);
 	int ret;
 
 	if (status)
 		return status;
-	ret = ctl_policy_parse(&a.sid, sf_http_body(req), whole ? NULL : ctl_policy_of(c, &a.sid),
-			       &naming, &p, &e);
+	ret = policy_parse(&a.sid, sf_http_body(req), whole ? NULL : policy_of(c, &a.sid), &naming,
+			   &p, &e);
 	if (ret == -EINVAL)
 		return sf_http_fail(reply, 400, e.what, e.where, e.expected);
 	if (ret == -ENOENT || ret == -ENOTUNIQ)
 		return sf_http_fail(reply, 409, e.what, e.where, e.expected);
 	if (ret)
-		return ctl_rest_internal(c, reply, ret, "policy");
+		return rest_internal(c, reply, ret, "policy");
 	return put_policy(c, req, &a, p, reply);
 }
 
-int ctl_rest_policy_put(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_policy_put(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	return change_policy(req, reply, ctx, true);
 }
 
-int ctl_rest_policy_patch(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_policy_patch(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	return change_policy(req, reply, ctx, false);
 }
 
-int ctl_rest_policy_delete(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_policy_delete(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	struct asked a;
 	int status = asked_service(req, reply, ctx, &a);
 	int ret;
 
 	if (status)
 		return status;
-	ret = ctl_policy_delete(c, &a.sid);
+	ret = policy_delete(c, &a.sid);
 	if (ret == -ENOENT)
 		return sf_http_fail(reply, 404, "the service has no policy",
 				    sf_http_param(req, "service"), NULL);
 	if (ret)
-		return ctl_rest_internal(c, reply, ret, "policy not stored");
+		return rest_internal(c, reply, ret, "policy not stored");
 	log_change(c, req, &a.sid, "deleted");
 	return 200;
 }
@@ -380,29 +381,28 @@ enum change { SET_WEIGHT, DRAIN, UNDRAIN };
 
 /* Who is meant, in a policy's terms. */
 struct meant {
-	char identity[CTL_HOST_TEXT];
-	char name[CTL_HOST_TEXT]; /* "" not known */
+	char identity[HOST_TEXT];
+	char name[HOST_TEXT]; /* "" not known */
 };
 
 /* The {host} of a path: an identity, or what stands for just one of them now. */
-static int asked_host(struct ctl *c, struct sf_http_req *req, json_t **reply,
+static int asked_host(struct controller *c, struct sf_http_req *req, json_t **reply,
 		      const struct sf_sid *service, struct meant *out)
 {
 	const char *text = sf_http_param(req, "host");
-	struct ctl_naming naming = ctl_naming_of(c);
+	struct naming naming = naming_of(c);
 	const char *why = "not a host";
 	struct sf_addr a;
 	int ret;
 
 	if (sf_addr_parse(text, &a) == 0 && sf_addr_in_as(&c->config->net, &a)) {
-		const struct ctl_host *h = ctl_host_find(c, &a);
+		const struct host *h = host_find(c, &a);
 
 		if (!h)
 			return sf_http_fail(reply, 404, "no host is there", text, NULL);
 		text = h->identity->text;
 	}
-	ret = ctl_policy_identify(ctl_policy_of(c, service), &naming, text, out->identity,
-				  out->name, &why);
+	ret = policy_identify(policy_of(c, service), &naming, text, out->identity, out->name, &why);
 	if (ret == -EINVAL)
 		return sf_http_fail(reply, 400, why, text, "a host's name, identity or locator");
 	return ret ? sf_http_fail(reply, ret == -ENOENT ? 404 : 409, why, text,
@@ -420,21 +420,21 @@ static int parse_weight(struct sf_http_req *req, json_t **reply, int *weight)
 	    n < 0 || n > SF_WEIGHT_MAX)
 		return sf_http_fail(reply, 400, "bad weight", "body",
 				    "{\"weight\": N} with N from 0 to 1000, or null");
-	*weight = json_is_null(v) ? CTL_UNSET : (int)n;
+	*weight = json_is_null(v) ? UNSET : (int)n;
 	return 0;
 }
 
 static int change_instance(struct sf_http_req *req, json_t **reply, void *ctx, enum change change)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
-	struct ctl_naming naming = ctl_naming_of(c);
-	const struct ctl_policy_host *old;
-	struct ctl_policy_error e;
+	struct controller *c = rest_controller(ctx);
+	struct naming naming = naming_of(c);
+	const struct policy_host *old;
+	struct policy_error e;
 	struct meant host;
-	struct ctl_policy *p = NULL;
+	struct policy *p = NULL;
 	json_t *nothing;
 	struct asked a;
-	int weight = CTL_UNSET;
+	int weight = UNSET;
 	bool draining = false;
 	int status = asked_service(req, reply, ctx, &a);
 	int ret;
@@ -446,44 +446,44 @@ static int change_instance(struct sf_http_req *req, json_t **reply, void *ctx, e
 	if (status)
 		return status;
 	nothing = json_object();
-	ret = ctl_policy_parse(&a.sid, nothing, ctl_policy_of(c, &a.sid), &naming, &p, &e);
+	ret = policy_parse(&a.sid, nothing, policy_of(c, &a.sid), &naming, &p, &e);
 	json_decref(nothing);
 	if (ret)
-		return ctl_rest_internal(c, reply, -ENOMEM, "policy");
-	old = ctl_policy_find(p, host.identity);
+		return rest_internal(c, reply, -ENOMEM, "policy");
+	old = policy_find(p, host.identity);
 	if (old) {
 		draining = old->draining;
 		weight = change == SET_WEIGHT ? weight : old->weight;
 	}
 	draining = change == SET_WEIGHT ? draining : change == DRAIN;
-	ret = ctl_policy_set_host(p, host.identity, host.name, weight, draining);
+	ret = policy_set_host(p, host.identity, host.name, weight, draining);
 	if (ret) {
-		ctl_policy_free(p);
+		policy_free(p);
 		return ret == -ENOSPC ? sf_http_fail(reply, 409, "the policy is full",
 						     host.identity, "at most 65536 hosts")
-				      : ctl_rest_internal(c, reply, ret, "policy");
+				      : rest_internal(c, reply, ret, "policy");
 	}
 	return put_policy(c, req, &a, p, reply);
 }
 
-int ctl_rest_weight(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_weight(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	return change_instance(req, reply, ctx, SET_WEIGHT);
 }
 
-int ctl_rest_drain(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_drain(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	return change_instance(req, reply, ctx, DRAIN);
 }
 
-int ctl_rest_undrain(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_undrain(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	return change_instance(req, reply, ctx, UNDRAIN);
 }
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-static json_t *json_named(const struct ctl *c, const struct sf_sid *sid, const char *name)
+static json_t *json_named(const struct controller *c, const struct sf_sid *sid, const char *name)
 {
 	struct sf_addr a = sf_service_addr(&c->config->net, sid);
 
@@ -491,28 +491,28 @@ static json_t *json_named(const struct ctl *c, const struct sf_sid *sid, const c
 			 "address", sf_json_addr(&a));
 }
 
-int ctl_rest_names(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_names(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	json_t *list = json_array();
 
-	for (const struct ctl_name *n = c->names; n; n = n->hh.next)
+	for (const struct name *n = c->names; n; n = n->hh.next)
 		json_array_append_new(list, json_named(c, &n->sid, n->text));
 	*reply = json_pack("{s:o}", "names", list);
 	return 200;
 }
 
 /* Names of services that are there are remembered: so what operators type is shown to others. */
-int ctl_rest_name(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_name(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	const char *text = sf_http_param(req, "name"), *why = "not a name";
 	struct asked a;
 	bool there;
 
 	if (parse_service(c, text, &a, &why) || !*a.name)
 		return sf_http_fail(reply, 400, why, text, "a name such as web or web@2a");
-	there = ctl_service_find(c, &a.sid) || ctl_policy_of(c, &a.sid);
+	there = service_find(c, &a.sid) || policy_of(c, &a.sid);
 	if (there)
 		learn(c, &a);
 	*reply = json_named(c, &a.sid, a.name);
@@ -520,12 +520,12 @@ int ctl_rest_name(struct sf_http_req *req, json_t **reply, void *ctx)
 	return 200;
 }
 
-int ctl_rest_name_add(struct sf_http_req *req, json_t **reply, void *ctx)
+int rest_name_add(struct sf_http_req *req, json_t **reply, void *ctx)
 {
-	struct ctl *c = ctl_rest_ctl(ctx);
+	struct controller *c = rest_controller(ctx);
 	json_t *body = sf_http_body(req);
 	const char *text = json_string_value(json_object_get(body, "name"));
-	struct ctl_event e = { .kind = CTL_EVENT_NAME };
+	struct event_entry e = { .kind = EVENT_NAME };
 	const char *why = "not a name";
 	struct asked a;
 	bool known;
@@ -535,15 +535,15 @@ int ctl_rest_name_add(struct sf_http_req *req, json_t **reply, void *ctx)
 		return sf_http_fail(reply, 400, "bad body", "body", "{\"name\": NAME}");
 	if (parse_service(c, text, &a, &why) || !*a.name)
 		return sf_http_fail(reply, 400, why, text, "a name such as web or web@2a");
-	known = ctl_name_of(c, &a.sid) != NULL;
-	ret = ctl_name_learn(c, &a.sid, a.name);
+	known = name_find(c, &a.sid) != NULL;
+	ret = name_learn(c, &a.sid, a.name);
 	if (ret == -ENOSPC)
 		return sf_http_fail(reply, 409, "the table of names is full", text, NULL);
 	if (ret)
-		return ctl_rest_internal(c, reply, ret, "name not stored");
+		return rest_internal(c, reply, ret, "name not stored");
 	if (!known) {
 		e.service = a.sid;
-		ctl_event_add(c, &e, "by %s", sf_http_peer(req)->address);
+		events_add(c, &e, "by %s", sf_http_peer(req)->address);
 	}
 	*reply = json_named(c, &a.sid, a.name);
 	return known ? 200 : 201;

@@ -18,19 +18,19 @@
 #include "util/clock.h"
 #include "util/crypto.h"
 
-struct ctl_router *ctl_router_find(const struct ctl *c, const struct sf_sid *id)
+struct router *router_find(const struct controller *c, const struct sf_sid *id)
 {
-	struct ctl_router *r;
+	struct router *r;
 
 	HASH_FIND(hh, c->routers, id, sizeof(*id), r);
 	return r;
 }
 
-struct ctl_router *ctl_router_get(struct ctl *c, const struct sf_sid *id)
+struct router *router_get(struct controller *c, const struct sf_sid *id)
 {
-	struct ctl_router *r = ctl_router_find(c, id);
+	struct router *r = router_find(c, id);
 
-	if (r || HASH_COUNT(c->routers) >= CTL_ROUTERS_MAX)
+	if (r || HASH_COUNT(c->routers) >= ROUTERS_MAX)
 		return r;
 	r = calloc(1, sizeof(*r));
 	if (!r)
@@ -41,20 +41,20 @@ struct ctl_router *ctl_router_get(struct ctl *c, const struct sf_sid *id)
 	return r;
 }
 
-struct ctl_router *ctl_router_lookup(const struct ctl *c, const char *text, unsigned int *n)
+struct router *router_lookup(const struct controller *c, const char *text, unsigned int *n)
 {
-	struct ctl_router *found = NULL;
+	struct router *found = NULL;
 	struct sf_sid sid;
 	const char *why;
 
 	*n = 0;
 	if (strchr(text, ':')) {
 		if (sf_sid_parse(&c->config->net, text, sf_sha256, &sid, &why) == 0)
-			found = ctl_router_find(c, &sid);
+			found = router_find(c, &sid);
 		*n = found != NULL;
 		return found;
 	}
-	for (struct ctl_router *r = c->routers; r; r = r->hh.next) {
+	for (struct router *r = c->routers; r; r = r->hh.next) {
 		if (strcmp(r->name, text) == 0) {
 			found = r;
 			(*n)++;
@@ -65,28 +65,28 @@ struct ctl_router *ctl_router_lookup(const struct ctl *c, const char *text, unsi
 
 /* ---- store --------------------------------------------------------------------------------- */
 
-static void remember(struct ctl *c, const struct ctl_router *r, bool present)
+static void remember(struct controller *c, const struct router *r, bool present)
 {
-	struct ctl_store_router row = {
+	struct store_router row = {
 		.id = r->id, .addr = r->addr, .roles = r->roles, .present = present
 	};
 
 	snprintf(row.name, sizeof(row.name), "%s", r->name);
 	snprintf(row.cn, sizeof(row.cn), "%s", r->cn);
 	/* A full disk must not stop routing: what is lost is only whom to await after a start. */
-	if (ctl_store_router_put(c->store, &row))
-		ctl_event_add(c, &(struct ctl_event){ .kind = CTL_EVENT_ALARM, .router = r->id },
-			      "store: %s", ctl_store_error(c->store));
+	if (store_router_put(c->store, &row))
+		events_add(c, &(struct event_entry){ .kind = EVENT_ALARM, .router = r->id },
+			   "store: %s", store_error(c->store));
 }
 
-static int load_router(void *ctx, const struct ctl_store_router *row)
+static int load_router(void *ctx, const struct store_router *row)
 {
-	struct ctl *c = ctx;
-	struct ctl_router *r;
+	struct controller *c = ctx;
+	struct router *r;
 
 	if (!row->present)
 		return 0;
-	r = ctl_router_get(c, &row->id);
+	r = router_get(c, &row->id);
 	if (!r)
 		return -ENOMEM;
 	r->addr = row->addr;
@@ -99,24 +99,25 @@ static int load_router(void *ctx, const struct ctl_store_router *row)
 	return 0;
 }
 
-int ctl_routers_load(struct ctl *c, char *err, size_t errlen)
+int routers_load(struct controller *c, char *err, size_t errlen)
 {
-	int ret = ctl_store_routers(c->store, load_router, c);
+	int ret = store_routers(c->store, load_router, c);
 
 	if (ret)
-		snprintf(err, errlen, "%s: cannot read routers: %s", ctl_store_path(c->store),
+		snprintf(err, errlen, "%s: cannot read routers: %s", store_path(c->store),
 			 strerror(-ret));
 	return ret;
 }
 
-void ctl_routers_free(struct ctl *c)
+void routers_free(struct controller *c)
 {
-	struct ctl_router *r, *tmp;
+	struct router *r, *tmp;
 
 	HASH_ITER (hh, c->routers, r, tmp) {
 		while (r->hosts)
-			ctl_host_leave(c, r->hosts, CTL_EVENT_HOST_LEFT, SF_NONE, "stopped");
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash finds the head first */
+			host_leave(c, r->hosts, EVENT_HOST_LEFT, SF_NONE, "stopped");
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash finds the head first
+		 */
 		HASH_DEL(c->routers, r);
 		free(r);
 	}
@@ -124,9 +125,9 @@ void ctl_routers_free(struct ctl *c)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-void ctl_router_connected(struct ctl *c, struct ctl_router *r, struct ctl_session *s)
+void router_connected(struct controller *c, struct router *r, struct session *s)
 {
-	struct ctl_event e;
+	struct event_entry e;
 
 	r->session = s;
 	s->router = r;
@@ -137,26 +138,25 @@ void ctl_router_connected(struct ctl *c, struct ctl_router *r, struct ctl_sessio
 	r->changed_ms = sf_wall_ms();
 	r->applied = (struct sf_item_version){ 0 };
 	remember(c, r, true);
-	e = ctl_event_of_router(CTL_EVENT_ROUTER_CONNECTED, r);
-	ctl_event_add(c, &e, "from %s%s%s", s->peer, *s->cn ? ", certificate " : "", s->cn);
+	e = event_of_router(EVENT_ROUTER_CONNECTED, r);
+	events_add(c, &e, "from %s%s%s", s->peer, *s->cn ? ", certificate " : "", s->cn);
 }
 
-void ctl_router_up_synced(struct ctl *c, struct ctl_router *r)
+void router_up_synced(struct controller *c, struct router *r)
 {
-	struct ctl_host *h, *tmp_h;
-	struct ctl_instance *in, *tmp_in;
+	struct host *h, *tmp_h;
+	struct instance *in, *tmp_in;
 
 	DL_FOREACH_SAFE(r->hosts, h, tmp_h)
 	{
 		if (h->generation != r->generation) {
-			ctl_host_leave(c, h, CTL_EVENT_HOST_LEFT, SF_NONE,
-				       "not announced any more");
+			host_leave(c, h, EVENT_HOST_LEFT, SF_NONE, "not announced any more");
 			continue;
 		}
 		DL_FOREACH_SAFE2(h->instances, in, tmp_in, host_next)
 		{
 			if (in->generation != r->generation)
-				ctl_instance_remove(c, in, SF_NONE);
+				instance_remove(c, in, SF_NONE);
 		}
 	}
 	r->up_synced = true;
@@ -164,17 +164,17 @@ void ctl_router_up_synced(struct ctl *c, struct ctl_router *r)
 		r->awaited = false;
 		c->awaited--;
 	}
-	ctl_routers_settle(c);
+	routers_settle(c);
 }
 
-void ctl_router_gone(struct ctl *c, struct ctl_router *r, const char *why)
+void router_gone(struct controller *c, struct router *r, const char *why)
 {
-	struct ctl_event e = ctl_event_of_router(CTL_EVENT_ROUTER_GONE, r);
+	struct event_entry e = event_of_router(EVENT_ROUTER_GONE, r);
 
-	ctl_event_add(c, &e, "%s", why);
+	events_add(c, &e, "%s", why);
 	while (r->hosts)
-		ctl_host_leave(c, r->hosts, CTL_EVENT_HOST_LEFT, SF_NONE, "its router is gone");
-	ctl_routes_withdraw(c, r);
+		host_leave(c, r->hosts, EVENT_HOST_LEFT, SF_NONE, "its router is gone");
+	routes_withdraw(c, r);
 	remember(c, r, false);
 	if (r->awaited)
 		c->awaited--;
@@ -182,35 +182,35 @@ void ctl_router_gone(struct ctl *c, struct ctl_router *r, const char *why)
 	free(r);
 }
 
-int ctl_router_forget(struct ctl *c, struct ctl_router *r)
+int router_forget(struct controller *c, struct router *r)
 {
 	struct sf_sid id = r->id;
 	int ret;
 
 	if (r->session)
 		return -EBUSY;
-	ctl_router_gone(c, r, "forgotten by the operator");
-	ret = ctl_blocks_release(c->blocks, &id);
-	return ret ? ret : ctl_store_router_delete(c->store, &id);
+	router_gone(c, r, "forgotten by the operator");
+	ret = blocks_release(c->blocks, &id);
+	return ret ? ret : store_router_delete(c->store, &id);
 }
 
 /* ---- telling ------------------------------------------------------------------------------- */
 
-void ctl_router_send(struct ctl_router *r, const void *msg, size_t len)
+void router_send(struct router *r, const void *msg, size_t len)
 {
-	struct ctl_session *s = r->session;
+	struct session *s = r->session;
 
 	if (!s || s->broken)
 		return;
 	if (s->ops->send(s->io, msg, len)) {
 		s->broken = "cannot send";
-		ctl_wake(s->c);
+		controller_wake(s->c);
 	}
 }
 
-void ctl_router_verdict(struct ctl *c, const struct ctl_instance *in)
+void router_verdict(struct controller *c, const struct instance *in)
 {
-	const struct ctl_host *host = in->key.host;
+	const struct host *host = in->key.host;
 	const struct sf_service_key *key = &in->key.endpoint->key;
 	struct sf_item_host h = { .locator = host->locator,
 				  .identity = host->identity->sid,
@@ -227,59 +227,59 @@ void ctl_router_verdict(struct ctl *c, const struct ctl_instance *in)
 	sf_ctrl_put(&o, SF_ITEM_RESULT, &res, sizeof(res));
 	len = sf_ctrl_end(&o);
 	if (len > 0)
-		ctl_router_send(host->router, buf, (size_t)len);
+		router_send(host->router, buf, (size_t)len);
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
-void ctl_routers_settle(struct ctl *c)
+void routers_settle(struct controller *c)
 {
 	if (!c->settled) {
 		if (c->awaited && c->clock() - c->started < c->config->settle_ms)
 			return;
 		c->settled = true;
 	}
-	for (struct ctl_router *r = c->routers; r; r = r->hh.next) {
-		struct ctl_event e;
+	for (struct router *r = c->routers; r; r = r->hh.next) {
+		struct event_entry e;
 
 		if (!r->session || !r->up_synced || r->synced)
 			continue;
-		ctl_rules_sync(c, r);
+		rules_sync(c, r);
 		r->synced = true;
-		e = ctl_event_of_router(CTL_EVENT_ROUTER_SYNCED, r);
-		ctl_event_add(c, &e, "%u hosts, version %u.%u", r->n_hosts, c->term, c->number);
+		e = event_of_router(EVENT_ROUTER_SYNCED, r);
+		events_add(c, &e, "%u hosts, version %u.%u", r->n_hosts, c->term, c->number);
 	}
 }
 
-static void ping(struct ctl *c, struct ctl_router *r, uint64_t now)
+static void ping(struct controller *c, struct router *r, uint64_t now)
 {
 	struct sf_item_version v = { .term = sf_be32(c->term), .number = sf_be32(r->told) };
 	struct sf_ctrl_out o;
 	uint8_t buf[64];
 	int len;
 
-	if (r->pinged && now - r->pinged < CTL_PING_MS)
+	if (r->pinged && now - r->pinged < PING_MS)
 		return;
 	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_PING, ++r->ping_seq, 0);
 	sf_ctrl_put(&o, SF_ITEM_VERSION, &v, sizeof(v));
 	len = sf_ctrl_end(&o);
 	r->pinged = now;
 	if (len > 0)
-		ctl_router_send(r, buf, (size_t)len);
+		router_send(r, buf, (size_t)len);
 }
 
-void ctl_routers_tick(struct ctl *c)
+void routers_tick(struct controller *c)
 {
-	struct ctl_router *r, *tmp_r;
+	struct router *r, *tmp_r;
 	uint64_t now = c->clock();
 
 	HASH_ITER (hh, c->routers, r, tmp_r) {
 		if (r->session)
 			ping(c, r, now);
 		else if (now - r->lost >= c->config->router_lease_ms)
-			ctl_router_gone(c, r,
-					r->awaited ? "not seen since the start"
-						   : "lost for longer than router_lease");
+			router_gone(c, r,
+				    r->awaited ? "not seen since the start"
+					       : "lost for longer than router_lease");
 	}
-	ctl_routers_settle(c);
+	routers_settle(c);
 }

@@ -21,48 +21,48 @@
 #include <stddef.h>
 #include <uthash.h>
 
-#include "controller/ctl.h"
+#include "controller/controller.h"
 #include "core/ctrl.h"
 
-#define CTL_HELLO_MS	10000 /* a connection without HELLO is closed */
-#define CTL_PING_MS	5000
-#define CTL_LINGER_MS	3000 /* for REJECTED to reach a slow peer */
-#define CTL_ROUTER_NAME 64
-#define CTL_ROUTERS_MAX 4096
+#define HELLO_MS    10000 /* a connection without HELLO is closed */
+#define PING_MS	    5000
+#define LINGER_MS   3000 /* for REJECTED to reach a slow peer */
+#define ROUTER_NAME 64
+#define ROUTERS_MAX 4096
 
-/** struct ctl_session_ops - how a session reaches its peer; its user brings it. */
-struct ctl_session_ops {
+/** struct session_ops - how a session reaches its peer; its user brings it. */
+struct session_ops {
 	/* Queue one message. Negative errno: the session is closed soon. */
 	int (*send)(void *io, const void *msg, size_t len);
-	/* Close: ctl_session_closed() must follow, at once. */
+	/* Close: session_closed() must follow, at once. */
 	void (*close)(void *io, const char *reason);
 	size_t (*queued)(void *io);
 };
 
-struct ctl_session {
-	struct ctl *c;
-	const struct ctl_session_ops *ops;
+struct session {
+	struct controller *c;
+	const struct session_ops *ops;
 	void *io;
-	struct ctl_router *router; /* NULL before HELLO */
-	const char *broken;	   /* close it, for this reason; nothing more is heard */
-	bool linger;		   /* but let what is queued go out first, for a second or two */
-	uint64_t opened;	   /* ms, monotonic; of @linger: when that began */
-	struct ctl_session *prev, *next;
+	struct router *router; /* NULL before HELLO */
+	const char *broken;    /* close it, for this reason; nothing more is heard */
+	bool linger;	       /* but let what is queued go out first, for a second or two */
+	uint64_t opened;       /* ms, monotonic; of @linger: when that began */
+	struct session *prev, *next;
 	char peer[80];
 	char cn[64]; /* of its certificate */
 };
 
-struct ctl_router {
+struct router {
 	struct sf_sid id;
 	struct sf_addr addr; /* in the underlay */
 	uint8_t roles;
-	bool up_synced;		     /* announced its whole state on this connection */
-	bool synced;		     /* was told the whole state on this connection */
-	bool behind;		     /* reads too slowly: deltas wait, then a whole sync follows */
-	bool missed;		     /* and deltas did pass meanwhile */
-	bool awaited;		     /* not heard of since our start */
-	struct ctl_session *session; /* NULL: lost */
-	struct ctl_host *hosts;	     /* list */
+	bool up_synced;		 /* announced its whole state on this connection */
+	bool synced;		 /* was told the whole state on this connection */
+	bool behind;		 /* reads too slowly: deltas wait, then a whole sync follows */
+	bool missed;		 /* and deltas did pass meanwhile */
+	bool awaited;		 /* not heard of since our start */
+	struct session *session; /* NULL: lost */
+	struct host *hosts;	 /* list */
 	uint32_t n_hosts;
 	uint32_t generation;
 	uint64_t lost;			/* ms, monotonic: when the session went */
@@ -73,70 +73,70 @@ struct ctl_router {
 	uint64_t pinged; /* ms, monotonic; 0: no PING is out */
 	uint32_t rtt_ms;
 	UT_hash_handle hh;
-	char name[CTL_ROUTER_NAME];
+	char name[ROUTER_NAME];
 	char cn[64];
 };
 
 /* ---- sessions, for the transport --------------------------------------------------------- */
 
-/** ctl_session_open() - a peer connected. @cn: of its verified certificate; "": plain. */
-int ctl_session_open(struct ctl *c, const struct ctl_session_ops *ops, void *io, const char *peer,
-		     const char *cn, struct ctl_session **out);
+/** session_open() - a peer connected. @cn: of its verified certificate; "": plain. */
+int session_open(struct controller *c, const struct session_ops *ops, void *io, const char *peer,
+		 const char *cn, struct session **out);
 
 /**
- * ctl_session_message() - a message came. May close the session (then @s is gone).
+ * session_message() - a message came. May close the session (then @s is gone).
  */
-void ctl_session_message(struct ctl_session *s, const void *msg, size_t len);
+void session_message(struct session *s, const void *msg, size_t len);
 
-/** ctl_session_pressure() - the peer reads too slowly, or has caught up. */
-void ctl_session_pressure(struct ctl_session *s, bool high);
+/** session_pressure() - the peer reads too slowly, or has caught up. */
+void session_pressure(struct session *s, bool high);
 
-/** ctl_sessions_reap() - close what was rejected, once it has heard so, and what says no HELLO. */
-void ctl_sessions_reap(struct ctl *c);
+/** sessions_reap() - close what was rejected, once it has heard so, and what says no HELLO. */
+void sessions_reap(struct controller *c);
 
-/** ctl_session_closed() - the connection is gone; frees @s. */
-void ctl_session_closed(struct ctl_session *s, const char *reason);
+/** session_closed() - the connection is gone; frees @s. */
+void session_closed(struct session *s, const char *reason);
 
 /* ---- routers ----------------------------------------------------------------------------- */
 
-/** ctl_routers_load() - routers that were present before the start, from the store. */
-int ctl_routers_load(struct ctl *c, char *err, size_t errlen);
-void ctl_routers_free(struct ctl *c);
+/** routers_load() - routers that were present before the start, from the store. */
+int routers_load(struct controller *c, char *err, size_t errlen);
+void routers_free(struct controller *c);
 
-/** ctl_routers_tick() - leases, pings, settling. */
-void ctl_routers_tick(struct ctl *c);
+/** routers_tick() - leases, pings, settling. */
+void routers_tick(struct controller *c);
 
-/** ctl_routers_settle() - routers that may be told everything now are. */
-void ctl_routers_settle(struct ctl *c);
+/** routers_settle() - routers that may be told everything now are. */
+void routers_settle(struct controller *c);
 
-/** ctl_router_lookup() - by name or id; @n: how many match. */
-struct ctl_router *ctl_router_lookup(const struct ctl *c, const char *text, unsigned int *n);
+/** router_lookup() - by name or id; @n: how many match. */
+struct router *router_lookup(const struct controller *c, const char *text, unsigned int *n);
 
-/** ctl_router_forget() - a lost router's leases of blocks end. Return: 0; -EBUSY connected; ... */
-int ctl_router_forget(struct ctl *c, struct ctl_router *r);
+/** router_forget() - a lost router's leases of blocks end. Return: 0; -EBUSY connected; ... */
+int router_forget(struct controller *c, struct router *r);
 
-/** ctl_router_send() - one message to a router; a failure closes its session soon. */
-void ctl_router_send(struct ctl_router *r, const void *msg, size_t len);
+/** router_send() - one message to a router; a failure closes its session soon. */
+void router_send(struct router *r, const void *msg, size_t len);
 
 /**
- * ctl_router_get() - the router of a HELLO, entered where it is new.
- * Return: NULL without memory, or above CTL_ROUTERS_MAX.
+ * router_get() - the router of a HELLO, entered where it is new.
+ * Return: NULL without memory, or above ROUTERS_MAX.
  */
-struct ctl_router *ctl_router_get(struct ctl *c, const struct sf_sid *id);
+struct router *router_get(struct controller *c, const struct sf_sid *id);
 
-/** ctl_router_find() - by id, NULL if not known. */
-struct ctl_router *ctl_router_find(const struct ctl *c, const struct sf_sid *id);
+/** router_find() - by id, NULL if not known. */
+struct router *router_find(const struct controller *c, const struct sf_sid *id);
 
-/** ctl_router_connected() - HELLO was accepted on session @s: a new generation. */
-void ctl_router_connected(struct ctl *c, struct ctl_router *r, struct ctl_session *s);
+/** router_connected() - HELLO was accepted on session @s: a new generation. */
+void router_connected(struct controller *c, struct router *r, struct session *s);
 
-/** ctl_router_up_synced() - it announced its whole state: sweep what it did not. */
-void ctl_router_up_synced(struct ctl *c, struct ctl_router *r);
+/** router_up_synced() - it announced its whole state: sweep what it did not. */
+void router_up_synced(struct controller *c, struct router *r);
 
-/** ctl_router_gone() - forget it, its hosts and routes; its leases of blocks stay. */
-void ctl_router_gone(struct ctl *c, struct ctl_router *r, const char *why);
+/** router_gone() - forget it, its hosts and routes; its leases of blocks stay. */
+void router_gone(struct controller *c, struct router *r, const char *why);
 
-/** ctl_router_verdict() - tell a host's router what policy decided of a registration. */
-void ctl_router_verdict(struct ctl *c, const struct ctl_instance *in);
+/** router_verdict() - tell a host's router what policy decided of a registration. */
+void router_verdict(struct controller *c, const struct instance *in);
 
 #endif

@@ -13,31 +13,31 @@
 #include "core/name.h"
 
 /* One message in the making. */
-struct ctl_rules {
+struct rules {
 	struct sf_ctrl_out out;
 	uint8_t type;
 	bool open;
-	bool delta;		 /* each message has a version of its own */
-	struct ctl_router *only; /* NULL: all service routers that are up to date */
+	bool delta;	     /* each message has a version of its own */
+	struct router *only; /* NULL: all service routers that are up to date */
 	uint8_t buf[SF_CTRL_MAX];
 };
 
-int ctl_rules_new(struct ctl_rules **out)
+int rules_new(struct rules **out)
 {
 	*out = calloc(1, sizeof(**out));
 	return *out ? 0 : -ENOMEM;
 }
 
-void ctl_rules_free(struct ctl_rules *r)
+void rules_free(struct rules *r)
 {
 	free(r);
 }
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-static void frame_begin(struct ctl *c, uint8_t type)
+static void frame_begin(struct controller *c, uint8_t type)
 {
-	struct ctl_rules *f = c->rules;
+	struct rules *f = c->rules;
 	struct sf_item_version v;
 
 	if (f->delta)
@@ -50,7 +50,7 @@ static void frame_begin(struct ctl *c, uint8_t type)
 }
 
 /* Does the router take a delta now? If it is only too slow, it will need a whole sync. */
-static bool takes_delta(struct ctl_router *r)
+static bool takes_delta(struct router *r)
 {
 	if (!r->session || !r->synced)
 		return false;
@@ -58,9 +58,9 @@ static bool takes_delta(struct ctl_router *r)
 	return !r->behind;
 }
 
-static void frame_end(struct ctl *c)
+static void frame_end(struct controller *c)
 {
-	struct ctl_rules *f = c->rules;
+	struct rules *f = c->rules;
 	int len;
 
 	if (!f->open)
@@ -72,21 +72,21 @@ static void frame_end(struct ctl *c)
 	c->stats.frames++;
 	if (f->only) {
 		f->only->told = c->number;
-		ctl_router_send(f->only, f->buf, (size_t)len);
+		router_send(f->only, f->buf, (size_t)len);
 		return;
 	}
-	for (struct ctl_router *r = c->routers; r; r = r->hh.next) {
+	for (struct router *r = c->routers; r; r = r->hh.next) {
 		if (!(r->roles & SF_ROLE_SERVICE) || !takes_delta(r))
 			continue;
 		r->told = c->number;
-		ctl_router_send(r, f->buf, (size_t)len);
+		router_send(r, f->buf, (size_t)len);
 	}
 }
 
 /* Make room for @need bytes of items in a message of @type. */
-static void frame_room(struct ctl *c, uint8_t type, size_t need)
+static void frame_room(struct controller *c, uint8_t type, size_t need)
 {
-	struct ctl_rules *f = c->rules;
+	struct rules *f = c->rules;
 
 	if (f->open && (f->type != type || sf_ctrl_room(&f->out) < need))
 		frame_end(c);
@@ -101,12 +101,12 @@ static void frame_room(struct ctl *c, uint8_t type, size_t need)
 SF_STATIC_ASSERT(sizeof(struct sf_ctrl_hdr) + ITEM_BYTES(struct sf_item_version) +
 				 ITEM_BYTES(struct sf_item_service) + sizeof(struct sf_item) +
 				 SF_NAME_TEXT + 3 +
-				 CTL_ENDPOINT_INSTANCES * ITEM_BYTES(struct sf_item_instance) <=
+				 ENDPOINT_INSTANCES * ITEM_BYTES(struct sf_item_instance) <=
 			 SF_CTRL_MAX,
 		 "an endpoint fits one message");
 
-static struct sf_item_service service_item(const struct ctl_endpoint *ep,
-					   const struct ctl_policy *p, uint16_t instances)
+static struct sf_item_service service_item(const struct endpoint *ep, const struct policy *p,
+					   uint16_t instances)
 {
 	struct sf_item_service s = { .sid = ep->key.sid,
 				     .proto = ep->key.proto,
@@ -115,7 +115,7 @@ static struct sf_item_service service_item(const struct ctl_endpoint *ep,
 
 	if (p && p->sticky)
 		s.flags |= SF_RULE_STICKY;
-	if (p && p->move_grace_ms != CTL_UNSET) {
+	if (p && p->move_grace_ms != UNSET) {
 		/* 0 means "as in TIMERS": the shortest of its own is a tenth of a second. */
 		uint32_t tenths = ((uint32_t)p->move_grace_ms + 99) / 100;
 
@@ -124,18 +124,18 @@ static struct sf_item_service service_item(const struct ctl_endpoint *ep,
 	return s;
 }
 
-static bool takes_flows(const struct ctl_instance *in)
+static bool takes_flows(const struct instance *in)
 {
 	return !in->denied && in->weight > 0;
 }
 
-static void put_rule(struct ctl *c, const struct ctl_endpoint *ep)
+static void put_rule(struct controller *c, const struct endpoint *ep)
 {
-	const struct ctl_policy *p = ctl_policy_of(c, &ep->key.sid);
-	const char *name = ctl_name_of(c, &ep->key.sid);
+	const struct policy *p = policy_of(c, &ep->key.sid);
+	const char *name = name_find(c, &ep->key.sid);
 	size_t len = name ? strlen(name) : 0;
 	struct sf_item_service s;
-	struct ctl_instance *in;
+	struct instance *in;
 	uint16_t n = 0;
 
 	for (in = ep->instances; in; in = in->next)
@@ -157,15 +157,15 @@ static void put_rule(struct ctl *c, const struct ctl_endpoint *ep)
 }
 
 /* Does the endpoint exist for routers? All drained still does: "known, but takes no flows". */
-static bool has_rule(const struct ctl_endpoint *ep)
+static bool has_rule(const struct endpoint *ep)
 {
 	return ep->n_instances > ep->n_denied;
 }
 
-void ctl_rules_flush(struct ctl *c)
+void rules_flush(struct controller *c)
 {
-	struct ctl_endpoint *list = c->dirty;
-	struct ctl_endpoint *ep;
+	struct endpoint *list = c->dirty;
+	struct endpoint *ep;
 
 	if (!list)
 		return;
@@ -190,30 +190,30 @@ void ctl_rules_flush(struct ctl *c)
 		ep->published = false;
 	}
 	frame_end(c);
-	ctl_services_sweep(c, list);
+	services_sweep(c, list);
 }
 
 /* ---- routes -------------------------------------------------------------------------------- */
 
 static struct sf_item_route route(const struct sf_addr *prefix, uint8_t len,
-				  const struct ctl_router *via)
+				  const struct router *via)
 {
 	return (struct sf_item_route){ .prefix = *prefix, .via = via->addr, .len = len };
 }
 
-unsigned int ctl_routes_of(const struct ctl *c, const struct ctl_router *router,
-			   const struct ctl_router *to, struct sf_item_route *out)
+unsigned int routes_of(const struct controller *c, const struct router *router,
+		       const struct router *to, struct sf_item_route *out)
 {
-	struct ctl_lease leases[CTL_BLOCKS_LEASES_MAX];
-	unsigned int have = ctl_blocks_of(c->blocks, &router->id, leases, CTL_BLOCKS_LEASES_MAX);
+	struct lease leases[BLOCKS_LEASES_MAX];
+	unsigned int have = blocks_of(c->blocks, &router->id, leases, BLOCKS_LEASES_MAX);
 	const struct sf_net *net = &c->config->net;
 	struct sf_addr prefix;
 	unsigned int n = 0;
 
 	if (router == to)
 		return 0;
-	for (unsigned int i = 0; i < have && i < CTL_BLOCKS_LEASES_MAX; i++) {
-		for (uint32_t b = 0; b < leases[i].count && n < CTL_ROUTES_MAX - 2; b++) {
+	for (unsigned int i = 0; i < have && i < BLOCKS_LEASES_MAX; i++) {
+		for (uint32_t b = 0; b < leases[i].count && n < ROUTES_MAX - 2; b++) {
 			prefix = sf_locator(net, (leases[i].first + b) << 16, 0);
 			out[n++] = route(&prefix, 64, router);
 		}
@@ -228,11 +228,11 @@ unsigned int ctl_routes_of(const struct ctl *c, const struct ctl_router *router,
 	return n;
 }
 
-static void put_routes(struct ctl *c, uint8_t type, const struct ctl_router *router,
-		       const struct ctl_router *to)
+static void put_routes(struct controller *c, uint8_t type, const struct router *router,
+		       const struct router *to)
 {
-	struct sf_item_route routes[CTL_ROUTES_MAX];
-	unsigned int n = ctl_routes_of(c, router, to, routes);
+	struct sf_item_route routes[ROUTES_MAX];
+	unsigned int n = routes_of(c, router, to, routes);
 
 	for (unsigned int i = 0; i < n; i++) {
 		frame_room(c, type, ITEM_BYTES(routes[i]));
@@ -240,9 +240,9 @@ static void put_routes(struct ctl *c, uint8_t type, const struct ctl_router *rou
 	}
 }
 
-static void tell_others(struct ctl *c, uint8_t type, const struct ctl_router *router)
+static void tell_others(struct controller *c, uint8_t type, const struct router *router)
 {
-	for (struct ctl_router *to = c->routers; to; to = to->hh.next) {
+	for (struct router *to = c->routers; to; to = to->hh.next) {
 		if (to == router || !takes_delta(to))
 			continue;
 		c->rules->only = to;
@@ -252,34 +252,34 @@ static void tell_others(struct ctl *c, uint8_t type, const struct ctl_router *ro
 	}
 }
 
-void ctl_routes_publish(struct ctl *c, const struct ctl_router *router)
+void routes_publish(struct controller *c, const struct router *router)
 {
 	tell_others(c, SF_CTRL_ROUTES, router);
 }
 
-void ctl_routes_withdraw(struct ctl *c, const struct ctl_router *router)
+void routes_withdraw(struct controller *c, const struct router *router)
 {
 	tell_others(c, SF_CTRL_ROUTES_GONE, router);
 }
 
 /* ---- everything ---------------------------------------------------------------------------- */
 
-void ctl_rules_sync(struct ctl *c, struct ctl_router *router)
+void rules_sync(struct controller *c, struct router *router)
 {
 	/* What is dirty goes out first, so that a sync is exactly the version that it names. */
-	ctl_rules_flush(c);
+	rules_flush(c);
 	c->rules->only = router;
 	c->rules->delta = false;
 	frame_begin(c, SF_CTRL_SYNC_BEGIN);
 	frame_end(c);
 	if (router->roles & SF_ROLE_SERVICE) {
-		for (struct ctl_endpoint *ep = c->endpoints; ep; ep = ep->hh.next) {
+		for (struct endpoint *ep = c->endpoints; ep; ep = ep->hh.next) {
 			if (has_rule(ep))
 				put_rule(c, ep);
 		}
 	}
 	/* Also of those that are lost, or awaited since our start: their datapaths may go on. */
-	for (struct ctl_router *r = c->routers; r; r = r->hh.next)
+	for (struct router *r = c->routers; r; r = r->hh.next)
 		put_routes(c, SF_CTRL_ROUTES, r, router);
 	frame_room(c, SF_CTRL_SYNC_END, 0);
 	frame_end(c);

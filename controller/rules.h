@@ -14,31 +14,31 @@
 #define SF_CONTROLLER_RULES_H
 
 #include "controller/blocks.h"
-#include "controller/ctl.h"
+#include "controller/controller.h"
 #include "controller/routers.h"
 
-#define CTL_ROUTES_MAX (CTL_BLOCKS_ROUTER_MAX + 2) /* that one router gives another */
+#define ROUTES_MAX (BLOCKS_ROUTER_MAX + 2) /* that one router gives another */
 
-int ctl_rules_new(struct ctl_rules **out);
-void ctl_rules_free(struct ctl_rules *r);
+int rules_new(struct rules **out);
+void rules_free(struct rules *r);
 
-/** ctl_rules_flush() - tell service routers what became of the dirty endpoints. */
-void ctl_rules_flush(struct ctl *c);
+/** rules_flush() - tell service routers what became of the dirty endpoints. */
+void rules_flush(struct controller *c);
 
-/** ctl_rules_sync() - tell one router everything. */
-void ctl_rules_sync(struct ctl *c, struct ctl_router *router);
+/** rules_sync() - tell one router everything. */
+void rules_sync(struct controller *c, struct router *router);
 
-/** ctl_routes_publish() - tell the others that @router leads somewhere. */
-void ctl_routes_publish(struct ctl *c, const struct ctl_router *router);
+/** routes_publish() - tell the others that @router leads somewhere. */
+void routes_publish(struct controller *c, const struct router *router);
 
-/** ctl_routes_withdraw() - tell the others that it does not any more. */
-void ctl_routes_withdraw(struct ctl *c, const struct ctl_router *router);
+/** routes_withdraw() - tell the others that it does not any more. */
+void routes_withdraw(struct controller *c, const struct router *router);
 
 /**
- * ctl_routes_of() - routes that @router gives @to.
- * @out: room for CTL_ROUTES_MAX. Return: how many.
+ * routes_of() - routes that @router gives @to.
+ * @out: room for ROUTES_MAX. Return: how many.
  */
-unsigned int ctl_routes_of(const struct ctl *c, const struct ctl_router *router,
-			   const struct ctl_router *to, struct sf_item_route *out);
+unsigned int routes_of(const struct controller *c, const struct router *router,
+		       const struct router *to, struct sf_item_route *out);
 
 #endif

@@ -14,44 +14,44 @@
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
-struct ctl_service *ctl_service_find(const struct ctl *c, const struct sf_sid *sid)
+struct service *service_find(const struct controller *c, const struct sf_sid *sid)
 {
-	struct ctl_service *s;
+	struct service *s;
 
 	HASH_FIND(hh, c->services, sid, sizeof(*sid), s);
 	return s;
 }
 
-struct ctl_endpoint *ctl_endpoint_find(const struct ctl *c, const struct sf_service_key *key)
+struct endpoint *endpoint_find(const struct controller *c, const struct sf_service_key *key)
 {
-	struct ctl_endpoint *ep;
+	struct endpoint *ep;
 
 	HASH_FIND(hh, c->endpoints, key, sizeof(*key), ep);
 	return ep;
 }
 
-struct ctl_instance *ctl_instance_find(const struct ctl *c, struct ctl_endpoint *endpoint,
-				       struct ctl_host *host)
+struct instance *instance_find(const struct controller *c, struct endpoint *endpoint,
+			       struct host *host)
 {
-	struct ctl_instance_key key = { endpoint, host };
-	struct ctl_instance *in;
+	struct instance_key key = { endpoint, host };
+	struct instance *in;
 
 	HASH_FIND(hh, c->instances, &key, sizeof(key), in);
 	return in;
 }
 
-static void touch(struct ctl *c, struct ctl_endpoint *ep)
+static void touch(struct controller *c, struct endpoint *ep)
 {
 	if (ep->dirty)
 		return;
 	ep->dirty = true;
 	LL_PREPEND2(c->dirty, ep, dirty_next);
-	ctl_wake(c);
+	controller_wake(c);
 }
 
-static struct ctl_service *service_get(struct ctl *c, const struct sf_sid *sid)
+static struct service *service_get(struct controller *c, const struct sf_sid *sid)
 {
-	struct ctl_service *s = ctl_service_find(c, sid);
+	struct service *s = service_find(c, sid);
 
 	if (s)
 		return s;
@@ -63,7 +63,7 @@ static struct ctl_service *service_get(struct ctl *c, const struct sf_sid *sid)
 	return s;
 }
 
-static void service_drop(struct ctl *c, struct ctl_service *s)
+static void service_drop(struct controller *c, struct service *s)
 {
 	if (s->endpoints)
 		return;
@@ -71,10 +71,10 @@ static void service_drop(struct ctl *c, struct ctl_service *s)
 	free(s);
 }
 
-static struct ctl_endpoint *endpoint_get(struct ctl *c, const struct sf_service_key *key)
+static struct endpoint *endpoint_get(struct controller *c, const struct sf_service_key *key)
 {
-	struct ctl_endpoint *ep = ctl_endpoint_find(c, key);
-	struct ctl_service *s;
+	struct endpoint *ep = endpoint_find(c, key);
+	struct service *s;
 
 	if (ep)
 		return ep;
@@ -93,9 +93,9 @@ static struct ctl_endpoint *endpoint_get(struct ctl *c, const struct sf_service_
 	return ep;
 }
 
-static void endpoint_free(struct ctl *c, struct ctl_endpoint *ep)
+static void endpoint_free(struct controller *c, struct endpoint *ep)
 {
-	struct ctl_service *s = ep->service;
+	struct service *s = ep->service;
 
 	HASH_DEL(c->endpoints, ep);
 	DL_DELETE2(s->endpoints, ep, service_prev, service_next);
@@ -103,10 +103,10 @@ static void endpoint_free(struct ctl *c, struct ctl_endpoint *ep)
 	service_drop(c, s);
 }
 
-void ctl_services_sweep(struct ctl *c, struct ctl_endpoint *flushed)
+void services_sweep(struct controller *c, struct endpoint *flushed)
 {
 	while (flushed) {
-		struct ctl_endpoint *next = flushed->dirty_next;
+		struct endpoint *next = flushed->dirty_next;
 
 		flushed->dirty_next = NULL;
 		if (!flushed->n_instances)
@@ -118,28 +118,27 @@ void ctl_services_sweep(struct ctl *c, struct ctl_endpoint *flushed)
 /* ---- judging ------------------------------------------------------------------------------- */
 
 /* Policy's word on an instance: SF_NONE or the reason of denial. */
-static uint8_t judge(const struct ctl *c, const struct ctl_policy *p, const struct sf_sid *sid,
-		     const struct ctl_host *host)
+static uint8_t judge(const struct controller *c, const struct policy *p, const struct sf_sid *sid,
+		     const struct host *host)
 {
-	if (ctl_sid_is_host(sid))
+	if (sid_is_host(sid))
 		return sf_sid_eq(sid, &host->identity->sid) ? SF_NONE : SF_DENIED_KEYED;
-	return ctl_policy_allows(p, host->identity->text,
-				 c->config->register_default == CTL_REGISTER_ALLOW)
+	return policy_allows(p, host->identity->text, c->config->register_default == REGISTER_ALLOW)
 		       ? SF_NONE
 		       : SF_DENIED_POLICY;
 }
 
-static bool serves(const struct ctl_instance *in)
+static bool serves(const struct instance *in)
 {
 	return !in->denied && in->weight;
 }
 
 /* Put policy's word in force. Return: whether anything changed for routers. */
-static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance *in)
+static bool apply(struct controller *c, const struct policy *p, struct instance *in)
 {
-	struct ctl_endpoint *ep = in->key.endpoint;
+	struct endpoint *ep = in->key.endpoint;
 	uint8_t denied = judge(c, p, &ep->key.sid, in->key.host);
-	uint16_t weight = (uint16_t)ctl_policy_weight(p, in->key.host->identity->text, in->wish);
+	uint16_t weight = (uint16_t)policy_weight(p, in->key.host->identity->text, in->wish);
 	bool changed = denied != in->denied || (!denied && weight != in->weight);
 
 	ep->n_serving -= serves(in);
@@ -150,18 +149,18 @@ static bool apply(struct ctl *c, const struct ctl_policy *p, struct ctl_instance
 	return changed;
 }
 
-unsigned int ctl_instance_given(const struct ctl *c, const struct ctl_instance *in)
+unsigned int instance_given(const struct controller *c, const struct instance *in)
 {
-	return ctl_policy_given(ctl_policy_of(c, &in->key.endpoint->key.sid),
-				in->key.host->identity->text, in->wish);
+	return policy_given(policy_of(c, &in->key.endpoint->key.sid), in->key.host->identity->text,
+			    in->wish);
 }
 
-void ctl_service_judge(struct ctl *c, const struct sf_sid *sid)
+void service_judge(struct controller *c, const struct sf_sid *sid)
 {
-	const struct ctl_policy *p = ctl_policy_of(c, sid);
-	struct ctl_service *s = ctl_service_find(c, sid);
-	struct ctl_endpoint *ep;
-	struct ctl_instance *in;
+	const struct policy *p = policy_of(c, sid);
+	struct service *s = service_find(c, sid);
+	struct endpoint *ep;
+	struct instance *in;
 
 	if (!s)
 		return;
@@ -173,17 +172,17 @@ void ctl_service_judge(struct ctl *c, const struct sf_sid *sid)
 
 			apply(c, p, in);
 			if (before != in->denied)
-				ctl_router_verdict(c, in);
+				router_verdict(c, in);
 		}
 		/* Flags of the rule may have changed without any weight. */
 		touch(c, ep);
 	}
 }
 
-void ctl_service_touch(struct ctl *c, const struct sf_sid *sid)
+void service_touch(struct controller *c, const struct sf_sid *sid)
 {
-	struct ctl_service *s = ctl_service_find(c, sid);
-	struct ctl_endpoint *ep;
+	struct service *s = service_find(c, sid);
+	struct endpoint *ep;
 
 	if (!s)
 		return;
@@ -198,10 +197,10 @@ static struct sf_service_key key_of(const struct sf_item_registration *reg)
 	return (struct sf_service_key){ .sid = reg->sid, .port = reg->port, .proto = reg->proto };
 }
 
-static struct ctl_event event_of(enum ctl_event_kind kind, const struct ctl_host *host,
-				 const struct sf_service_key *key)
+static struct event_entry event_of(enum event_kind kind, const struct host *host,
+				   const struct sf_service_key *key)
 {
-	struct ctl_event e = ctl_event_of_host(kind, host);
+	struct event_entry e = event_of_host(kind, host);
 
 	e.service = key->sid;
 	e.proto = key->proto;
@@ -210,21 +209,20 @@ static struct ctl_event event_of(enum ctl_event_kind kind, const struct ctl_host
 	return e;
 }
 
-static uint8_t deny(struct ctl *c, const struct ctl_host *host, const struct sf_service_key *key,
+static uint8_t deny(struct controller *c, const struct host *host, const struct sf_service_key *key,
 		    uint8_t reason, const char *why)
 {
-	struct ctl_event e = event_of(CTL_EVENT_DENIED, host, key);
+	struct event_entry e = event_of(EVENT_DENIED, host, key);
 
 	e.reason = reason;
-	ctl_event_add(c, &e, "%s", why);
+	events_add(c, &e, "%s", why);
 	c->stats.denials[reason]++;
 	return reason;
 }
 
-static struct ctl_instance *instance_add(struct ctl *c, struct ctl_endpoint *ep,
-					 struct ctl_host *host)
+static struct instance *instance_add(struct controller *c, struct endpoint *ep, struct host *host)
 {
-	struct ctl_instance *in = calloc(1, sizeof(*in));
+	struct instance *in = calloc(1, sizeof(*in));
 
 	if (!in)
 		return NULL;
@@ -240,36 +238,36 @@ static struct ctl_instance *instance_add(struct ctl *c, struct ctl_endpoint *ep,
 }
 
 /* Is there room? Return: NULL, or what is full. */
-static const char *full(const struct ctl *c, const struct ctl_host *host,
-			const struct ctl_endpoint *ep)
+static const char *full(const struct controller *c, const struct host *host,
+			const struct endpoint *ep)
 {
 	if (HASH_COUNT(c->instances) >= c->config->instances_max)
 		return "instances_max of the controller";
 	if (host->n_instances >= c->config->instances_host_max)
 		return "instances_host_max of the controller";
-	if (ep && ep->n_instances >= CTL_ENDPOINT_INSTANCES)
+	if (ep && ep->n_instances >= ENDPOINT_INSTANCES)
 		return "instances of one service";
 	return NULL;
 }
 
-static uint8_t confirm(struct ctl *c, struct ctl_instance *in, uint16_t wish)
+static uint8_t confirm(struct controller *c, struct instance *in, uint16_t wish)
 {
 	in->generation = in->key.host->router->generation;
 	if (in->wish != wish) {
 		in->wish = wish;
-		if (apply(c, ctl_policy_of(c, &in->key.endpoint->key.sid), in))
+		if (apply(c, policy_of(c, &in->key.endpoint->key.sid), in))
 			touch(c, in->key.endpoint);
 	}
 	return in->denied;
 }
 
-uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg,
-		     uint64_t since_ms)
+uint8_t instance_register(struct controller *c, struct host *host,
+			  const struct sf_item_registration *reg, uint64_t since_ms)
 {
 	struct sf_service_key key = key_of(reg);
-	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
-	struct ctl_instance *in = ep ? ctl_instance_find(c, ep, host) : NULL;
-	struct ctl_event e;
+	struct endpoint *ep = endpoint_find(c, &key);
+	struct instance *in = ep ? instance_find(c, ep, host) : NULL;
+	struct event_entry e;
 	const char *why;
 
 	if (in)
@@ -291,40 +289,40 @@ uint8_t ctl_register(struct ctl *c, struct ctl_host *host, const struct sf_item_
 		in->since_ms = since_ms;
 	in->wish = sf_be16(reg->weight);
 	in->generation = host->router->generation;
-	apply(c, ctl_policy_of(c, &key.sid), in);
+	apply(c, policy_of(c, &key.sid), in);
 	if (in->denied)
 		return deny(c, host, &key, in->denied, sf_reason_text(in->denied));
 	touch(c, ep);
 	c->stats.registrations++;
 	/* Its own identity is part of the join, whose event is there already. */
-	if (!ctl_sid_is_host(&key.sid)) {
-		e = event_of(CTL_EVENT_REGISTERED, host, &key);
-		ctl_event_add(c, &e, NULL);
+	if (!sid_is_host(&key.sid)) {
+		e = event_of(EVENT_REGISTERED, host, &key);
+		events_add(c, &e, NULL);
 	}
 	return SF_NONE;
 }
 
-void ctl_host_register_self(struct ctl *c, struct ctl_host *host)
+void host_register_self(struct controller *c, struct host *host)
 {
 	struct sf_item_registration reg = { .sid = host->identity->sid };
 
 	/* Identities made by hand in tests and tools need not be keyed. */
-	if (ctl_sid_is_host(&reg.sid))
-		ctl_register(c, host, &reg, host->joined_ms);
+	if (sid_is_host(&reg.sid))
+		instance_register(c, host, &reg, host->joined_ms);
 }
 
-void ctl_instance_remove(struct ctl *c, struct ctl_instance *in, uint8_t reason)
+void instance_remove(struct controller *c, struct instance *in, uint8_t reason)
 {
-	struct ctl_endpoint *ep = in->key.endpoint;
-	struct ctl_host *host = in->key.host;
+	struct endpoint *ep = in->key.endpoint;
+	struct host *host = in->key.host;
 
 	if (!in->denied) {
 		c->stats.unregistrations++;
-		if (!ctl_sid_is_host(&ep->key.sid)) {
-			struct ctl_event e = event_of(CTL_EVENT_UNREGISTERED, host, &ep->key);
+		if (!sid_is_host(&ep->key.sid)) {
+			struct event_entry e = event_of(EVENT_UNREGISTERED, host, &ep->key);
 
 			e.reason = reason;
-			ctl_event_add(c, &e, NULL);
+			events_add(c, &e, NULL);
 		}
 	}
 	ep->n_serving -= serves(in);
@@ -338,14 +336,15 @@ void ctl_instance_remove(struct ctl *c, struct ctl_instance *in, uint8_t reason)
 	touch(c, ep);
 }
 
-void ctl_unregister(struct ctl *c, struct ctl_host *host, const struct sf_item_registration *reg)
+void instance_unregister(struct controller *c, struct host *host,
+			 const struct sf_item_registration *reg)
 {
 	struct sf_service_key key = key_of(reg);
-	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
-	struct ctl_instance *in = ep ? ctl_instance_find(c, ep, host) : NULL;
+	struct endpoint *ep = endpoint_find(c, &key);
+	struct instance *in = ep ? instance_find(c, ep, host) : NULL;
 
 	if (in)
-		ctl_instance_remove(c, in, SF_NONE);
+		instance_remove(c, in, SF_NONE);
 }
 
 /* Totals may begin anew (a host that restarted its datapath): then all of them is new. */
@@ -354,13 +353,12 @@ static uint64_t grown(uint64_t before, uint64_t now)
 	return now >= before ? now - before : now;
 }
 
-void ctl_instance_load(struct ctl *c, struct ctl_host *host, const struct sf_item_load *load)
+void instance_load(struct controller *c, struct host *host, const struct sf_item_load *load)
 {
 	struct sf_service_key key = { .sid = load->sid, .port = load->port, .proto = load->proto };
-	struct ctl_endpoint *ep = ctl_endpoint_find(c, &key);
-	struct ctl_instance *in = ep ? ctl_instance_find(c, ep, host) : NULL;
-	struct ctl_load now = { sf_be64(load->flows), sf_be64(load->packets),
-				sf_be64(load->bytes) };
+	struct endpoint *ep = endpoint_find(c, &key);
+	struct instance *in = ep ? instance_find(c, ep, host) : NULL;
+	struct load now = { sf_be64(load->flows), sf_be64(load->packets), sf_be64(load->bytes) };
 
 	if (!in)
 		return;

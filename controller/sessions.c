@@ -25,7 +25,7 @@
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-static void session_send(struct ctl_session *s, const struct sf_ctrl_out *o)
+static void session_send(struct session *s, const struct sf_ctrl_out *o)
 {
 	int len = sf_ctrl_end(o);
 
@@ -41,12 +41,12 @@ static void put_text(struct sf_ctrl_out *o, const char *text)
 static const char text_rejected[] = "rejected";
 
 /* Refuse the peer: REJECTED, an event, and the end of the connection. */
-static int reject(struct ctl_session *s, uint32_t seq, uint8_t reason, const char *fmt, ...)
+static int reject(struct session *s, uint32_t seq, uint8_t reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-static int reject(struct ctl_session *s, uint32_t seq, uint8_t reason, const char *fmt, ...)
+static int reject(struct session *s, uint32_t seq, uint8_t reason, const char *fmt, ...)
 {
 	struct sf_item_reason why = { .reason = reason };
-	struct ctl_event e = { .kind = CTL_EVENT_ROUTER_REJECTED, .reason = reason };
+	struct event_entry e = { .kind = EVENT_ROUTER_REJECTED, .reason = reason };
 	struct sf_ctrl_out o;
 	char text[TEXT_MAX];
 	uint8_t buf[512];
@@ -56,9 +56,9 @@ static int reject(struct ctl_session *s, uint32_t seq, uint8_t reason, const cha
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (s->router)
-		e = ctl_event_of_router(CTL_EVENT_ROUTER_REJECTED, s->router);
+		e = event_of_router(EVENT_ROUTER_REJECTED, s->router);
 	e.reason = reason;
-	ctl_event_add(s->c, &e, "%s: %s", s->peer, text);
+	events_add(s->c, &e, "%s: %s", s->peer, text);
 	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_REJECTED, seq, 0);
 	sf_ctrl_put(&o, SF_ITEM_REASON, &why, sizeof(why));
 	put_text(&o, text);
@@ -73,11 +73,11 @@ static int reject(struct ctl_session *s, uint32_t seq, uint8_t reason, const cha
 
 /* ---- HELLO --------------------------------------------------------------------------------- */
 
-static int check_hello(struct ctl_session *s, const struct sf_ctrl_in *in,
+static int check_hello(struct session *s, const struct sf_ctrl_in *in,
 		       const struct sf_item_router *item)
 {
 	const struct sf_item_version *v = sf_ctrl_find(in, SF_ITEM_VERSION, NULL);
-	const struct ctl_router *known;
+	const struct router *known;
 
 	if (!item || sf_sid_is_zero(&item->id) || sf_addr_is_zero(&item->addr))
 		return reject(s, in->seq, SF_BAD_MESSAGE, "HELLO: ROUTER is missing or empty");
@@ -89,7 +89,7 @@ static int check_hello(struct ctl_session *s, const struct sf_ctrl_in *in,
 			      "the router has seen term %u, this controller is at %u; if it is the "
 			      "right one, start it with --term %u",
 			      sf_be32(v->term), s->c->term, sf_be32(v->term) + 1);
-	known = ctl_router_find(s->c, &item->id);
+	known = router_find(s->c, &item->id);
 	if (known && *known->cn && strcmp(known->cn, s->cn) != 0)
 		return reject(s, in->seq, SF_DENIED_POLICY,
 			      "this router id belongs to certificate '%s', not '%s'", known->cn,
@@ -98,10 +98,10 @@ static int check_hello(struct ctl_session *s, const struct sf_ctrl_in *in,
 }
 
 /* Another router at the same underlay address: routes could lead to only one of them. */
-static int check_address(struct ctl_session *s, const struct sf_ctrl_in *in,
+static int check_address(struct session *s, const struct sf_ctrl_in *in,
 			 const struct sf_item_router *item)
 {
-	struct ctl_router *other, *tmp;
+	struct router *other, *tmp;
 
 	HASH_ITER (hh, s->c->routers, other, tmp) {
 		if (!sf_addr_eq(&other->addr, &item->addr) || sf_sid_eq(&other->id, &item->id))
@@ -110,47 +110,47 @@ static int check_address(struct ctl_session *s, const struct sf_ctrl_in *in,
 			return reject(s, in->seq, SF_ADDRESS_CLASH,
 				      "router %.63s is connected with the same underlay address",
 				      other->name);
-		ctl_router_gone(s->c, other, "its underlay address has another router now");
+		router_gone(s->c, other, "its underlay address has another router now");
 	}
 	return 0;
 }
 
 /* One connection a router: the newer one counts, the older is most likely half dead. */
-static void displace(struct ctl_session *s, struct ctl_router *r)
+static void displace(struct session *s, struct router *r)
 {
-	struct ctl_session *old = r->session;
+	struct session *old = r->session;
 	size_t host = (size_t)(strrchr(s->peer, ':') ? strrchr(s->peer, ':') - s->peer : 0);
 
 	if (!old)
 		return;
 	if (strncmp(old->peer, s->peer, host + 1) != 0) {
-		struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, r);
+		struct event_entry e = event_of_router(EVENT_ALARM, r);
 
 		e.reason = SF_CLONED;
 		s->c->stats.alarms[SF_CLONED]++;
-		ctl_event_add(s->c, &e, "the router's id came from %s while connected from %s",
-			      s->peer, old->peer);
+		events_add(s->c, &e, "the router's id came from %s while connected from %s",
+			   s->peer, old->peer);
 	}
 	old->ops->close(old->io, "replaced by a newer connection");
 }
 
 /* Lease what one BLOCK item asks for. Return: 0, or negative after a rejection. */
-static int lease(struct ctl_session *s, const struct sf_ctrl_in *in, const struct sf_sid *id,
-		 const struct sf_item_block *want, struct ctl_lease *out)
+static int lease(struct session *s, const struct sf_ctrl_in *in, const struct sf_sid *id,
+		 const struct sf_item_block *want, struct lease *out)
 {
 	uint16_t first = sf_be16(want->first);
 	uint16_t count = want->count ? sf_be16(want->count) : 1;
-	int ret = ctl_blocks_lease(s->c->blocks, id, first, count, out);
+	int ret = blocks_lease(s->c->blocks, id, first, count, out);
 
 	if (ret == -EEXIST) {
-		struct ctl_event e = { .kind = CTL_EVENT_ALARM,
-				       .reason = SF_ADDRESS_CLASH,
-				       .router = *id };
+		struct event_entry e = { .kind = EVENT_ALARM,
+					 .reason = SF_ADDRESS_CLASH,
+					 .router = *id };
 
 		s->c->stats.alarms[SF_ADDRESS_CLASH]++;
-		ctl_event_add(s->c, &e, "%s claims hostAddr block %04x, which is another router's",
-			      s->peer, first);
-		ret = ctl_blocks_lease(s->c->blocks, id, 0, count, out);
+		events_add(s->c, &e, "%s claims hostAddr block %04x, which is another router's",
+			   s->peer, first);
+		ret = blocks_lease(s->c->blocks, id, 0, count, out);
 	}
 	if (ret == -EINVAL)
 		return reject(s, in->seq, SF_BAD_MESSAGE, "HELLO: bad BLOCK %04x+%u", first, count);
@@ -162,11 +162,10 @@ static int lease(struct ctl_session *s, const struct sf_ctrl_in *in, const struc
 }
 
 /* All that the router asks for, then what it has besides. Return: number of leases or negative. */
-static int lease_all(struct ctl_session *s, const struct sf_ctrl_in *in,
-		     const struct sf_item_router *router,
-		     struct ctl_lease out[CTL_BLOCKS_LEASES_MAX])
+static int lease_all(struct session *s, const struct sf_ctrl_in *in,
+		     const struct sf_item_router *router, struct lease out[BLOCKS_LEASES_MAX])
 {
-	struct ctl_lease have[CTL_BLOCKS_LEASES_MAX];
+	struct lease have[BLOCKS_LEASES_MAX];
 	const struct sf_item_block any = { 0 };
 	unsigned int total;
 	int n = 0;
@@ -175,7 +174,7 @@ static int lease_all(struct ctl_session *s, const struct sf_ctrl_in *in,
 	if (!(router->roles & SF_ROLE_ACCESS))
 		return 0;
 	sf_ctrl_foreach (in, it) {
-		if (it.type != SF_ITEM_BLOCK || n == CTL_BLOCKS_LEASES_MAX)
+		if (it.type != SF_ITEM_BLOCK || n == BLOCKS_LEASES_MAX)
 			continue;
 		ret = lease(s, in, &router->id, it.value, &out[n]);
 		if (ret)
@@ -187,21 +186,21 @@ static int lease_all(struct ctl_session *s, const struct sf_ctrl_in *in,
 		if (ret)
 			return ret;
 	}
-	total = ctl_blocks_of(s->c->blocks, &router->id, have, CTL_BLOCKS_LEASES_MAX);
-	for (unsigned int i = 0; i < total && i < CTL_BLOCKS_LEASES_MAX; i++) {
+	total = blocks_of(s->c->blocks, &router->id, have, BLOCKS_LEASES_MAX);
+	for (unsigned int i = 0; i < total && i < BLOCKS_LEASES_MAX; i++) {
 		bool told = false;
 
 		for (int k = 0; k < n; k++)
 			told |= out[k].first == have[i].first;
-		if (!told && n < CTL_BLOCKS_LEASES_MAX)
+		if (!told && n < BLOCKS_LEASES_MAX)
 			out[n++] = have[i];
 	}
 	return n;
 }
 
-static void welcome(struct ctl_session *s, uint32_t seq, const struct ctl_lease *leases, int n)
+static void welcome(struct session *s, uint32_t seq, const struct lease *leases, int n)
 {
-	const struct ctl_config *cfg = s->c->config;
+	const struct config *cfg = s->c->config;
 	struct sf_item_version v = { sf_be32(s->c->term), sf_be32(s->c->number) };
 	struct sf_item_timers t = { sf_be32(cfg->heartbeat_ms), sf_be32(cfg->move_grace_ms),
 				    sf_be32(cfg->lease_ms) };
@@ -242,23 +241,23 @@ static void copy_name(char *out, size_t size, const char *name, size_t len)
 			*out = '?';
 }
 
-static void say_leased(struct ctl *c, const struct ctl_router *r, const struct ctl_lease *leases,
+static void say_leased(struct controller *c, const struct router *r, const struct lease *leases,
 		       int n)
 {
-	struct ctl_event e = ctl_event_of_router(CTL_EVENT_BLOCK, r);
+	struct event_entry e = event_of_router(EVENT_BLOCK, r);
 
 	for (int i = 0; i < n; i++) {
 		e.locator = sf_locator(&c->config->net, (uint32_t)leases[i].first << 16, 0);
-		ctl_event_add(c, &e, "%u hostAddr blocks from here on are leased to it",
-			      leases[i].count);
+		events_add(c, &e, "%u hostAddr blocks from here on are leased to it",
+			   leases[i].count);
 	}
 }
 
-static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_hello(struct session *s, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_router *item = sf_ctrl_find(in, SF_ITEM_ROUTER, NULL);
-	struct ctl_lease leases[CTL_BLOCKS_LEASES_MAX];
-	struct ctl_router *r;
+	struct lease leases[BLOCKS_LEASES_MAX];
+	struct router *r;
 	const char *name;
 	uint16_t len = 0;
 	bool routes, leased;
@@ -268,37 +267,36 @@ static int on_hello(struct ctl_session *s, const struct sf_ctrl_in *in)
 		return reject(s, in->seq, SF_BAD_MESSAGE, "a second HELLO on one connection");
 	if (check_hello(s, in, item) || check_address(s, in, item))
 		return -EPROTO;
-	before = (int)ctl_blocks_of(s->c->blocks, &item->id, leases, 0);
+	before = (int)blocks_of(s->c->blocks, &item->id, leases, 0);
 	n = lease_all(s, in, item, leases);
 	if (n < 0)
 		return n;
-	r = ctl_router_get(s->c, &item->id);
+	r = router_get(s->c, &item->id);
 	if (!r)
-		return reject(s, in->seq, SF_DENIED_FULL, "more than %u routers", CTL_ROUTERS_MAX);
+		return reject(s, in->seq, SF_DENIED_FULL, "more than %u routers", ROUTERS_MAX);
 	displace(s, r);
 	/* Others need routes anew only where something differs from what they were told. */
-	leased = before != (int)ctl_blocks_of(s->c->blocks, &item->id, leases, 0);
+	leased = before != (int)blocks_of(s->c->blocks, &item->id, leases, 0);
 	routes = !sf_addr_eq(&r->addr, &item->addr) || r->roles != item->roles || leased;
 	if (routes && !sf_addr_is_zero(&r->addr))
-		ctl_routes_withdraw(s->c, r);
+		routes_withdraw(s->c, r);
 	r->addr = item->addr;
 	r->roles = item->roles;
 	name = sf_ctrl_find(in, SF_ITEM_NAME, &len);
 	if (name)
 		copy_name(r->name, sizeof(r->name), name, len);
-	ctl_router_connected(s->c, r, s);
+	router_connected(s->c, r, s);
 	if (leased)
 		say_leased(s->c, r, leases, n);
 	welcome(s, in->seq, leases, n);
 	if (routes)
-		ctl_routes_publish(s->c, r);
+		routes_publish(s->c, r);
 	return 0;
 }
 
 /* ---- hosts --------------------------------------------------------------------------------- */
 
-static void refuse_host(struct ctl_session *s, uint32_t seq, const struct sf_item_host *item,
-			int error)
+static void refuse_host(struct session *s, uint32_t seq, const struct sf_item_host *item, int error)
 {
 	uint8_t reason = error == -EINVAL   ? SF_BAD_MESSAGE
 			 : error == -ENOMEM ? SF_DENIED_FULL
@@ -308,7 +306,7 @@ static void refuse_host(struct ctl_session *s, uint32_t seq, const struct sf_ite
 			   : error == -EINVAL	     ? "the identity is zero"
 						     : "no memory";
 	struct sf_item_reason why = { .reason = reason };
-	struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, s->router);
+	struct event_entry e = event_of_router(EVENT_ALARM, s->router);
 	struct sf_ctrl_out o;
 	uint8_t buf[256];
 
@@ -316,7 +314,7 @@ static void refuse_host(struct ctl_session *s, uint32_t seq, const struct sf_ite
 	e.host = item->identity;
 	e.locator = item->locator;
 	s->c->stats.alarms[reason]++;
-	ctl_event_add(s->c, &e, "host refused: %s", text);
+	events_add(s->c, &e, "host refused: %s", text);
 	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_ALARM, seq, 0);
 	sf_ctrl_put(&o, SF_ITEM_HOST, item, sizeof(*item));
 	sf_ctrl_put(&o, SF_ITEM_REASON, &why, sizeof(why));
@@ -333,7 +331,7 @@ static uint64_t time_of(const struct sf_ctrl_item *it)
 }
 
 /* What follows a HOST. The second TIME is that of the REASON before it. */
-static void take_joined(struct ctl_joined *told, const struct sf_ctrl_item *it)
+static void take_joined(struct joined *told, const struct sf_ctrl_item *it)
 {
 	const struct sf_item_reason *why = it->value;
 
@@ -347,9 +345,9 @@ static void take_joined(struct ctl_joined *told, const struct sf_ctrl_item *it)
 	}
 }
 
-static int on_joined(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_joined(struct session *s, const struct sf_ctrl_in *in)
 {
-	struct ctl_joined told = { 0 };
+	struct joined told = { 0 };
 	bool end = false;
 
 	/* HOST and what belongs to it, any number of times. */
@@ -360,36 +358,36 @@ static int on_joined(struct ctl_session *s, const struct sf_ctrl_in *in)
 			continue;
 		}
 		if (told.item) {
-			int ret = ctl_host_join(s->c, s->router, &told);
+			int ret = host_join(s->c, s->router, &told);
 
 			if (ret)
 				refuse_host(s, in->seq, told.item, ret);
 		}
-		told = (struct ctl_joined){ .item = end ? NULL : it.value };
+		told = (struct joined){ .item = end ? NULL : it.value };
 	}
 	return 0;
 }
 
 /* The host that an item means, if it is this router's and the same one. */
-static struct ctl_host *host_of(struct ctl_session *s, const struct sf_item_host *item)
+static struct host *host_of(struct session *s, const struct sf_item_host *item)
 {
-	struct ctl_host *h = ctl_host_find(s->c, &item->locator);
+	struct host *h = host_find(s->c, &item->locator);
 
 	return h && h->router == s->router && sf_sid_eq(&h->identity->sid, &item->identity) ? h
 											    : NULL;
 }
 
-static int on_left(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_left(struct session *s, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_reason *why = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
 	uint8_t reason = why ? why->reason : SF_NONE;
 
 	sf_ctrl_foreach (in, it) {
-		struct ctl_host *h = it.type == SF_ITEM_HOST ? host_of(s, it.value) : NULL;
+		struct host *h = it.type == SF_ITEM_HOST ? host_of(s, it.value) : NULL;
 
 		if (h)
-			ctl_host_leave(s->c, h, CTL_EVENT_HOST_LEFT, reason,
-				       reason ? sf_reason_text(reason) : "left");
+			host_leave(s->c, h, EVENT_HOST_LEFT, reason,
+				   reason ? sf_reason_text(reason) : "left");
 	}
 	return 0;
 }
@@ -398,7 +396,7 @@ static int on_left(struct ctl_session *s, const struct sf_ctrl_in *in)
 
 /* VERDICTS in the making: only what is denied is told. */
 struct verdicts {
-	struct ctl_session *s;
+	struct session *s;
 	uint32_t seq;
 	struct sf_ctrl_out out;
 	bool open;
@@ -431,24 +429,24 @@ static void verdicts_put(struct verdicts *v, const struct sf_item_host *host,
 
 /* Its name follows a registration, which is learned first, so that the event can tell it; and since
  * when. Return: that, 0: now. */
-static uint64_t hear_more_of(struct ctl_session *s, const struct sf_ctrl_in *in,
-			     const struct ctl_host *host, struct sf_ctrl_item it)
+static uint64_t hear_more_of(struct session *s, const struct sf_ctrl_in *in,
+			     const struct host *host, struct sf_ctrl_item it)
 {
 	const struct sf_item_registration *reg = it.value;
 	bool more = sf_ctrl_next(in, &it);
 
 	if (more && it.type == SF_ITEM_SERVICE_NAME) {
-		ctl_name_hear(s->c, host, &reg->sid, it.value, it.len);
+		name_hear(s->c, host, &reg->sid, it.value, it.len);
 		more = sf_ctrl_next(in, &it);
 	}
 	return more && it.type == SF_ITEM_TIME ? time_of(&it) : 0;
 }
 
-static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_registered(struct session *s, const struct sf_ctrl_in *in)
 {
 	struct verdicts v = { .s = s, .seq = in->seq };
 	const struct sf_item_host *item = NULL;
-	struct ctl_host *host = NULL;
+	struct host *host = NULL;
 	uint16_t before = 0;
 
 	sf_ctrl_foreach (in, it) {
@@ -460,7 +458,7 @@ static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
 			host = host_of(s, item);
 		}
 		if (it.type == SF_ITEM_SERVICE_NAME && host && before != SF_ITEM_REGISTRATION)
-			ctl_name_hear(s->c, host, NULL, it.value, it.len);
+			name_hear(s->c, host, NULL, it.value, it.len);
 		before = it.type;
 		if (it.type != SF_ITEM_REGISTRATION)
 			continue;
@@ -468,7 +466,8 @@ static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
 			return reject(s, in->seq, SF_BAD_MESSAGE,
 				      "HOST-REGISTERED: REGISTRATION before any HOST");
 		if (host)
-			reason = ctl_register(s->c, host, it.value, hear_more_of(s, in, host, it));
+			reason = instance_register(s->c, host, it.value,
+						   hear_more_of(s, in, host, it));
 		if (reason)
 			verdicts_put(&v, item, it.value, reason);
 	}
@@ -476,28 +475,28 @@ static int on_registered(struct ctl_session *s, const struct sf_ctrl_in *in)
 	return 0;
 }
 
-static int on_unregistered(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_unregistered(struct session *s, const struct sf_ctrl_in *in)
 {
-	struct ctl_host *host = NULL;
+	struct host *host = NULL;
 
 	sf_ctrl_foreach (in, it) {
 		if (it.type == SF_ITEM_HOST)
 			host = host_of(s, it.value);
 		else if (it.type == SF_ITEM_REGISTRATION && host)
-			ctl_unregister(s->c, host, it.value);
+			instance_unregister(s->c, host, it.value);
 	}
 	return 0;
 }
 
-static int on_load(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_load(struct session *s, const struct sf_ctrl_in *in)
 {
-	struct ctl_host *host = NULL;
+	struct host *host = NULL;
 
 	sf_ctrl_foreach (in, it) {
 		if (it.type == SF_ITEM_HOST)
 			host = host_of(s, it.value);
 		else if (it.type == SF_ITEM_SERVICE_LOAD && host)
-			ctl_instance_load(s->c, host, it.value);
+			instance_load(s->c, host, it.value);
 	}
 	return 0;
 }
@@ -506,26 +505,26 @@ static int on_load(struct ctl_session *s, const struct sf_ctrl_in *in)
 
 #define FOUND_MAX 32 /* endpoints told: what the router's answer to the host has room for */
 
-static int on_lookup(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_lookup(struct session *s, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_host *host = sf_ctrl_find(in, SF_ITEM_HOST, NULL);
 	const struct sf_item_registration *asked = sf_ctrl_find(in, SF_ITEM_REGISTRATION, NULL);
-	const struct ctl_service *service;
+	const struct service *service;
 	const char *name;
-	struct ctl_endpoint *ep;
+	struct endpoint *ep;
 	struct sf_ctrl_out o;
 	uint8_t buf[2048];
 	int n = 0;
 
 	if (!host || !asked)
 		return reject(s, in->seq, SF_BAD_MESSAGE, "LOOKUP without HOST or REGISTRATION");
-	service = ctl_service_find(s->c, &asked->sid);
-	name = ctl_name_of(s->c, &asked->sid);
+	service = service_find(s->c, &asked->sid);
+	name = name_find(s->c, &asked->sid);
 	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_FOUND, in->seq, 0);
 	sf_ctrl_put(&o, SF_ITEM_HOST, host, sizeof(*host));
 	if (service && name)
 		sf_ctrl_put(&o, SF_ITEM_SERVICE_NAME, name, strlen(name));
-	name = ctl_sid_is_host(&asked->sid) ? ctl_hostname_of(s->c, &asked->sid) : NULL;
+	name = sid_is_host(&asked->sid) ? hostname_of(s->c, &asked->sid) : NULL;
 	if (name)
 		sf_ctrl_put(&o, SF_ITEM_NAME, name, strlen(name));
 	for (ep = service ? service->endpoints : NULL; ep && n < FOUND_MAX; ep = ep->service_next) {
@@ -546,25 +545,25 @@ static int on_lookup(struct ctl_session *s, const struct sf_ctrl_in *in)
 
 /* ---- the rest ------------------------------------------------------------------------------ */
 
-static int on_up_synced(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_up_synced(struct session *s, const struct sf_ctrl_in *in)
 {
 	/* A repeat would sweep nothing: everything has this generation. */
-	ctl_router_up_synced(s->c, s->router);
+	router_up_synced(s->c, s->router);
 	return 0;
 }
 
-static int on_alarm(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_alarm(struct session *s, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_host *host = sf_ctrl_find(in, SF_ITEM_HOST, NULL);
 	const struct sf_item_reason *why = sf_ctrl_find(in, SF_ITEM_REASON, NULL);
-	struct ctl_event e = ctl_event_of_router(CTL_EVENT_ALARM, s->router);
+	struct event_entry e = event_of_router(EVENT_ALARM, s->router);
 	char shown[TEXT_MAX] = "";
 	uint16_t len = 0;
 	const char *text = sf_ctrl_find(in, SF_ITEM_TEXT, &len);
-	const struct ctl_host *known = host ? host_of(s, host) : NULL;
+	const struct host *known = host ? host_of(s, host) : NULL;
 
 	if (known)
-		e = ctl_event_of_host(CTL_EVENT_ALARM, known);
+		e = event_of_host(EVENT_ALARM, known);
 	if (host) {
 		e.host = host->identity;
 		e.locator = host->locator;
@@ -575,13 +574,13 @@ static int on_alarm(struct ctl_session *s, const struct sf_ctrl_in *in)
 	}
 	if (text)
 		copy_text(shown, sizeof(shown), text, len);
-	ctl_event_add(s->c, &e, "%s", shown);
+	events_add(s->c, &e, "%s", shown);
 	return 0;
 }
 
-static int on_failures(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_failures(struct session *s, const struct sf_ctrl_in *in)
 {
-	struct ctl_event e = ctl_event_of_router(CTL_EVENT_FAILURES, s->router);
+	struct event_entry e = event_of_router(EVENT_FAILURES, s->router);
 	char name[16], where[32] = "", text[SF_FAILURE_STRLEN];
 	uint16_t len = 0;
 	const char *link = sf_ctrl_find(in, SF_ITEM_NAME, &len);
@@ -600,12 +599,12 @@ static int on_failures(struct ctl_session *s, const struct sf_ctrl_in *in)
 					 .count = sf_be64(item->count),
 					 .interval_ms = sf_be32(item->interval_ms) };
 		e.reason = item->reason;
-		ctl_event_add(s->c, &e, "%s", sf_failure_text(&f, where, text));
+		events_add(s->c, &e, "%s", sf_failure_text(&f, where, text));
 	}
 	return 0;
 }
 
-static void take_version(struct ctl_router *r, const struct sf_ctrl_in *in)
+static void take_version(struct router *r, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_version *v = sf_ctrl_find(in, SF_ITEM_VERSION, NULL);
 
@@ -613,7 +612,7 @@ static void take_version(struct ctl_router *r, const struct sf_ctrl_in *in)
 		r->applied = *v;
 }
 
-static int on_ping(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_ping(struct session *s, const struct sf_ctrl_in *in)
 {
 	struct sf_item_version v = { sf_be32(s->c->term), sf_be32(s->c->number) };
 	struct sf_ctrl_out o;
@@ -626,7 +625,7 @@ static int on_ping(struct ctl_session *s, const struct sf_ctrl_in *in)
 	return 0;
 }
 
-static int on_pong(struct ctl_session *s, const struct sf_ctrl_in *in)
+static int on_pong(struct session *s, const struct sf_ctrl_in *in)
 {
 	take_version(s->router, in);
 	if (in->seq == s->router->ping_seq && s->router->pinged)
@@ -637,7 +636,7 @@ static int on_pong(struct ctl_session *s, const struct sf_ctrl_in *in)
 static const struct handler {
 	uint8_t type;
 	bool needs_hello;
-	int (*handle)(struct ctl_session *s, const struct sf_ctrl_in *in);
+	int (*handle)(struct session *s, const struct sf_ctrl_in *in);
 } handlers[] = {
 	{ SF_CTRL_HELLO, false, on_hello },
 	{ SF_CTRL_HOST_JOINED, true, on_joined },
@@ -653,7 +652,7 @@ static const struct handler {
 	{ SF_CTRL_PONG, true, on_pong },
 };
 
-static void dispatch(struct ctl_session *s, const void *msg, size_t len)
+static void dispatch(struct session *s, const void *msg, size_t len)
 {
 	const struct handler *h = NULL;
 	const char *why = "longer than a message may be";
@@ -691,10 +690,10 @@ static void dispatch(struct ctl_session *s, const void *msg, size_t len)
 
 /* ---- for the transport --------------------------------------------------------------------- */
 
-int ctl_session_open(struct ctl *c, const struct ctl_session_ops *ops, void *io, const char *peer,
-		     const char *cn, struct ctl_session **out)
+int session_open(struct controller *c, const struct session_ops *ops, void *io, const char *peer,
+		 const char *cn, struct session **out)
 {
-	struct ctl_session *s = calloc(1, sizeof(*s));
+	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
@@ -709,58 +708,59 @@ int ctl_session_open(struct ctl *c, const struct ctl_session_ops *ops, void *io,
 	return 0;
 }
 
-void ctl_session_message(struct ctl_session *s, const void *msg, size_t len)
+void session_message(struct session *s, const void *msg, size_t len)
 {
 	if (!s->broken)
 		dispatch(s, msg, len);
 	if (s->broken)
-		ctl_wake(s->c); /* ctl_flush() closes it, once what was queued had its chance */
+		controller_wake(s->c); /* controller_flush() closes it, once what was queued had its
+					  chance */
 }
 
-void ctl_session_pressure(struct ctl_session *s, bool high)
+void session_pressure(struct session *s, bool high)
 {
-	struct ctl_router *r = s->router;
+	struct router *r = s->router;
 
 	if (!r)
 		return;
 	r->behind = high;
 	if (!high && r->missed && r->synced) {
 		r->missed = false;
-		ctl_rules_sync(s->c, r);
+		rules_sync(s->c, r);
 	}
 }
 
-void ctl_sessions_reap(struct ctl *c)
+void sessions_reap(struct controller *c)
 {
-	struct ctl_session *s, *tmp;
+	struct session *s, *tmp;
 	uint64_t now = c->clock();
 
 	DL_FOREACH_SAFE(c->sessions, s, tmp)
 	{
 		uint64_t age = now - s->opened;
 
-		if (s->broken && (s->ops->queued(s->io) == 0 || age >= CTL_LINGER_MS))
+		if (s->broken && (s->ops->queued(s->io) == 0 || age >= LINGER_MS))
 			s->ops->close(s->io, s->broken);
-		else if (!s->router && age >= CTL_HELLO_MS)
+		else if (!s->router && age >= HELLO_MS)
 			s->ops->close(s->io, "no HELLO");
 	}
 }
 
-void ctl_session_closed(struct ctl_session *s, const char *reason)
+void session_closed(struct session *s, const char *reason)
 {
-	struct ctl *c = s->c;
-	struct ctl_router *r = s->router;
+	struct controller *c = s->c;
+	struct router *r = s->router;
 
 	if (r && r->session == s) {
-		struct ctl_event e = ctl_event_of_router(CTL_EVENT_ROUTER_LOST, r);
+		struct event_entry e = event_of_router(EVENT_ROUTER_LOST, r);
 
 		r->session = NULL;
 		r->up_synced = r->synced = r->behind = r->missed = false;
 		r->lost = c->clock();
 		r->changed_ms = sf_wall_ms();
 		if (!c->stopping)
-			ctl_event_add(c, &e, "%s; its hosts stay known for %u s", reason,
-				      c->config->router_lease_ms / 1000);
+			events_add(c, &e, "%s; its hosts stay known for %u s", reason,
+				   c->config->router_lease_ms / 1000);
 	}
 	DL_DELETE(c->sessions, s);
 	free(s);

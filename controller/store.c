@@ -19,7 +19,7 @@
 #define CHECK_ROWS 1 /* problems of a damaged file to report */
 
 /* What leads from schema N to N + 1. Append only: files of every age are out there. */
-static const char *const migrations[CTL_STORE_SCHEMA] = {
+static const char *const migrations[STORE_SCHEMA] = {
 	/* 0 -> 1 */
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE blocks(first INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
@@ -71,16 +71,16 @@ static const char *const stmt_text[STMTS] = {
 		       " AND id < ?2 ORDER BY id DESC LIMIT ?3) ORDER BY id",
 };
 
-struct ctl_store {
+struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmts[STMTS];
 	int lock_fd;
-	char path[CTL_PATH_MAX];
+	char path[STORE_PATH_MAX];
 };
 
 /* ---- errors ------------------------------------------------------------------------------ */
 
-int ctl_sqlite_errno(int rc)
+int sqlite_to_errno(int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_OK:
@@ -109,7 +109,7 @@ int ctl_sqlite_errno(int rc)
 	}
 }
 
-int ctl_fail(int error, char *err, size_t errlen, const char *fmt, ...)
+int store_fail(int error, char *err, size_t errlen, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -121,19 +121,19 @@ int ctl_fail(int error, char *err, size_t errlen, const char *fmt, ...)
 	return error;
 }
 
-const char *ctl_store_error(const struct ctl_store *s)
+const char *store_error(const struct store *s)
 {
 	return sqlite3_errmsg(s->db);
 }
 
-const char *ctl_store_path(const struct ctl_store *s)
+const char *store_path(const struct store *s)
 {
 	return s->path;
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
-int ctl_pragma_int(sqlite3 *db, const char *pragma, int *value)
+int pragma_int(sqlite3 *db, const char *pragma, int *value)
 {
 	sqlite3_stmt *st = NULL;
 	char sql[64];
@@ -146,7 +146,7 @@ int ctl_pragma_int(sqlite3 *db, const char *pragma, int *value)
 	if (rc == SQLITE_ROW)
 		*value = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
-	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -EIO : ctl_sqlite_errno(rc);
+	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -EIO : sqlite_to_errno(rc);
 }
 
 static int collect(void *ctx, int n, char **values, char **names)
@@ -158,7 +158,7 @@ static int collect(void *ctx, int n, char **values, char **names)
 	return 0;
 }
 
-int ctl_store_check(sqlite3 *db, const char *path, int *schema, char *err, size_t errlen)
+int store_check(sqlite3 *db, const char *path, int *schema, char *err, size_t errlen)
 {
 	char found[128] = "";
 	char sql[64];
@@ -167,26 +167,26 @@ int ctl_store_check(sqlite3 *db, const char *path, int *schema, char *err, size_
 	int ret;
 	int rc;
 
-	ret = ctl_pragma_int(db, "application_id", &app);
+	ret = pragma_int(db, "application_id", &app);
 	if (!ret)
-		ret = ctl_pragma_int(db, "user_version", &version);
+		ret = pragma_int(db, "user_version", &version);
 	if (ret == -EUCLEAN)
-		return ctl_fail(ret, err, errlen, "%s: damaged or not a store: %s", path,
-				sqlite3_errmsg(db));
+		return store_fail(ret, err, errlen, "%s: damaged or not a store: %s", path,
+				  sqlite3_errmsg(db));
 	if (ret)
-		return ctl_fail(ret, err, errlen, "%s: %s", path, sqlite3_errmsg(db));
+		return store_fail(ret, err, errlen, "%s: %s", path, sqlite3_errmsg(db));
 	snprintf(sql, sizeof(sql), "PRAGMA quick_check(%d)", CHECK_ROWS);
 	rc = sqlite3_exec(db, sql, collect, found, NULL);
 	if (rc != SQLITE_OK || strcmp(found, "ok") != 0)
-		return ctl_fail(-EUCLEAN, err, errlen, "%s: damaged: %s", path,
-				rc != SQLITE_OK ? sqlite3_errmsg(db) : found);
-	if (version != 0 && app != CTL_STORE_APP)
-		return ctl_fail(-EUCLEAN, err, errlen,
-				"%s: a database, but no store of scaffold-controller", path);
-	if (version > CTL_STORE_SCHEMA)
-		return ctl_fail(-EPROTONOSUPPORT, err, errlen,
-				"%s: schema %d was written by a newer version; this one knows %d",
-				path, version, CTL_STORE_SCHEMA);
+		return store_fail(-EUCLEAN, err, errlen, "%s: damaged: %s", path,
+				  rc != SQLITE_OK ? sqlite3_errmsg(db) : found);
+	if (version != 0 && app != STORE_APP)
+		return store_fail(-EUCLEAN, err, errlen,
+				  "%s: a database, but no store of scaffold-controller", path);
+	if (version > STORE_SCHEMA)
+		return store_fail(-EPROTONOSUPPORT, err, errlen,
+				  "%s: schema %d was written by a newer version; this one knows %d",
+				  path, version, STORE_SCHEMA);
 	*schema = version;
 	return 0;
 }
@@ -204,20 +204,20 @@ static int migrate(sqlite3 *db, int from, int to)
 		rc = sqlite3_exec(db, migrations[v], NULL, NULL, NULL);
 	if (rc == SQLITE_OK) {
 		snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
-			 CTL_STORE_APP, to);
+			 STORE_APP, to);
 		rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	}
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return ctl_sqlite_errno(rc);
+	return sqlite_to_errno(rc);
 }
 
-int ctl_store_make_old(const char *file, int schema)
+int store_make_old(const char *file, int schema)
 {
 	sqlite3 *db = NULL;
-	int ret = ctl_sqlite_errno(sqlite3_open(file, &db));
+	int ret = sqlite_to_errno(sqlite3_open(file, &db));
 
 	if (!ret)
 		ret = migrate(db, 0, schema);
@@ -225,32 +225,32 @@ int ctl_store_make_old(const char *file, int schema)
 	return ret;
 }
 
-int ctl_state_lock(const char *dir, char *err, size_t errlen)
+int state_lock(const char *dir, char *err, size_t errlen)
 {
-	char path[CTL_PATH_MAX];
+	char path[STORE_PATH_MAX];
 	int fd;
 	int ret = sf_mkdir_p(dir, 0700);
 
 	if (ret)
-		return ctl_fail(ret, err, errlen, "%s: cannot make the state directory: %s", dir,
-				strerror(-ret));
+		return store_fail(ret, err, errlen, "%s: cannot make the state directory: %s", dir,
+				  strerror(-ret));
 	if (snprintf(path, sizeof(path), "%s/controller.lock", dir) >= (int)sizeof(path))
-		return ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
+		return store_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return ctl_fail(-errno, err, errlen, "%s: %s", path, strerror(errno));
+		return store_fail(-errno, err, errlen, "%s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		ctl_fail(ret, err, errlen, "%s: %s", path,
-			 ret == -EBUSY ? "another controller uses this state directory"
-				       : strerror(-ret));
+		store_fail(ret, err, errlen, "%s: %s", path,
+			   ret == -EBUSY ? "another controller uses this state directory"
+					 : strerror(-ret));
 		close(fd);
 		return ret;
 	}
 	return fd;
 }
 
-static int open_db(struct ctl_store *s, char *err, size_t errlen)
+static int open_db(struct store *s, char *err, size_t errlen)
 {
 	int schema = 0;
 	int fd;
@@ -260,14 +260,14 @@ static int open_db(struct ctl_store *s, char *err, size_t errlen)
 	/* Not SQLite's 0644: the file holds the key of the routers' hash. */
 	fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return ctl_fail(-errno, err, errlen, "%s: %s", s->path, strerror(errno));
+		return store_fail(-errno, err, errlen, "%s: %s", s->path, strerror(errno));
 	close(fd);
 	rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE, NULL);
 	if (rc != SQLITE_OK)
-		return ctl_fail(ctl_sqlite_errno(rc), err, errlen, "%s: %s", s->path,
-				s->db ? sqlite3_errmsg(s->db) : "no memory");
+		return store_fail(sqlite_to_errno(rc), err, errlen, "%s: %s", s->path,
+				  s->db ? sqlite3_errmsg(s->db) : "no memory");
 	sqlite3_busy_timeout(s->db, 2000); /* somebody may be reading it with sqlite3(1) */
-	ret = ctl_store_check(s->db, s->path, &schema, err, errlen);
+	ret = store_check(s->db, s->path, &schema, err, errlen);
 	if (ret == -EUCLEAN)
 		snprintf(err + strlen(err), errlen - strlen(err),
 			 "; put a backup in its place with --restore FILE");
@@ -277,29 +277,29 @@ static int open_db(struct ctl_store *s, char *err, size_t errlen)
 			  "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 			  "PRAGMA trusted_schema=OFF; PRAGMA journal_size_limit=16777216;",
 			  NULL, NULL, NULL);
-	ret = ctl_sqlite_errno(rc);
+	ret = sqlite_to_errno(rc);
 	if (!ret)
-		ret = migrate(s->db, schema, CTL_STORE_SCHEMA);
+		ret = migrate(s->db, schema, STORE_SCHEMA);
 	for (int i = 0; !ret && i < STMTS; i++)
-		ret = ctl_sqlite_errno(sqlite3_prepare_v3(
+		ret = sqlite_to_errno(sqlite3_prepare_v3(
 			s->db, stmt_text[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[i], NULL));
-	return ret ? ctl_fail(ret, err, errlen, "%s: %s", s->path, sqlite3_errmsg(s->db)) : 0;
+	return ret ? store_fail(ret, err, errlen, "%s: %s", s->path, sqlite3_errmsg(s->db)) : 0;
 }
 
-int ctl_store_open(const char *dir, struct ctl_store **out, char *err, size_t errlen)
+int store_open(const char *dir, struct store **out, char *err, size_t errlen)
 {
-	struct ctl_store *s = calloc(1, sizeof(*s));
+	struct store *s = calloc(1, sizeof(*s));
 	int ret;
 
 	if (!s)
-		return ctl_fail(-ENOMEM, err, errlen, "no memory");
+		return store_fail(-ENOMEM, err, errlen, "no memory");
 	s->lock_fd = -1;
-	ret = ctl_state_lock(dir, err, errlen);
+	ret = state_lock(dir, err, errlen);
 	if (ret < 0)
 		goto fail;
 	s->lock_fd = ret;
 	if (snprintf(s->path, sizeof(s->path), "%s/controller.db", dir) >= (int)sizeof(s->path)) {
-		ret = ctl_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
+		ret = store_fail(-ENAMETOOLONG, err, errlen, "%s: the path is too long", dir);
 		goto fail;
 	}
 	ret = open_db(s, err, errlen);
@@ -308,11 +308,11 @@ int ctl_store_open(const char *dir, struct ctl_store **out, char *err, size_t er
 	*out = s;
 	return 0;
 fail:
-	ctl_store_close(s);
+	store_close(s);
 	return ret;
 }
 
-void ctl_store_close(struct ctl_store *s)
+void store_close(struct store *s)
 {
 	if (!s)
 		return;
@@ -326,7 +326,7 @@ void ctl_store_close(struct ctl_store *s)
 
 /* ---- statements -------------------------------------------------------------------------- */
 
-static sqlite3_stmt *use(struct ctl_store *s, enum stmt which)
+static sqlite3_stmt *use(struct store *s, enum stmt which)
 {
 	sqlite3_reset(s->stmts[which]);
 	return s->stmts[which];
@@ -348,7 +348,7 @@ static int run(sqlite3_stmt *st)
 
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
-	return ctl_sqlite_errno(rc);
+	return sqlite_to_errno(rc);
 }
 
 static bool column_sid(sqlite3_stmt *st, int at, struct sf_sid *sid)
@@ -359,7 +359,7 @@ static bool column_sid(sqlite3_stmt *st, int at, struct sf_sid *sid)
 	return true;
 }
 
-static int meta_get(struct ctl_store *s, const char *key, void *value, size_t len)
+static int meta_get(struct store *s, const char *key, void *value, size_t len)
 {
 	sqlite3_stmt *st = use(s, META_GET);
 	int ret;
@@ -373,13 +373,13 @@ static int meta_get(struct ctl_store *s, const char *key, void *value, size_t le
 	} else {
 		ret = rc == SQLITE_ROW	  ? -EUCLEAN
 		      : rc == SQLITE_DONE ? -ENOENT
-					  : ctl_sqlite_errno(rc);
+					  : sqlite_to_errno(rc);
 	}
 	sqlite3_reset(st);
 	return ret;
 }
 
-static int meta_put(struct ctl_store *s, const char *key, const void *value, size_t len)
+static int meta_put(struct store *s, const char *key, const void *value, size_t len)
 {
 	sqlite3_stmt *st = use(s, META_PUT);
 
@@ -388,7 +388,7 @@ static int meta_put(struct ctl_store *s, const char *key, const void *value, siz
 	return run(st);
 }
 
-int ctl_store_term_next(struct ctl_store *s, uint32_t at_least, uint32_t *term)
+int store_term_next(struct store *s, uint32_t at_least, uint32_t *term)
 {
 	__be32 stored = 0;
 	uint32_t next;
@@ -408,7 +408,7 @@ int ctl_store_term_next(struct ctl_store *s, uint32_t at_least, uint32_t *term)
 	return ret;
 }
 
-int ctl_store_hashkey(struct ctl_store *s, struct sf_hashkey *key)
+int store_hashkey(struct store *s, struct sf_hashkey *key)
 {
 	struct sf_hashkey k;
 	int ret = meta_get(s, "hashkey", &k, sizeof(k));
@@ -426,21 +426,20 @@ int ctl_store_hashkey(struct ctl_store *s, struct sf_hashkey *key)
 /* ---- rows -------------------------------------------------------------------------------- */
 
 /* Run @sql and call @row for each row; its non-zero return ends it. */
-static int each_row(struct ctl_store *s, const char *sql, int (*row)(sqlite3_stmt *, void *),
-		    void *ctx)
+static int each_row(struct store *s, const char *sql, int (*row)(sqlite3_stmt *, void *), void *ctx)
 {
 	sqlite3_stmt *st = NULL;
 	int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
-	int ret = ctl_sqlite_errno(rc);
+	int ret = sqlite_to_errno(rc);
 
 	while (!ret && (rc = sqlite3_step(st)) == SQLITE_ROW)
 		ret = row(st, ctx);
 	sqlite3_finalize(st);
-	return ret ? ret : ctl_sqlite_errno(rc);
+	return ret ? ret : sqlite_to_errno(rc);
 }
 
 struct block_ctx {
-	ctl_store_block_fn each;
+	store_block_fn each;
 	void *ctx;
 };
 
@@ -456,15 +455,14 @@ static int block_row(sqlite3_stmt *st, void *ctx)
 	return b->each(b->ctx, (uint16_t)first, (uint16_t)count, &router);
 }
 
-int ctl_store_blocks(struct ctl_store *s, ctl_store_block_fn each, void *ctx)
+int store_blocks(struct store *s, store_block_fn each, void *ctx)
 {
 	struct block_ctx b = { each, ctx };
 
 	return each_row(s, "SELECT first, count, router FROM blocks ORDER BY first", block_row, &b);
 }
 
-int ctl_store_block_put(struct ctl_store *s, uint16_t first, uint16_t count,
-			const struct sf_sid *router)
+int store_block_put(struct store *s, uint16_t first, uint16_t count, const struct sf_sid *router)
 {
 	sqlite3_stmt *st = use(s, BLOCK_PUT);
 
@@ -474,7 +472,7 @@ int ctl_store_block_put(struct ctl_store *s, uint16_t first, uint16_t count,
 	return run(st);
 }
 
-static int delete_sid(struct ctl_store *s, enum stmt which, const struct sf_sid *sid)
+static int delete_sid(struct store *s, enum stmt which, const struct sf_sid *sid)
 {
 	sqlite3_stmt *st = use(s, which);
 
@@ -482,21 +480,21 @@ static int delete_sid(struct ctl_store *s, enum stmt which, const struct sf_sid 
 	return run(st);
 }
 
-int ctl_store_blocks_delete(struct ctl_store *s, const struct sf_sid *router)
+int store_blocks_delete(struct store *s, const struct sf_sid *router)
 {
 	return delete_sid(s, BLOCKS_DELETE, router);
 }
 
 struct router_ctx {
-	ctl_store_router_fn each;
+	store_router_fn each;
 	void *ctx;
 };
 
 static int router_row(sqlite3_stmt *st, void *ctx)
 {
 	struct router_ctx *r = ctx;
-	struct ctl_store_router row = { .roles = (uint8_t)sqlite3_column_int(st, 3),
-					.present = sqlite3_column_int(st, 4) != 0 };
+	struct store_router row = { .roles = (uint8_t)sqlite3_column_int(st, 3),
+				    .present = sqlite3_column_int(st, 4) != 0 };
 
 	if (!column_sid(st, 0, &row.id) || sqlite3_column_bytes(st, 2) != sizeof(row.addr))
 		return -EUCLEAN;
@@ -506,7 +504,7 @@ static int router_row(sqlite3_stmt *st, void *ctx)
 	return r->each(r->ctx, &row);
 }
 
-int ctl_store_routers(struct ctl_store *s, ctl_store_router_fn each, void *ctx)
+int store_routers(struct store *s, store_router_fn each, void *ctx)
 {
 	struct router_ctx r = { each, ctx };
 
@@ -514,7 +512,7 @@ int ctl_store_routers(struct ctl_store *s, ctl_store_router_fn each, void *ctx)
 			&r);
 }
 
-int ctl_store_router_put(struct ctl_store *s, const struct ctl_store_router *r)
+int store_router_put(struct store *s, const struct store_router *r)
 {
 	sqlite3_stmt *st = use(s, ROUTER_PUT);
 
@@ -527,13 +525,13 @@ int ctl_store_router_put(struct ctl_store *s, const struct ctl_store_router *r)
 	return run(st);
 }
 
-int ctl_store_router_delete(struct ctl_store *s, const struct sf_sid *id)
+int store_router_delete(struct store *s, const struct sf_sid *id)
 {
 	return delete_sid(s, ROUTER_DELETE, id);
 }
 
 struct text_ctx {
-	ctl_store_text_fn each;
+	store_text_fn each;
 	void *ctx;
 };
 
@@ -547,22 +545,21 @@ static int text_row(sqlite3_stmt *st, void *ctx)
 	return t->each(t->ctx, &sid, (const char *)sqlite3_column_text(st, 1));
 }
 
-int ctl_store_policies(struct ctl_store *s, ctl_store_text_fn each, void *ctx)
+int store_policies(struct store *s, store_text_fn each, void *ctx)
 {
 	struct text_ctx t = { each, ctx };
 
 	return each_row(s, "SELECT sid, json FROM policies", text_row, &t);
 }
 
-int ctl_store_names(struct ctl_store *s, ctl_store_text_fn each, void *ctx)
+int store_names(struct store *s, store_text_fn each, void *ctx)
 {
 	struct text_ctx t = { each, ctx };
 
 	return each_row(s, "SELECT sid, name FROM names", text_row, &t);
 }
 
-static int put_text(struct ctl_store *s, enum stmt which, const struct sf_sid *sid,
-		    const char *text)
+static int put_text(struct store *s, enum stmt which, const struct sf_sid *sid, const char *text)
 {
 	sqlite3_stmt *st = use(s, which);
 
@@ -571,45 +568,45 @@ static int put_text(struct ctl_store *s, enum stmt which, const struct sf_sid *s
 	return run(st);
 }
 
-int ctl_store_policy_put(struct ctl_store *s, const struct sf_sid *sid, const char *json)
+int store_policy_put(struct store *s, const struct sf_sid *sid, const char *json)
 {
 	return put_text(s, POLICY_PUT, sid, json);
 }
 
-int ctl_store_policy_delete(struct ctl_store *s, const struct sf_sid *sid)
+int store_policy_delete(struct store *s, const struct sf_sid *sid)
 {
 	return delete_sid(s, POLICY_DELETE, sid);
 }
 
-int ctl_store_name_put(struct ctl_store *s, const struct sf_sid *sid, const char *name)
+int store_name_put(struct store *s, const struct sf_sid *sid, const char *name)
 {
 	return put_text(s, NAME_PUT, sid, name);
 }
 
-int ctl_store_name_delete(struct ctl_store *s, const struct sf_sid *sid)
+int store_name_delete(struct store *s, const struct sf_sid *sid)
 {
 	return delete_sid(s, NAME_DELETE, sid);
 }
 
 /* ---- batches ----------------------------------------------------------------------------- */
 
-int ctl_store_batch_begin(struct ctl_store *s)
+int store_batch_begin(struct store *s)
 {
 	/* No fsync for these: they explain, nothing depends on them. */
 	int rc =
 		sqlite3_exec(s->db, "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE", NULL, NULL, NULL);
 
-	return ctl_sqlite_errno(rc);
+	return sqlite_to_errno(rc);
 }
 
-int ctl_store_batch_end(struct ctl_store *s)
+int store_batch_end(struct store *s)
 {
 	int rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
 
 	if (rc != SQLITE_OK)
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	sqlite3_exec(s->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL);
-	return ctl_sqlite_errno(rc);
+	return sqlite_to_errno(rc);
 }
 
 /* ---- events ------------------------------------------------------------------------------ */
@@ -620,13 +617,13 @@ static int last_row(sqlite3_stmt *st, void *ctx)
 	return 0;
 }
 
-int ctl_store_events_last(struct ctl_store *s, uint64_t *id)
+int store_events_last(struct store *s, uint64_t *id)
 {
 	*id = 0;
 	return each_row(s, "SELECT max(id) FROM events", last_row, id);
 }
 
-int ctl_store_event_put(struct ctl_store *s, uint64_t id, uint64_t time_ms, const char *json)
+int store_event_put(struct store *s, uint64_t id, uint64_t time_ms, const char *json)
 {
 	sqlite3_stmt *st = use(s, EVENT_PUT);
 
@@ -636,19 +633,19 @@ int ctl_store_event_put(struct ctl_store *s, uint64_t id, uint64_t time_ms, cons
 	return run(st);
 }
 
-int ctl_store_events_end(struct ctl_store *s, uint32_t keep)
+int store_events_end(struct store *s, uint32_t keep)
 {
 	sqlite3_stmt *st = use(s, EVENTS_TRIM);
 	int ret, end;
 
 	sqlite3_bind_int64(st, 1, keep);
 	ret = run(st);
-	end = ctl_store_batch_end(s);
+	end = store_batch_end(s);
 	return ret ? ret : end;
 }
 
-int ctl_store_events_newest(struct ctl_store *s, uint64_t after, uint64_t before, uint32_t limit,
-			    ctl_store_event_fn each, void *ctx)
+int store_events_newest(struct store *s, uint64_t after, uint64_t before, uint32_t limit,
+			store_event_fn each, void *ctx)
 {
 	sqlite3_stmt *st = use(s, EVENTS_GET);
 	int ret = 0;
@@ -661,5 +658,5 @@ int ctl_store_events_newest(struct ctl_store *s, uint64_t after, uint64_t before
 		ret = each(ctx, (uint64_t)sqlite3_column_int64(st, 0),
 			   (const char *)sqlite3_column_text(st, 1));
 	sqlite3_reset(st);
-	return ret ? ret : ctl_sqlite_errno(rc);
+	return ret ? ret : sqlite_to_errno(rc);
 }

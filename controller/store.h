@@ -22,53 +22,52 @@
 #include "core/addr.h"
 #include "core/siphash.h"
 
-#define CTL_STORE_SCHEMA  2
-#define CTL_STORE_APP	  0x53464354 /* "SFCT": application_id of the file */
-#define CTL_RESTORE_TERMS 1000	     /* a restored store skips so many terms, see restore */
+#define STORE_SCHEMA  2
+#define STORE_APP     0x53464354 /* "SFCT": application_id of the file */
+#define RESTORE_TERMS 1000	 /* a restored store skips so many terms, see restore */
 
-struct ctl_store;
+struct store;
 
 /**
- * ctl_store_open() - lock the state directory, open or make the store, check and migrate it.
+ * store_open() - lock the state directory, open or make the store, check and migrate it.
  * @dir: made where missing, mode 0700
  * Return: 0; -EBUSY another controller uses it; -EUCLEAN damaged or no store of ours;
  * -EPROTONOSUPPORT written by a newer version; other negative errno.
  */
-int ctl_store_open(const char *dir, struct ctl_store **out, char *err, size_t errlen);
+int store_open(const char *dir, struct store **out, char *err, size_t errlen);
 
-/** ctl_store_close() - NULL is fine. */
-void ctl_store_close(struct ctl_store *s);
+/** store_close() - NULL is fine. */
+void store_close(struct store *s);
 
-/** ctl_store_path() - the database file. */
-const char *ctl_store_path(const struct ctl_store *s);
+/** store_path() - the database file. */
+const char *store_path(const struct store *s);
 
-/** ctl_store_error() - text of the last failure. */
-const char *ctl_store_error(const struct ctl_store *s);
+/** store_error() - text of the last failure. */
+const char *store_error(const struct store *s);
 
 /**
- * ctl_store_term_next() - begin a new term: the stored one + 1, or @at_least if that is more.
+ * store_term_next() - begin a new term: the stored one + 1, or @at_least if that is more.
  * Durable before it returns.
  */
-int ctl_store_term_next(struct ctl_store *s, uint32_t at_least, uint32_t *term);
+int store_term_next(struct store *s, uint32_t at_least, uint32_t *term);
 
-/** ctl_store_hashkey() - the key that all service routers share; made at the first call. */
-int ctl_store_hashkey(struct ctl_store *s, struct sf_hashkey *key);
+/** store_hashkey() - the key that all service routers share; made at the first call. */
+int store_hashkey(struct store *s, struct sf_hashkey *key);
 
 /* ---- leases of hostAddr blocks ---------------------------------------------------------- */
 
-typedef int (*ctl_store_block_fn)(void *ctx, uint16_t first, uint16_t count,
-				  const struct sf_sid *router);
+typedef int (*store_block_fn)(void *ctx, uint16_t first, uint16_t count,
+			      const struct sf_sid *router);
 
-/** ctl_store_blocks() - call @each for every lease, by @first. Its non-zero return ends it. */
-int ctl_store_blocks(struct ctl_store *s, ctl_store_block_fn each, void *ctx);
-int ctl_store_block_put(struct ctl_store *s, uint16_t first, uint16_t count,
-			const struct sf_sid *router);
-/** ctl_store_blocks_delete() - end all leases of a router. */
-int ctl_store_blocks_delete(struct ctl_store *s, const struct sf_sid *router);
+/** store_blocks() - call @each for every lease, by @first. Its non-zero return ends it. */
+int store_blocks(struct store *s, store_block_fn each, void *ctx);
+int store_block_put(struct store *s, uint16_t first, uint16_t count, const struct sf_sid *router);
+/** store_blocks_delete() - end all leases of a router. */
+int store_blocks_delete(struct store *s, const struct sf_sid *router);
 
 /* ---- routers ---------------------------------------------------------------------------- */
 
-struct ctl_store_router {
+struct store_router {
 	struct sf_sid id;
 	struct sf_addr addr;
 	uint8_t roles;
@@ -77,59 +76,59 @@ struct ctl_store_router {
 	char cn[64]; /* of its certificate; "": plain */
 };
 
-typedef int (*ctl_store_router_fn)(void *ctx, const struct ctl_store_router *router);
+typedef int (*store_router_fn)(void *ctx, const struct store_router *router);
 
-int ctl_store_routers(struct ctl_store *s, ctl_store_router_fn each, void *ctx);
-int ctl_store_router_put(struct ctl_store *s, const struct ctl_store_router *router);
-int ctl_store_router_delete(struct ctl_store *s, const struct sf_sid *id);
+int store_routers(struct store *s, store_router_fn each, void *ctx);
+int store_router_put(struct store *s, const struct store_router *router);
+int store_router_delete(struct store *s, const struct sf_sid *id);
 
 /* ---- policies (JSON texts) and names, by serviceID -------------------------------------- */
 
-typedef int (*ctl_store_text_fn)(void *ctx, const struct sf_sid *sid, const char *text);
+typedef int (*store_text_fn)(void *ctx, const struct sf_sid *sid, const char *text);
 
-int ctl_store_policies(struct ctl_store *s, ctl_store_text_fn each, void *ctx);
-int ctl_store_policy_put(struct ctl_store *s, const struct sf_sid *sid, const char *json);
-int ctl_store_policy_delete(struct ctl_store *s, const struct sf_sid *sid);
-int ctl_store_names(struct ctl_store *s, ctl_store_text_fn each, void *ctx);
-int ctl_store_name_put(struct ctl_store *s, const struct sf_sid *sid, const char *name);
-int ctl_store_name_delete(struct ctl_store *s, const struct sf_sid *sid);
+int store_policies(struct store *s, store_text_fn each, void *ctx);
+int store_policy_put(struct store *s, const struct sf_sid *sid, const char *json);
+int store_policy_delete(struct store *s, const struct sf_sid *sid);
+int store_names(struct store *s, store_text_fn each, void *ctx);
+int store_name_put(struct store *s, const struct sf_sid *sid, const char *name);
+int store_name_delete(struct store *s, const struct sf_sid *sid);
 
 /* ---- batches ---------------------------------------------------------------------------- */
 
 /**
- * ctl_store_batch_begin() - names or events in one transaction, which a power failure may lose
- * whole; ctl_store_batch_end() ends it.
+ * store_batch_begin() - names or events in one transaction, which a power failure may lose
+ * whole; store_batch_end() ends it.
  */
-int ctl_store_batch_begin(struct ctl_store *s);
-int ctl_store_batch_end(struct ctl_store *s);
+int store_batch_begin(struct store *s);
+int store_batch_end(struct store *s);
 
 /* ---- events ----------------------------------------------------------------------------- */
 
-/** ctl_store_events_last() - the highest id stored, 0 if none. */
-int ctl_store_events_last(struct ctl_store *s, uint64_t *id);
+/** store_events_last() - the highest id stored, 0 if none. */
+int store_events_last(struct store *s, uint64_t *id);
 
-/** ctl_store_event_put() - within a batch, which ctl_store_events_end() ends. */
-int ctl_store_event_put(struct ctl_store *s, uint64_t id, uint64_t time_ms, const char *json);
+/** store_event_put() - within a batch, which store_events_end() ends. */
+int store_event_put(struct store *s, uint64_t id, uint64_t time_ms, const char *json);
 /** @keep: only so many of the newest events stay */
-int ctl_store_events_end(struct ctl_store *s, uint32_t keep);
+int store_events_end(struct store *s, uint32_t keep);
 
-typedef int (*ctl_store_event_fn)(void *ctx, uint64_t id, const char *json);
+typedef int (*store_event_fn)(void *ctx, uint64_t id, const char *json);
 
 /**
- * ctl_store_events_newest() - of the events with @after < id < @before the newest @limit, oldest
+ * store_events_newest() - of the events with @after < id < @before the newest @limit, oldest
  * first.
  */
-int ctl_store_events_newest(struct ctl_store *s, uint64_t after, uint64_t before, uint32_t limit,
-			    ctl_store_event_fn each, void *ctx);
+int store_events_newest(struct store *s, uint64_t after, uint64_t before, uint32_t limit,
+			store_event_fn each, void *ctx);
 
 /* ---- backup and restore ----------------------------------------------------------------- */
 
 /**
- * struct ctl_backup_progress - a backup under way, seen from another thread.
+ * struct backup_progress - a backup under way, seen from another thread.
  * @pages, @left: of the database, in all and still to be copied; @stop: give it up (-ECANCELED)
  * @step, @ctx: called after each part; may be NULL
  */
-struct ctl_backup_progress {
+struct backup_progress {
 	atomic_uint pages, left;
 	atomic_bool stop;
 	void (*step)(void *ctx);
@@ -137,26 +136,26 @@ struct ctl_backup_progress {
 };
 
 /**
- * ctl_store_backup() - write a consistent copy of a database, durably, never over an existing file
+ * store_backup() - write a consistent copy of a database, durably, never over an existing file
  * (-EEXIST). Taken by a connection of its own while the store is in use, and written to: the copy
  * is of the moment when it began.
- * @store: ctl_store_path(); @p: NULL: nobody looks
+ * @store: store_path(); @p: NULL: nobody looks
  */
-int ctl_store_backup(const char *store, const char *file, struct ctl_backup_progress *p, char *err,
-		     size_t errlen);
+int store_backup(const char *store, const char *file, struct backup_progress *p, char *err,
+		 size_t errlen);
 
 /**
- * ctl_store_restore() - replace the store in @dir by the backup @file; the old one stays beside it
+ * store_restore() - replace the store in @dir by the backup @file; the old one stays beside it
  * as controller.db.replaced. Offline: -EBUSY while a controller runs.
  *
- * Routers refuse terms lower than they have seen, so the restored store begins CTL_RESTORE_TERMS
+ * Routers refuse terms lower than they have seen, so the restored store begins RESTORE_TERMS
  * above the higher of both terms, or above the backup's where the old store cannot be read.
  */
-int ctl_store_restore(const char *dir, const char *file, char *err, size_t errlen);
+int store_restore(const char *dir, const char *file, char *err, size_t errlen);
 
 /* ---- for tests -------------------------------------------------------------------------- */
 
-/** ctl_store_make_old() - make a store with an earlier @schema (1..CTL_STORE_SCHEMA). */
-int ctl_store_make_old(const char *file, int schema);
+/** store_make_old() - make a store with an earlier @schema (1..STORE_SCHEMA). */
+int store_make_old(const char *file, int schema);
 
 #endif

@@ -13,8 +13,8 @@
 
 static char dir[64], copy[96], part[112], err[256];
 static struct event_base *base;
-static struct ctl_store *store;
-static struct ctl_backup_job *job;
+static struct store *store;
+static struct backup_job *job;
 static sem_t reached, go;
 static int ended, error;
 
@@ -30,24 +30,24 @@ static int setup(void **state)
 	sem_init(&go, 0, 0);
 	ended = 0;
 	error = 1;
-	if (ctl_store_open(dir, &store, err, sizeof(err)))
+	if (store_open(dir, &store, err, sizeof(err)))
 		return -1;
-	return ctl_backup_job_new(base, &job);
+	return backup_job_new(base, &job);
 }
 
 static int teardown(void **state)
 {
 	char command[96];
 
-	ctl_backup_job_free(job);
+	backup_job_free(job);
 	job = NULL;
-	ctl_store_close(store);
+	store_close(store);
 	event_base_free(base);
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	return system(command);
 }
 
-static void done(void *ctx, const struct ctl_backup_view *view)
+static void done(void *ctx, const struct backup_view *view)
 {
 	assert_false(view->running);
 	assert_true(view->ended_ms >= view->started_ms);
@@ -75,10 +75,10 @@ static void fill(void)
 
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(ctl_store_batch_begin(store), 0);
+	assert_int_equal(store_batch_begin(store), 0);
 	for (uint64_t i = 1; i <= 10000; i++)
-		assert_int_equal(ctl_store_event_put(store, i, i, text), 0);
-	assert_int_equal(ctl_store_batch_end(store), 0);
+		assert_int_equal(store_event_put(store, i, i, text), 0);
+	assert_int_equal(store_batch_end(store), 0);
 }
 
 static void see(const char *name, int *n)
@@ -99,17 +99,17 @@ static int count_name(void *ctx, const struct sf_sid *sid, const char *text)
 static int names_in_copy(void)
 {
 	char other[80], command[512];
-	struct ctl_store *s;
+	struct store *s;
 	int n = 0;
 
 	snprintf(other, sizeof(other), "%s/other", dir);
 	snprintf(command, sizeof(command), "mkdir %s && cp %s %s/controller.db", other, copy,
 		 other);
 	assert_int_equal(system(command), 0);
-	if (ctl_store_open(other, &s, err, sizeof(err)))
+	if (store_open(other, &s, err, sizeof(err)))
 		fail_msg("%s", err);
-	assert_int_equal(ctl_store_names(s, count_name, &n), 0);
-	ctl_store_close(s);
+	assert_int_equal(store_names(s, count_name, &n), 0);
+	store_close(s);
 	return n;
 }
 
@@ -117,20 +117,19 @@ static void put_name(uint64_t number)
 {
 	struct sf_sid sid = service_sid(number);
 
-	assert_int_equal(ctl_store_name_put(store, &sid, "x"), 0);
+	assert_int_equal(store_name_put(store, &sid, "x"), 0);
 }
 
 static void test_work_goes_on(void **state)
 {
-	struct ctl_backup_view view;
+	struct backup_view view;
 	int there;
 
 	fill();
 	put_name(1);
-	assert_int_equal(ctl_backup_job_start(job, ctl_store_path(store), copy, done, NULL, hold),
-			 0);
+	assert_int_equal(backup_job_start(job, store_path(store), copy, done, NULL, hold), 0);
 	sem_wait(&reached);
-	ctl_backup_job_view(job, &view);
+	backup_job_view(job, &view);
 	assert_true(view.running);
 	assert_true(view.pages > 1024);
 	assert_true(view.left > 0 && view.left < view.pages);
@@ -140,16 +139,15 @@ static void test_work_goes_on(void **state)
 	see("copy.db", &there);
 	assert_int_equal(there, 0);
 	/* One at a time. */
-	assert_int_equal(
-		ctl_backup_job_start(job, ctl_store_path(store), "/tmp/x", done, NULL, hold),
-		-EBUSY);
+	assert_int_equal(backup_job_start(job, store_path(store), "/tmp/x", done, NULL, hold),
+			 -EBUSY);
 	assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 0);
 	assert_int_equal(ended, 0);
 	for (int i = 0; i < 100; i++)
 		sem_post(&go);
 	wait_end();
 	assert_int_equal(error, 0);
-	ctl_backup_job_view(job, &view);
+	backup_job_view(job, &view);
 	assert_false(view.running);
 	assert_int_equal(view.left, 0);
 	assert_string_equal(view.file, copy);
@@ -163,40 +161,36 @@ static void test_given_up(void **state)
 	int there;
 
 	fill();
-	assert_int_equal(ctl_backup_job_start(job, ctl_store_path(store), copy, done, NULL, hold),
-			 0);
+	assert_int_equal(backup_job_start(job, store_path(store), copy, done, NULL, hold), 0);
 	sem_wait(&reached);
 	for (int i = 0; i < 100; i++)
 		sem_post(&go);
-	ctl_backup_job_free(job);
+	backup_job_free(job);
 	job = NULL;
 	assert_int_equal(ended, 0);
 	/* It may just have ended by itself; it has not left a part. */
 	see("copy.db.part", &there);
 	assert_int_equal(there, 0);
-	assert_int_equal(ctl_backup_job_new(base, &job), 0);
+	assert_int_equal(backup_job_new(base, &job), 0);
 }
 
 static void test_errors(void **state)
 {
-	struct ctl_backup_view view;
+	struct backup_view view;
 
-	assert_int_equal(ctl_backup_job_start(job, ctl_store_path(store), copy, done, NULL, NULL),
-			 0);
+	assert_int_equal(backup_job_start(job, store_path(store), copy, done, NULL, NULL), 0);
 	wait_end();
 	assert_int_equal(error, 0);
 	ended = 0;
-	assert_int_equal(ctl_backup_job_start(job, ctl_store_path(store), copy, done, NULL, NULL),
-			 0);
+	assert_int_equal(backup_job_start(job, store_path(store), copy, done, NULL, NULL), 0);
 	wait_end();
 	assert_int_equal(error, -EEXIST);
 	ended = 0;
-	assert_int_equal(ctl_backup_job_start(job, ctl_store_path(store), "/nonexistent/x.db", done,
-					      NULL, NULL),
-			 0);
+	assert_int_equal(
+		backup_job_start(job, store_path(store), "/nonexistent/x.db", done, NULL, NULL), 0);
 	wait_end();
 	assert_int_equal(error, -ENOENT);
-	ctl_backup_job_view(job, &view);
+	backup_job_view(job, &view);
 	assert_non_null(strstr(view.text, "/nonexistent/x.db"));
 }
 

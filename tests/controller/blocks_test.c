@@ -8,19 +8,19 @@
 #include "tests/controller/fixture.h"
 
 static char dir[64];
-static struct ctl_store *store;
-static struct ctl_blocks *b;
+static struct store *store;
+static struct blocks *b;
 
 static void reopen(uint16_t first, uint16_t last)
 {
 	char err[256];
 
-	ctl_blocks_free(b);
-	ctl_store_close(store);
+	blocks_free(b);
+	store_close(store);
 	b = NULL;
 	store = NULL;
-	assert_int_equal(ctl_store_open(dir, &store, err, sizeof(err)), 0);
-	assert_int_equal(ctl_blocks_new(store, first, last, &b), 0);
+	assert_int_equal(store_open(dir, &store, err, sizeof(err)), 0);
+	assert_int_equal(blocks_new(store, first, last, &b), 0);
 }
 
 static int setup(void **state)
@@ -36,8 +36,8 @@ static int teardown(void **state)
 {
 	char command[128];
 
-	ctl_blocks_free(b);
-	ctl_store_close(store);
+	blocks_free(b);
+	store_close(store);
 	b = NULL;
 	store = NULL;
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
@@ -47,8 +47,8 @@ static int teardown(void **state)
 static int lease(unsigned int router, uint16_t first, uint16_t count, uint16_t *got)
 {
 	struct sf_sid id = host_sid(router);
-	struct ctl_lease l = { 0 };
-	int ret = ctl_blocks_lease(b, &id, first, count, &l);
+	struct lease l = { 0 };
+	int ret = blocks_lease(b, &id, first, count, &l);
 
 	*got = l.first;
 	return ret;
@@ -67,9 +67,9 @@ static void test_any(void **state)
 	assert_int_equal(a, a2);
 	assert_int_equal(lease(1, a, 1, &a2), 0);
 	assert_int_equal(a, a2);
-	assert_int_equal(ctl_blocks_used(b), 3);
-	assert_true(sf_sid_eq(ctl_blocks_owner(b, a), &r1));
-	assert_null(ctl_blocks_owner(b, 9));
+	assert_int_equal(blocks_used(b), 3);
+	assert_true(sf_sid_eq(blocks_owner(b, a), &r1));
+	assert_null(blocks_owner(b, 9));
 }
 
 static void test_held(void **state)
@@ -96,9 +96,9 @@ static void test_bad(void **state)
 
 	assert_int_equal(lease(1, 1, 0, &got), -EINVAL);
 	assert_int_equal(lease(1, 65535, 2, &got), -EINVAL);
-	assert_int_equal(lease(1, 0, CTL_BLOCKS_ROUTER_MAX + 1, &got), -EINVAL);
+	assert_int_equal(lease(1, 0, BLOCKS_ROUTER_MAX + 1, &got), -EINVAL);
 	assert_int_equal(lease(1, 0, 11, &got), -ENOSPC);
-	assert_int_equal(ctl_blocks_used(b), 0);
+	assert_int_equal(blocks_used(b), 0);
 }
 
 static void test_full_and_released(void **state)
@@ -111,7 +111,7 @@ static void test_full_and_released(void **state)
 		fifth = r == 5 ? got : fifth;
 	}
 	assert_int_equal(lease(11, 0, 1, &got), -ENOSPC);
-	assert_int_equal(ctl_blocks_release(b, &r5), 0);
+	assert_int_equal(blocks_release(b, &r5), 0);
 	assert_int_equal(lease(11, 0, 1, &got), 0);
 	assert_int_equal(got, fifth);
 }
@@ -120,7 +120,7 @@ static void test_too_many_leases(void **state)
 {
 	uint16_t got;
 
-	for (uint16_t i = 0; i < CTL_BLOCKS_LEASES_MAX; i++)
+	for (uint16_t i = 0; i < BLOCKS_LEASES_MAX; i++)
 		assert_int_equal(lease(1, (uint16_t)(100 + 2 * i), 1, &got), 0);
 	assert_int_equal(lease(1, 2000, 1, &got), -ENOSPC);
 	assert_int_equal(lease(1, 100, 1, &got), 0);
@@ -132,7 +132,7 @@ static void test_persistent(void **state)
 
 	assert_int_equal(lease(1, 0, 2, &before), 0);
 	reopen(1, 10);
-	assert_int_equal(ctl_blocks_used(b), 2);
+	assert_int_equal(blocks_used(b), 2);
 	assert_int_equal(lease(2, before, 1, &after), -EEXIST);
 	assert_int_equal(lease(1, 0, 2, &after), 0);
 	assert_int_equal(before, after);

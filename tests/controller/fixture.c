@@ -18,17 +18,17 @@ static uint64_t fake_clock(void)
 	return fake_now;
 }
 
-static void open_on(struct ctl *c, struct ctl_config *config)
+static void open_on(struct controller *c, struct config *config)
 {
 	char err[512] = "";
 
 	memset(c, 0, sizeof(*c));
 	c->clock = fake_clock;
-	if (ctl_open(c, config, err, sizeof(err)))
+	if (controller_open(c, config, err, sizeof(err)))
 		fail_msg("%s", err);
 }
 
-void fixture_open(struct ctl *c, struct ctl_config *config)
+void fixture_open(struct controller *c, struct config *config)
 {
 	char err[512] = "";
 
@@ -36,7 +36,7 @@ void fixture_open(struct ctl *c, struct ctl_config *config)
 	strcpy(state_dir, "/tmp/controller-test-XXXXXX");
 	assert_non_null(mkdtemp(state_dir));
 	memset(config, 0, sizeof(*config));
-	if (ctl_config_load(config, err, sizeof(err)))
+	if (config_load(config, err, sizeof(err)))
 		fail_msg("%s", err);
 	config->state = state_dir;
 	config->run = state_dir;
@@ -44,23 +44,23 @@ void fixture_open(struct ctl *c, struct ctl_config *config)
 	open_on(c, config);
 }
 
-void fixture_close(struct ctl *c, struct ctl_config *config)
+void fixture_close(struct controller *c, struct config *config)
 {
 	char command[128];
 
 	while (c->sessions)
 		c->sessions->ops->close(c->sessions->io, "end of test");
-	ctl_close(c);
-	ctl_config_free(config);
+	controller_close(c);
+	config_free(config);
 	snprintf(command, sizeof(command), "rm -rf %s", state_dir);
 	assert_int_equal(system(command), 0);
 }
 
-void fixture_restart(struct ctl *c, struct ctl_config *config)
+void fixture_restart(struct controller *c, struct config *config)
 {
 	while (c->sessions)
 		c->sessions->ops->close(c->sessions->io, "killed");
-	ctl_close(c);
+	controller_close(c);
 	open_on(c, config);
 }
 
@@ -88,11 +88,11 @@ static int take(void *io, const void *msg, size_t len)
 static void closed(void *io, const char *reason)
 {
 	struct peer *p = io;
-	struct ctl_session *s = p->s;
+	struct session *s = p->s;
 
 	p->closed = reason;
 	p->s = NULL;
-	ctl_session_closed(s, reason);
+	session_closed(s, reason);
 }
 
 static size_t queued(void *io)
@@ -100,9 +100,10 @@ static size_t queued(void *io)
 	return ((struct peer *)io)->queued;
 }
 
-static const struct ctl_session_ops ops = { take, closed, queued };
+static const struct session_ops ops = { take, closed, queued };
 
-void peer_init(struct peer *p, struct ctl *c, unsigned int number, uint8_t roles, const char *name)
+void peer_init(struct peer *p, struct controller *c, unsigned int number, uint8_t roles,
+	       const char *name)
 {
 	memset(p, 0, sizeof(*p));
 	p->c = c;
@@ -117,7 +118,7 @@ void peer_connect(struct peer *p)
 {
 	assert_null(p->s);
 	p->closed = NULL;
-	assert_int_equal(ctl_session_open(p->c, &ops, p, "[::1]:1000", "", &p->s), 0);
+	assert_int_equal(session_open(p->c, &ops, p, "[::1]:1000", "", &p->s), 0);
 }
 
 void peer_disconnect(struct peer *p)
@@ -139,7 +140,7 @@ void peer_send(struct peer *p, struct draft *d)
 
 	assert_true(len > 0);
 	assert_non_null(p->s);
-	ctl_session_message(p->s, d->buf, (size_t)len);
+	session_message(p->s, d->buf, (size_t)len);
 }
 
 void peer_hello(struct peer *p, uint16_t block)
@@ -156,7 +157,7 @@ void peer_hello(struct peer *p, uint16_t block)
 		sf_ctrl_put(&d.out, SF_ITEM_BLOCK, &b, sizeof(b));
 	draft_name(&d, p->name);
 	peer_send(p, &d);
-	ctl_flush(p->c);
+	controller_flush(p->c);
 	assert_non_null(message_of(p, SF_CTRL_WELCOME, 0));
 }
 
@@ -167,7 +168,7 @@ void peer_up(struct peer *p, uint16_t block)
 	peer_hello(p, block);
 	draft_begin(&d, SF_CTRL_UP_SYNCED);
 	peer_send(p, &d);
-	ctl_flush(p->c);
+	controller_flush(p->c);
 }
 
 /* ---- what came ----------------------------------------------------------------------------- */
@@ -377,16 +378,16 @@ void unreg(struct peer *p, uint32_t host, uint64_t identity, uint64_t service, u
 	change(p, SF_CTRL_HOST_UNREGISTERED, host, identity, service, port, 0);
 }
 
-void policy(struct ctl *c, uint64_t service, const char *json)
+void policy(struct controller *c, uint64_t service, const char *json)
 {
 	struct sf_sid sid = service_sid(service);
-	struct ctl_naming naming = ctl_naming_of(c);
-	struct ctl_policy_error e;
-	struct ctl_policy *p;
+	struct naming naming = naming_of(c);
+	struct policy_error e;
+	struct policy *p;
 	json_t *o = json_loads(json, 0, NULL);
 
 	assert_non_null(o);
-	assert_int_equal(ctl_policy_parse(&sid, o, NULL, &naming, &p, &e), 0);
+	assert_int_equal(policy_parse(&sid, o, NULL, &naming, &p, &e), 0);
 	json_decref(o);
-	assert_int_equal(ctl_policy_put(c, p), 0);
+	assert_int_equal(policy_put(c, p), 0);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "controller/ctl.h"
+#include "controller/controller.h"
 #include "controller/routers.h"
 #include "core/ctrl.h"
 
@@ -24,8 +24,8 @@ struct message {
 
 /* A router's end of a connection. */
 struct peer {
-	struct ctl *c;
-	struct ctl_session *s; /* NULL: closed */
+	struct controller *c;
+	struct session *s; /* NULL: closed */
 	struct sf_sid id;
 	struct sf_addr addr;
 	uint8_t roles;
@@ -47,12 +47,13 @@ struct draft {
 extern uint64_t fake_now; /* ms */
 
 /** fixture_open() - a fresh state directory and a controller on it; fixture_close() undoes both. */
-void fixture_open(struct ctl *c, struct ctl_config *config);
-void fixture_close(struct ctl *c, struct ctl_config *config);
+void fixture_open(struct controller *c, struct config *config);
+void fixture_close(struct controller *c, struct config *config);
 /** fixture_restart() - as after kill -9: the same state directory, nothing else. */
-void fixture_restart(struct ctl *c, struct ctl_config *config);
+void fixture_restart(struct controller *c, struct config *config);
 
-void peer_init(struct peer *p, struct ctl *c, unsigned int number, uint8_t roles, const char *name);
+void peer_init(struct peer *p, struct controller *c, unsigned int number, uint8_t roles,
+	       const char *name);
 void peer_connect(struct peer *p);
 void peer_disconnect(struct peer *p);
 void peer_forget(struct peer *p); /* messages so far */
@@ -87,7 +88,7 @@ struct sf_sid host_sid(uint64_t identity);
 struct sf_service_key service_key(uint64_t service, uint16_t port);
 
 /** policy() - put a policy in force, from JSON. */
-void policy(struct ctl *c, uint64_t service, const char *json);
+void policy(struct controller *c, uint64_t service, const char *json);
 
 /**
  * rule_in() - find a service in RULES messages, newest first.

@@ -37,7 +37,7 @@ static void test_address_clash(void **state)
 	join(&r1, H3, 4, "h4");
 	assert_int_equal(alarm_of(&r1), SF_ADDRESS_CLASH);
 	assert_int_equal(HASH_COUNT(c.hosts), 1);
-	assert_true(sf_sid_eq(&ctl_host_find(&c, &at)->identity->sid, &h3));
+	assert_true(sf_sid_eq(&host_find(&c, &at)->identity->sid, &h3));
 	/* Not this router's block; no host; another AS. */
 	join(&r2, H3, 5, "h5");
 	assert_int_equal(alarm_of(&r2), SF_ADDRESS_CLASH);
@@ -61,15 +61,15 @@ static void test_move(void **state)
 	three_up();
 	join(&r1, H3, 3, "h3");
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	join(&r2, 0x20003u, 3, "h3");
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(events_of("host-moved"), 1);
 	assert_int_equal(HASH_COUNT(c.hosts), 1);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), -1);
 	reg(&r2, 0x20003u, 3, 50, 80, 0);
 	leave(&r1, H3, 3); /* the old router notices later */
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 }
 
@@ -97,8 +97,8 @@ static void test_reboot(void **state)
 /* Whoever calls itself h3, too, is neither served as h3 nor let in as h3. */
 static void test_same_name(void **state)
 {
-	struct ctl_naming naming = ctl_naming_of(&c);
-	char identity[CTL_HOST_TEXT];
+	struct naming naming = naming_of(&c);
+	char identity[HOST_TEXT];
 	unsigned int weight;
 
 	three_up();
@@ -114,7 +114,7 @@ static void test_same_name(void **state)
 	reg(&r2, 0x20004u, 4, 50, 80, 0);
 	assert_int_equal(reason_of_result(message_last(&r2, SF_CTRL_VERDICTS)), SF_DENIED_POLICY);
 	reg(&r2, 0x20004u, 4, 51, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 51, 80, &weight), 1);
 	assert_int_equal(weight, 100);
 	/* Nor when the first is away. */
@@ -142,8 +142,8 @@ static void test_same_name_aggregated(void **state)
 	assert_int_equal(events_saying("same-name", "64 hosts call themselves localhost"), 1);
 	join(&r1, H4, 4, "localhost");
 	join(&r1, H4, 4, "h4"); /* it is renamed */
-	assert_int_equal(ctl_hostname_find(&c, "localhost")->n, 64);
-	assert_int_equal(ctl_hostname_find(&c, "h3")->n, 2);
+	assert_int_equal(hostname_find(&c, "localhost")->n, 64);
+	assert_int_equal(hostname_find(&c, "h3")->n, 2);
 }
 
 static void draft_time(struct draft *d, uint64_t ms)
@@ -153,10 +153,10 @@ static void draft_time(struct draft *d, uint64_t ms)
 	sf_ctrl_put(&d->out, SF_ITEM_TIME, &time, sizeof(time));
 }
 
-static const struct ctl_host *h3_is(void)
+static const struct host *h3_is(void)
 {
 	unsigned int n;
-	const struct ctl_host *h = ctl_host_lookup(&c, "h3", &n);
+	const struct host *h = host_lookup(&c, "h3", &n);
 
 	assert_int_equal(n, 1);
 	return h;
@@ -202,7 +202,7 @@ static void test_since(void **state)
 {
 	uint64_t now = sf_wall_ms();
 	struct sf_sid fifty = service_sid(50);
-	const struct ctl_instance *in;
+	const struct instance *in;
 	struct draft d;
 
 	three_up();
@@ -232,7 +232,7 @@ static void test_since(void **state)
 		else
 			assert_true(in->since_ms >= now && in->since_ms < now + 3600000);
 	}
-	for (const struct ctl_host *h = c.hosts; h; h = h->hh.next)
+	for (const struct host *h = c.hosts; h; h = h->hh.next)
 		assert_true(h->joined_ms < now + 3600000);
 	assert_int_equal(HASH_COUNT(c.instances), 5);
 }
@@ -241,21 +241,20 @@ static void test_since(void **state)
 static void test_stored_names_are_void(void **state)
 {
 	struct sf_sid sid = service_sid(50);
-	const struct ctl_policy *p;
+	const struct policy *p;
 
-	assert_int_equal(
-		ctl_store_policy_put(c.store, &sid,
-				     "{\"allow\": [\"h3\", \"80000000:0000000000000004\"], "
-				     "\"instances\": {\"h3\": {\"weight\": 5, \"draining\": "
-				     "false}, \"80000000:0000000000000004\": {\"weight\": 6, "
-				     "\"draining\": false}}}"),
-		0);
+	assert_int_equal(store_policy_put(c.store, &sid,
+					  "{\"allow\": [\"h3\", \"80000000:0000000000000004\"], "
+					  "\"instances\": {\"h3\": {\"weight\": 5, \"draining\": "
+					  "false}, \"80000000:0000000000000004\": {\"weight\": 6, "
+					  "\"draining\": false}}}"),
+			 0);
 	fixture_restart(&c, &config);
-	p = ctl_policy_of(&c, &sid);
+	p = policy_of(&c, &sid);
 	assert_non_null(p);
 	assert_int_equal(HASH_COUNT(p->allow), 1);
 	assert_int_equal(HASH_COUNT(p->hosts), 1);
-	assert_int_equal(ctl_policy_weight(p, "80000000:0000000000000004", 0), 6);
+	assert_int_equal(policy_weight(p, "80000000:0000000000000004", 0), 6);
 	assert_int_equal(events_saying("alarm", "knows host h3 by name alone"), 2);
 }
 
@@ -280,16 +279,16 @@ static void test_many_in_one_message(void **state)
 	draft_host(&d, H4, 4, 1);
 	draft_reg(&d, 50, 80, 0);
 	peer_send(&r1, &d);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 2);
 	assert_int_equal(rule_in(&sr, 51, 80, &weight), 1);
 	{
 		unsigned int n;
 
-		assert_string_equal(ctl_host_lookup(&c, "h3", &n)->name, "h3");
-		assert_null(ctl_host_lookup(&c, "h4", &n)); /* it has no name */
-		assert_non_null(ctl_host_lookup(&c, "80000000:0000000000000004", &n));
-		assert_string_equal(ctl_host_lookup(&c, "80000000:0000000000000005", &n)->name,
+		assert_string_equal(host_lookup(&c, "h3", &n)->name, "h3");
+		assert_null(host_lookup(&c, "h4", &n)); /* it has no name */
+		assert_non_null(host_lookup(&c, "80000000:0000000000000004", &n));
+		assert_string_equal(host_lookup(&c, "80000000:0000000000000005", &n)->name,
 				    "evil?name");
 	}
 }
@@ -322,16 +321,16 @@ static void test_load(void **state)
 	send_load(10, 1000);
 	send_load(15, 5000);
 	send_load(2, 10); /* began anew */
-	assert_int_equal(ctl_service_find(&c, &sid)->load.flows, 17);
-	assert_int_equal(ctl_service_find(&c, &sid)->load.bytes, 5010);
-	assert_int_equal(ctl_service_find(&c, &sid)->endpoints->instances->open, 3);
+	assert_int_equal(service_find(&c, &sid)->load.flows, 17);
+	assert_int_equal(service_find(&c, &sid)->load.bytes, 5010);
+	assert_int_equal(service_find(&c, &sid)->endpoints->instances->open, 3);
 }
 
 /* The number after a metric's line @start; -1 if there is none. */
 static long metric(const char *start)
 {
 	size_t len = 0;
-	char *text = ctl_metrics(&c, &len);
+	char *text = metrics_text(&c, &len);
 	const char *at = text ? strstr(text, start) : NULL;
 	long value = at ? strtol(at + strlen(start), NULL, 10) : -1;
 
@@ -347,16 +346,16 @@ static void test_lag(void **state)
 	three_up();
 	assert_int_equal(metric("router_connected{router=\"sr\"} "), 1);
 	join(&r1, H3, 3, "h3");
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(metric("router_lag{router=\"sr\"} "), c.number);
 	v.number = sf_be32(c.number);
 	draft_begin(&d, SF_CTRL_PONG);
 	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
 	peer_send(&sr, &d);
 	assert_int_equal(metric("router_lag{router=\"sr\"} "), 0);
-	ctl_session_pressure(sr.s, true);
+	session_pressure(sr.s, true);
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(metric("router_lag{router=\"sr\"} "), 1);
 	assert_int_equal(metric("router_synced{router=\"sr\"} "), 0);
 }
@@ -389,9 +388,9 @@ static void test_alarm_and_ping(void **state)
 	sf_ctrl_put(&d.out, SF_ITEM_VERSION, &v, sizeof(v));
 	peer_send(&r1, &d);
 	assert_int_equal(message_last(&r1, SF_CTRL_PONG)->seq, 7);
-	assert_int_equal(sf_be32(ctl_router_find(&c, &r1.id)->applied.number), 42);
-	fake_now += CTL_PING_MS;
-	ctl_tick(&c);
+	assert_int_equal(sf_be32(router_find(&c, &r1.id)->applied.number), 42);
+	fake_now += PING_MS;
+	controller_tick(&c);
 	assert_true(messages_of(&r1, SF_CTRL_PING) >= 1);
 }
 
@@ -400,8 +399,8 @@ static void test_events_reach_the_store(void **state)
 	three_up();
 	for (uint32_t h = 1; h < 3000; h++) /* more than the ring of 1024 holds */
 		join(&r1, 0x10000u + h, h, NULL);
-	assert_true(ctl_events_lost(c.events) > 0);
-	while (ctl_events_store(&c, 100) > 0)
+	assert_true(events_lost(c.events) > 0);
+	while (events_store(&c, 100) > 0)
 		;
 	join(&r1, 0x10000u + 3000, 3000, NULL);
 	fixture_restart(&c, &config);
@@ -415,11 +414,11 @@ static void test_forget(void **state)
 	unsigned int n;
 
 	three_up();
-	assert_int_equal(ctl_router_forget(&c, ctl_router_lookup(&c, "r2", &n)), -EBUSY);
+	assert_int_equal(router_forget(&c, router_lookup(&c, "r2", &n)), -EBUSY);
 	peer_disconnect(&r2);
-	assert_int_equal(ctl_router_forget(&c, ctl_router_lookup(&c, "r2", &n)), 0);
-	assert_null(ctl_router_lookup(&c, "r2", &n));
-	assert_null(ctl_blocks_owner(c.blocks, 2));
+	assert_int_equal(router_forget(&c, router_lookup(&c, "r2", &n)), 0);
+	assert_null(router_lookup(&c, "r2", &n));
+	assert_null(blocks_owner(c.blocks, 2));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, network_setup, network_teardown)

@@ -25,7 +25,7 @@ static const char *name_of(const char *text)
 {
 	struct sf_sid sid = sid_of(text);
 
-	return ctl_name_of(&c, &sid);
+	return name_find(&c, &sid);
 }
 
 static void put_reg(struct draft *d, const char *service)
@@ -54,7 +54,7 @@ static void tell(const char *service, const char *name)
 	if (name)
 		put_name(&d, name);
 	peer_send(&r1, &d);
-	ctl_flush(&c);
+	controller_flush(&c);
 }
 
 static int last_service_name(void *ctx, uint64_t id, json_t *e)
@@ -76,7 +76,7 @@ static void test_name_with_registration(void **state)
 	tell("web", "web");
 	assert_string_equal(name_of("web"), "web");
 	/* The event of the registration itself tells it already. */
-	ctl_events_each(&c, 0, 1000, last_service_name, shown);
+	events_each(&c, 0, 1000, last_service_name, shown);
 	assert_string_equal(shown, "web");
 	assert_int_equal(events_of("name"), 1);
 	tell("web", "web");
@@ -102,7 +102,7 @@ static void test_wrong_names(void **state)
 	assert_int_equal(HASH_COUNT(c.names), 0);
 	/* The registration counts nevertheless. */
 	web = sid_of("web");
-	assert_non_null(ctl_service_find(&c, &web));
+	assert_non_null(service_find(&c, &web));
 	assert_null(r1.closed);
 }
 
@@ -133,9 +133,9 @@ static void test_names_survive(void **state)
 	join(&r1, H3, 3, "h3");
 	tell("web", "web");
 	tell("mail", "mail");
-	assert_int_equal(ctl_names_store(&c, 1), 1);
-	assert_int_equal(ctl_names_store(&c, 100), 1);
-	assert_int_equal(ctl_names_store(&c, 100), 0);
+	assert_int_equal(names_store(&c, 1), 1);
+	assert_int_equal(names_store(&c, 100), 1);
+	assert_int_equal(names_store(&c, 100), 0);
 	fixture_restart(&c, &config);
 	assert_string_equal(name_of("web"), "web");
 	assert_string_equal(name_of("mail"), "mail");
@@ -151,8 +151,8 @@ static void test_full_table(void **state)
 	three_up();
 	join(&r1, H3, 3, "h3");
 	tell("web", "web");
-	assert_int_equal(ctl_name_learn(&c, &kept, "kept"), 0);
-	assert_int_equal(ctl_policy_put(&c, ctl_policy_new(&kept)), 0);
+	assert_int_equal(name_learn(&c, &kept, "kept"), 0);
+	assert_int_equal(policy_put(&c, policy_new(&kept)), 0);
 	/* A host that registers ever new services, as many as it likes. */
 	for (int i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
@@ -161,16 +161,16 @@ static void test_full_table(void **state)
 		draft_host(&d, H3, 3, 0);
 		put_reg(&d, name);
 		peer_send(&r1, &d);
-		ctl_flush(&c);
+		controller_flush(&c);
 		if (i % 3 == 0)
-			assert_true(ctl_names_store(&c, 100) > 0);
+			assert_true(names_store(&c, 100) > 0);
 	}
 	assert_int_equal(HASH_COUNT(c.names), 20);
 	assert_string_equal(name_of("web"), "web");
 	assert_string_equal(name_of("kept"), "kept");
 	assert_string_equal(name_of("n199"), "n199");
 	assert_null(name_of("n0"));
-	while (ctl_names_store(&c, 100) > 0)
+	while (names_store(&c, 100) > 0)
 		;
 	fixture_restart(&c, &config);
 	assert_int_equal(HASH_COUNT(c.names), 20);
@@ -187,7 +187,7 @@ static int count_row(void *ctx, const struct sf_sid *sid, const char *text)
 
 static bool stored(const char *text)
 {
-	assert_int_equal(ctl_store_names(c.store, count_row, &text), 0);
+	assert_int_equal(store_names(c.store, count_row, &text), 0);
 	return !text;
 }
 
@@ -199,22 +199,22 @@ static void test_room_is_made_in_a_batch(void **state)
 	config.names_max = 2;
 	three_up();
 	join(&r1, H3, 3, "h3");
-	assert_int_equal(ctl_name_learn(&c, &old, "old"), 0);
+	assert_int_equal(name_learn(&c, &old, "old"), 0);
 	tell("web", "web");
 	tell("mail", "mail");
 	assert_null(name_of("old"));
 	assert_true(stored("old"));
-	assert_int_equal(ctl_names_store(&c, 100), 3);
+	assert_int_equal(names_store(&c, 100), 3);
 	assert_false(stored("old"));
 	assert_true(stored("web") && stored("mail"));
 	/* One that is told again meanwhile stays. */
 	config.names_max = 3;
-	assert_int_equal(ctl_name_learn(&c, &old, "old"), 0);
+	assert_int_equal(name_learn(&c, &old, "old"), 0);
 	tell("news", "news");
 	assert_null(name_of("old"));
 	config.names_max = 4;
-	assert_int_equal(ctl_name_learn(&c, &old, "old"), 0);
-	assert_true(ctl_names_store(&c, 100) > 0);
+	assert_int_equal(name_learn(&c, &old, "old"), 0);
+	assert_true(names_store(&c, 100) > 0);
 	assert_true(stored("old") && stored("news"));
 	fixture_restart(&c, &config);
 	assert_string_equal(name_of("old"), "old");
@@ -272,24 +272,24 @@ static void test_lookup(void **state)
 	assert_int_equal(sf_be16(found->weight), 1);
 	assert_memory_equal(sf_ctrl_find(in, SF_ITEM_SERVICE_NAME, NULL), "web", 3);
 	/* More than the item holds. */
-	ctl_service_find(&c, &web)->endpoints->n_serving += 65536;
+	service_find(&c, &web)->endpoints->n_serving += 65536;
 	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
 	assert_int_equal(sf_be16(found->weight), 0xffff);
-	ctl_service_find(&c, &web)->endpoints->n_serving -= 65536;
+	service_find(&c, &web)->endpoints->n_serving -= 65536;
 	/* Drained: still registered, taking no flows. A hundred ports: not all of them. */
-	assert_int_equal(ctl_policy_put(&c, ctl_policy_new(&web)), 0);
-	ctl_policy_of(&c, &web)->enabled = false;
-	ctl_service_judge(&c, &web);
+	assert_int_equal(policy_put(&c, policy_new(&web)), 0);
+	policy_of(&c, &web)->enabled = false;
+	service_judge(&c, &web);
 	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
 	assert_int_equal(sf_be16(found->weight), 0);
-	ctl_policy_of(&c, &web)->enabled = true;
-	ctl_policy_of(&c, &web)->listed = true; /* allowed to nobody */
-	ctl_service_judge(&c, &web);
+	policy_of(&c, &web)->enabled = true;
+	policy_of(&c, &web)->listed = true; /* allowed to nobody */
+	service_judge(&c, &web);
 	assert_int_equal(items_of(look_up("web"), SF_ITEM_REGISTRATION), 0);
-	assert_int_equal(ctl_service_find(&c, &web)->endpoints->n_serving, 0);
-	ctl_policy_of(&c, &web)->listed = false;
-	ctl_service_judge(&c, &web);
-	ctl_service_judge(&c, &web);
+	assert_int_equal(service_find(&c, &web)->endpoints->n_serving, 0);
+	policy_of(&c, &web)->listed = false;
+	service_judge(&c, &web);
+	service_judge(&c, &web);
 	found = sf_ctrl_find(look_up("web"), SF_ITEM_REGISTRATION, NULL);
 	assert_int_equal(sf_be16(found->weight), 1);
 	for (int port = 1; port <= 100; port++) {

@@ -5,8 +5,8 @@
 
 #include "controller/events.h"
 
-struct ctl c;
-struct ctl_config config;
+struct controller c;
+struct config config;
 struct peer r1, r2, sr;
 
 int network_setup(void **state)
@@ -53,7 +53,7 @@ unsigned int events_of(const char *kind)
 {
 	struct kinds k = { .kind = kind };
 
-	assert_int_equal(ctl_events_each(&c, 0, 100000, count_kind, &k), 0);
+	assert_int_equal(events_each(&c, 0, 100000, count_kind, &k), 0);
 	return k.n;
 }
 
@@ -61,6 +61,6 @@ unsigned int events_saying(const char *kind, const char *text)
 {
 	struct kinds k = { .kind = kind, .text = text };
 
-	assert_int_equal(ctl_events_each(&c, 0, 100000, count_kind, &k), 0);
+	assert_int_equal(events_each(&c, 0, 100000, count_kind, &k), 0);
 	return k.n;
 }

@@ -7,8 +7,8 @@
 /* A network for tests that want one: two access routers (blocks 1 and 2), a service router. */
 #define H3 0x10003u /* hostAddrs of block 1 */
 #define H4 0x10004u
-extern struct ctl c;
-extern struct ctl_config config;
+extern struct controller c;
+extern struct config config;
 extern struct peer r1, r2, sr;
 int network_setup(void **state);
 int network_teardown(void **state);

@@ -11,7 +11,7 @@ static const char h4[] = "80000000:0000000000000004";
 static const char nameless[] = "80000000:0000000000000005";
 
 /* Who is here now: two hosts call themselves twin. */
-static int identity_of(const void *ctx, const char *name, char identity[CTL_HOST_TEXT])
+static int identity_of(const void *ctx, const char *name, char identity[HOST_TEXT])
 {
 	if (strcmp(name, "twin") == 0)
 		return -ENOTUNIQ;
@@ -21,33 +21,33 @@ static int identity_of(const void *ctx, const char *name, char identity[CTL_HOST
 	return 0;
 }
 
-static int nobody(const void *ctx, const char *name, char identity[CTL_HOST_TEXT])
+static int nobody(const void *ctx, const char *name, char identity[HOST_TEXT])
 {
 	return -ENOENT;
 }
 
-static int (*here)(const void *, const char *, char[CTL_HOST_TEXT]) = identity_of;
+static int (*here)(const void *, const char *, char[HOST_TEXT]) = identity_of;
 
-static struct ctl_policy_error why;
+static struct policy_error why;
 
-static int parse_on(const char *text, const struct ctl_policy *base, struct ctl_policy **out)
+static int parse_on(const char *text, const struct policy *base, struct policy **out)
 {
 	struct sf_net net = sf_net_default(1);
-	struct ctl_naming naming = { .net = &net, .identity_of = here };
+	struct naming naming = { .net = &net, .identity_of = here };
 	struct sf_sid sid = service_sid(1);
 	json_t *json = json_loads(text, 0, NULL);
 	int ret;
 
 	assert_non_null(json);
 	memset(&why, 0, sizeof(why));
-	ret = ctl_policy_parse(&sid, json, base, &naming, out, &why);
+	ret = policy_parse(&sid, json, base, &naming, out, &why);
 	json_decref(json);
 	return ret;
 }
 
-static struct ctl_policy *good(const char *text)
+static struct policy *good(const char *text)
 {
-	struct ctl_policy *p = NULL;
+	struct policy *p = NULL;
 
 	if (parse_on(text, NULL, &p))
 		fail_msg("%s: %s: %s", text, why.where, why.what);
@@ -56,7 +56,7 @@ static struct ctl_policy *good(const char *text)
 
 static void refused(const char *text, const char *where, int error)
 {
-	struct ctl_policy *p = (void *)&why;
+	struct policy *p = (void *)&why;
 
 	assert_int_equal(parse_on(text, NULL, &p), error);
 	assert_ptr_equal(p, (void *)&why); /* outputs untouched */
@@ -71,42 +71,41 @@ static void bad(const char *text, const char *where)
 
 static void test_weight_order(void **state)
 {
-	struct ctl_policy *p;
+	struct policy *p;
 
 	/* Nothing decided: the wish, bounded, or the default. */
-	assert_int_equal(ctl_policy_weight(NULL, h3, 0), 100);
-	assert_int_equal(ctl_policy_weight(NULL, h3, 7), 7);
-	assert_int_equal(ctl_policy_weight(NULL, h3, 65535), 1000);
+	assert_int_equal(policy_weight(NULL, h3, 0), 100);
+	assert_int_equal(policy_weight(NULL, h3, 7), 7);
+	assert_int_equal(policy_weight(NULL, h3, 65535), 1000);
 	p = good("{\"weight\": 50}");
-	assert_int_equal(ctl_policy_weight(p, h3, 7), 50);
-	ctl_policy_free(p);
+	assert_int_equal(policy_weight(p, h3, 7), 50);
+	policy_free(p);
 	p = good("{\"weight\": 50, \"instances\": {\"h3\": {\"weight\": 3}, "
 		 "\"h4\": {\"draining\": true, \"weight\": 9}}}");
-	assert_int_equal(ctl_policy_weight(p, h3, 7), 3);
-	assert_int_equal(ctl_policy_weight(p, h4, 7), 0);
-	assert_int_equal(ctl_policy_given(p, h4, 7), 9);
-	assert_int_equal(ctl_policy_weight(p, nameless, 7), 50);
-	ctl_policy_free(p);
+	assert_int_equal(policy_weight(p, h3, 7), 3);
+	assert_int_equal(policy_weight(p, h4, 7), 0);
+	assert_int_equal(policy_given(p, h4, 7), 9);
+	assert_int_equal(policy_weight(p, nameless, 7), 50);
+	policy_free(p);
 	p = good("{\"enabled\": false, \"instances\": {\"h3\": {\"weight\": 3}}}");
-	assert_int_equal(ctl_policy_weight(p, h3, 7), 0);
-	ctl_policy_free(p);
+	assert_int_equal(policy_weight(p, h3, 7), 0);
+	policy_free(p);
 	p = good("{\"weight\": 0}");
-	assert_int_equal(ctl_policy_weight(p, h3, 7), 0);
-	ctl_policy_free(p);
+	assert_int_equal(policy_weight(p, h3, 7), 0);
+	policy_free(p);
 }
 
 /* A name is looked up when it comes, and never again. */
 static void test_names_become_identities(void **state)
 {
-	struct ctl_policy *p =
-		good("{\"allow\": [\"H3\"], \"instances\": {\"h3\": {\"weight\": 3}, "
-		     "\"fd5e::8000:0:0:0:0:4\": {\"weight\": 5}}}");
-	struct ctl_policy *q = NULL;
-	json_t *json = ctl_policy_json(p);
+	struct policy *p = good("{\"allow\": [\"H3\"], \"instances\": {\"h3\": {\"weight\": 3}, "
+				"\"fd5e::8000:0:0:0:0:4\": {\"weight\": 5}}}");
+	struct policy *q = NULL;
+	json_t *json = policy_json(p);
 	const json_t *entry = json_object_get(json_object_get(json, "instances"), h3);
 
-	assert_int_equal(ctl_policy_weight(p, h3, 0), 3);
-	assert_int_equal(ctl_policy_weight(p, h4, 0), 5);
+	assert_int_equal(policy_weight(p, h3, 0), 3);
+	assert_int_equal(policy_weight(p, h4, 0), 5);
 	assert_string_equal(json_string_value(json_object_get(entry, "name")), "h3");
 	assert_string_equal(json_string_value(json_array_get(json_object_get(json, "allow"), 0)),
 			    h3);
@@ -114,76 +113,76 @@ static void test_names_become_identities(void **state)
 	/* It has left: the policy still knows whom it called so. */
 	here = nobody;
 	assert_int_equal(parse_on("{\"instances\": {\"h3\": {\"weight\": 7}}}", p, &q), 0);
-	assert_int_equal(ctl_policy_weight(q, h3, 0), 7);
-	ctl_policy_free(q);
+	assert_int_equal(policy_weight(q, h3, 0), 7);
+	policy_free(q);
 	here = identity_of;
 	/* Another has taken the name: whom does it mean? */
-	ctl_policy_set_host(p, nameless, "h4", 9, false);
+	policy_set_host(p, nameless, "h4", 9, false);
 	assert_int_equal(parse_on("{\"instances\": {\"h4\": null}}", p, &q), -ENOTUNIQ);
 	assert_string_equal(why.where, "instances: h4");
-	ctl_policy_free(p);
+	policy_free(p);
 }
 
 static void test_allow(void **state)
 {
-	struct ctl_policy *p = good("{}");
+	struct policy *p = good("{}");
 
-	assert_true(ctl_policy_allows(NULL, h3, true));
-	assert_false(ctl_policy_allows(NULL, h3, false));
-	assert_true(ctl_policy_allows(p, h3, true));
-	assert_false(ctl_policy_allows(p, h3, false));
-	ctl_policy_free(p);
+	assert_true(policy_allows(NULL, h3, true));
+	assert_false(policy_allows(NULL, h3, false));
+	assert_true(policy_allows(p, h3, true));
+	assert_false(policy_allows(p, h3, false));
+	policy_free(p);
 	p = good("{\"allow\": [\"h3\", \"80000000:0000000000000005\"]}");
-	assert_true(ctl_policy_allows(p, h3, false));
-	assert_false(ctl_policy_allows(p, h4, true));
-	assert_true(ctl_policy_allows(p, nameless, false));
-	ctl_policy_free(p);
+	assert_true(policy_allows(p, h3, false));
+	assert_false(policy_allows(p, h4, true));
+	assert_true(policy_allows(p, nameless, false));
+	policy_free(p);
 	p = good("{\"allow\": []}");
-	assert_false(ctl_policy_allows(p, h3, true));
-	ctl_policy_free(p);
+	assert_false(policy_allows(p, h3, true));
+	policy_free(p);
 	p = good("{\"allow\": [\"*\"]}");
-	assert_true(ctl_policy_allows(p, h4, false));
-	ctl_policy_free(p);
+	assert_true(policy_allows(p, h4, false));
+	policy_free(p);
 }
 
 static void test_merge(void **state)
 {
-	struct ctl_policy *base = good("{\"weight\": 5, \"sticky\": true, \"allow\": [\"h3\"], "
-				       "\"instances\": {\"h3\": {\"weight\": 1}, \"h4\": "
-				       "{\"weight\": 2, \"draining\": true}}}");
-	struct ctl_policy *p = NULL;
+	struct policy *base = good("{\"weight\": 5, \"sticky\": true, \"allow\": [\"h3\"], "
+				   "\"instances\": {\"h3\": {\"weight\": 1}, \"h4\": "
+				   "{\"weight\": 2, \"draining\": true}}}");
+	struct policy *p = NULL;
 
 	assert_int_equal(
 		parse_on("{\"instances\": {\"h3\": null, \"h4\": {\"weight\": 8}}}", base, &p), 0);
 	assert_true(p->sticky);
 	assert_int_equal(p->weight, 5);
-	assert_false(ctl_policy_allows(p, h4, true));
-	assert_null(ctl_policy_find(p, h3));
-	assert_int_equal(ctl_policy_find(p, h4)->weight, 8);
-	assert_true(ctl_policy_find(p, h4)->draining);
+	assert_false(policy_allows(p, h4, true));
+	assert_null(policy_find(p, h3));
+	assert_int_equal(policy_find(p, h4)->weight, 8);
+	assert_true(policy_find(p, h4)->draining);
 	/* The base is as it was. */
-	assert_int_equal(ctl_policy_find(base, h3)->weight, 1);
-	assert_int_equal(ctl_policy_find(base, h4)->weight, 2);
-	ctl_policy_free(p);
+	assert_int_equal(policy_find(base, h3)->weight, 1);
+	assert_int_equal(policy_find(base, h4)->weight, 2);
+	policy_free(p);
 	assert_int_equal(
 		parse_on("{\"weight\": null, \"allow\": null, \"instances\": null}", base, &p), 0);
-	assert_int_equal(p->weight, CTL_UNSET);
-	assert_true(ctl_policy_allows(p, h4, true));
+	assert_int_equal(p->weight, UNSET);
+	assert_true(policy_allows(p, h4, true));
 	assert_null(p->hosts);
-	ctl_policy_free(p);
-	ctl_policy_free(base);
+	policy_free(p);
+	policy_free(base);
 }
 
 static void test_round_trip(void **state)
 {
-	struct ctl_policy *p = good("{\"enabled\": false, \"sticky\": true, \"weight\": 0, "
-				    "\"move_grace_ms\": 2500, \"allow\": [\"h3\", \"*\"], "
-				    "\"instances\": {\"h4\": {\"weight\": null, "
-				    "\"draining\": true}}}");
-	json_t *a = ctl_policy_json(p);
+	struct policy *p = good("{\"enabled\": false, \"sticky\": true, \"weight\": 0, "
+				"\"move_grace_ms\": 2500, \"allow\": [\"h3\", \"*\"], "
+				"\"instances\": {\"h4\": {\"weight\": null, "
+				"\"draining\": true}}}");
+	json_t *a = policy_json(p);
 	char *text = json_dumps(a, 0);
-	struct ctl_policy *q = good(text);
-	json_t *b = ctl_policy_json(q);
+	struct policy *q = good(text);
+	json_t *b = policy_json(q);
 
 	assert_true(json_equal(a, b));
 	assert_int_equal(q->move_grace_ms, 2500);
@@ -191,8 +190,8 @@ static void test_round_trip(void **state)
 	json_decref(a);
 	json_decref(b);
 	free(text);
-	ctl_policy_free(p);
-	ctl_policy_free(q);
+	policy_free(p);
+	policy_free(q);
 }
 
 static void test_refused(void **state)

@@ -68,11 +68,11 @@ static void test_lower_term(void **state)
 	assert_int_equal(messages_of(&r1, SF_CTRL_WELCOME), 0);
 	/* What was said must go out before the connection ends. */
 	r1.queued = 10;
-	ctl_flush(&c);
-	ctl_tick(&c);
+	controller_flush(&c);
+	controller_tick(&c);
 	assert_null(r1.closed);
 	r1.queued = 0;
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_string_equal(r1.closed, "rejected");
 	hello_version(&r1, c.term);
 	assert_int_equal(messages_of(&r1, SF_CTRL_WELCOME), 1);
@@ -86,21 +86,21 @@ static void test_bad_hello(void **state)
 	draft_begin(&d, SF_CTRL_HELLO);
 	peer_send(&r1, &d);
 	assert_int_equal(reason_of(message_last(&r1, SF_CTRL_REJECTED)), SF_BAD_MESSAGE);
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_non_null(r1.closed);
 	r1.roles = 0x80;
 	hello_version(&r1, 0);
 	assert_int_equal(messages_of(&r1, SF_CTRL_REJECTED), 2);
-	ctl_tick(&c);
+	controller_tick(&c);
 	/* Anything before HELLO; and silence. */
 	peer_connect(&r1);
 	join(&r1, H3, 3, "h3");
 	assert_int_equal(reason_of(message_last(&r1, SF_CTRL_REJECTED)), SF_NO_SESSION);
 	assert_int_equal(HASH_COUNT(c.hosts), 0);
-	ctl_tick(&c);
+	controller_tick(&c);
 	peer_connect(&r1);
-	fake_now += CTL_HELLO_MS;
-	ctl_tick(&c);
+	fake_now += HELLO_MS;
+	controller_tick(&c);
 	assert_string_equal(r1.closed, "no HELLO");
 }
 
@@ -123,11 +123,11 @@ static void test_malformed(void **state)
 	for (size_t len = 1; len <= sizeof(junk); len += 9) {
 		peer_connect(&r2);
 		memset(junk, 0xff, sizeof(junk));
-		ctl_session_message(r2.s, junk, len);
+		session_message(r2.s, junk, len);
 		assert_int_equal(reason_of(message_last(&r2, SF_CTRL_REJECTED)), SF_BAD_MESSAGE);
 		/* Nothing more is heard from it. */
-		ctl_session_message(r2.s, junk, len);
-		ctl_tick(&c);
+		session_message(r2.s, junk, len);
+		controller_tick(&c);
 		assert_non_null(r2.closed);
 	}
 	assert_int_equal(c.stats.bad_messages, 8);
@@ -161,7 +161,7 @@ static void test_same_underlay_address(void **state)
 	r2.addr = r1.addr;
 	hello_version(&r2, 0);
 	assert_int_equal(reason_of(message_last(&r2, SF_CTRL_REJECTED)), SF_ADDRESS_CLASH);
-	ctl_tick(&c);
+	controller_tick(&c);
 	peer_disconnect(&r1);
 	hello_version(&r2, 0);
 	assert_int_equal(messages_of(&r2, SF_CTRL_WELCOME), 1);
@@ -185,15 +185,15 @@ static void test_routes(void **state)
 	assert_false(route_in(&r1, SF_CTRL_ROUTES, 1, &r1.addr));
 	/* Its datapath goes on for a lease; then it is gone. */
 	peer_disconnect(&r2);
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_false(route_in(&r1, SF_CTRL_ROUTES_GONE, 2, &r2.addr));
 	fake_now += config.router_lease_ms;
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_true(route_in(&r1, SF_CTRL_ROUTES_GONE, 2, &r2.addr));
 	assert_true(route_in(&sr, SF_CTRL_ROUTES_GONE, 2, &r2.addr));
 	assert_int_equal(HASH_COUNT(c.routers), 2);
 	/* Its lease of the block is for ever. */
-	assert_non_null(ctl_blocks_owner(c.blocks, 2));
+	assert_non_null(blocks_owner(c.blocks, 2));
 }
 
 static void test_route_changes(void **state)
@@ -226,40 +226,40 @@ static void test_register(void **state)
 	reg(&r1, H3, 3, 50, 80, 0);
 	reg(&r1, H4, 4, 50, 80, 7);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), -1); /* not before the turn ends */
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 2);
 	assert_int_equal(weight, 107);
 	assert_int_equal(rule_in(&r1, 50, 80, &weight), -1); /* no service router */
 	/* Repeats change nothing. */
 	peer_forget(&sr);
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES), 0);
 	assert_int_equal(c.stats.registrations, 4); /* with both identities */
 	/* A new wish does. */
 	reg(&r1, H4, 4, 50, 80, 8);
 	unreg(&r1, H3, 3, 50, 80);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 	assert_int_equal(weight, 8);
 	unreg(&r1, H4, 4, 50, 80);
 	unreg(&r1, H4, 4, 50, 80);
 	unreg(&r1, H4, 4, 51, 80);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES_GONE), 1);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), -1);
-	assert_null(ctl_service_find(&c, &sid));
+	assert_null(service_find(&c, &sid));
 }
 
 static void test_host_finds_itself(void **state)
 {
 	struct sf_sid id = host_sid(3);
-	const struct ctl_service *s;
+	const struct service *s;
 
 	three_up();
 	join(&r1, H3, 3, "h3");
-	ctl_flush(&c);
-	s = ctl_service_find(&c, &id);
+	controller_flush(&c);
+	s = service_find(&c, &id);
 	assert_non_null(s);
 	assert_int_equal(s->endpoints->key.proto, 0);
 	assert_int_equal(s->endpoints->n_instances, 1);
@@ -285,14 +285,14 @@ static void test_coalesced(void **state)
 
 	three_up();
 	join(&r1, H3, 3, "h3");
-	ctl_flush(&c);
+	controller_flush(&c);
 	peer_forget(&sr);
 	/* Comes and goes within a turn: routers never hear of it. */
 	reg(&r1, H3, 3, 60, 80, 0);
 	unreg(&r1, H3, 3, 60, 80);
 	for (uint64_t s = 100; s < 2100; s++)
 		reg(&r1, H3, 3, s, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES_GONE), 0);
 	assert_int_equal(rule_in(&sr, 60, 80, &weight), -1);
 	/* 2000 services in few messages, versions growing by one. */
@@ -314,19 +314,19 @@ static void test_policy_in_force(void **state)
 	policy(&c, 50, "{\"instances\": {\"h3\": {\"weight\": 1}, \"h4\": {\"weight\": 3}}}");
 	reg(&r1, H3, 3, 50, 80, 0);
 	reg(&r1, H4, 4, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 2);
 	assert_int_equal(weight, 4);
 	policy(&c, 50, "{\"instances\": {\"h3\": {\"draining\": true}}}");
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 	assert_int_equal(weight, 100);
 	/* Nobody takes flows, but the service is known: not RULES-GONE. */
 	policy(&c, 50, "{\"enabled\": false}");
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 0);
 	policy(&c, 50, "{\"sticky\": true, \"move_grace_ms\": 2510}");
-	ctl_flush(&c);
+	controller_flush(&c);
 	{
 		const struct sf_item_service *s =
 			sf_ctrl_find(message_last(&sr, SF_CTRL_RULES), SF_ITEM_SERVICE, NULL);
@@ -358,16 +358,16 @@ static void test_denied(void **state)
 	assert_int_equal(messages_of(&r1, SF_CTRL_VERDICTS), 0);
 	reg(&r1, H4, 4, 50, 80, 0);
 	assert_int_equal(verdict_of(&r1), SF_DENIED_POLICY);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 	assert_int_equal(events_of("denied"), 1);
 	/* The policy changes its mind, with no registration anew. */
 	policy(&c, 50, "{\"allow\": [\"h4\"]}");
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(messages_of(&r1, SF_CTRL_VERDICTS), 3);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 	policy(&c, 50, "{\"allow\": []}");
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), -1); /* nobody: RULES-GONE */
 	/* Of a host that the controller does not know. */
 	reg(&r1, 0x10009u, 9, 50, 80, 0);
@@ -376,7 +376,7 @@ static void test_denied(void **state)
 
 static void test_denied_by_default(void **state)
 {
-	config.register_default = CTL_REGISTER_DENY;
+	config.register_default = REGISTER_DENY;
 	three_up();
 	join(&r1, H3, 3, "h3");
 	assert_int_equal(messages_of(&r1, SF_CTRL_VERDICTS), 0); /* itself it may be */
@@ -396,7 +396,7 @@ static void test_full(void **state)
 	reg(&r1, H3, 3, 51, 80, 0);
 	reg(&r1, H3, 3, 52, 80, 0);
 	assert_int_equal(verdict_of(&r1), SF_DENIED_FULL);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(HASH_COUNT(c.instances), 3);
 	assert_int_equal(HASH_COUNT(c.endpoints), 3);
 }
@@ -406,12 +406,12 @@ static void test_many_instances(void **state)
 	unsigned int weight;
 
 	three_up();
-	for (uint32_t h = 1; h <= CTL_ENDPOINT_INSTANCES + 1; h++) {
+	for (uint32_t h = 1; h <= ENDPOINT_INSTANCES + 1; h++) {
 		join(&r1, 0x10000u + h, h, NULL);
 		reg(&r1, 0x10000u + h, h, 50, 80, 0);
 	}
-	ctl_flush(&c);
-	assert_int_equal(rule_in(&sr, 50, 80, &weight), CTL_ENDPOINT_INSTANCES);
+	controller_flush(&c);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), ENDPOINT_INSTANCES);
 	assert_int_equal(verdict_of(&r1), SF_DENIED_FULL);
 }
 
@@ -438,21 +438,21 @@ static void test_reconnect(void **state)
 	reg(&r1, H3, 3, 50, 80, 0);
 	reg(&r1, H3, 3, 51, 80, 0);
 	reg(&r1, H4, 4, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	peer_disconnect(&r1);
 	peer_forget(&sr);
 	fake_now += config.router_lease_ms - 1;
-	ctl_tick(&c);
-	ctl_flush(&c);
+	controller_tick(&c);
+	controller_flush(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES), 0); /* its hosts serve on */
 	/* It comes back, with h3 and one service less. */
 	peer_hello(&r1, 1);
 	join(&r1, H3, 3, "h3");
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES), 0);
 	up_synced(&r1);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 	assert_int_equal(rule_in(&sr, 51, 80, &weight), -1);
 	assert_int_equal(messages_of(&sr, SF_CTRL_RULES_GONE), 1);
@@ -472,11 +472,11 @@ static void test_lease_ends(void **state)
 	three_up();
 	join(&r1, H3, 3, "h3");
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	peer_disconnect(&r1);
 	fake_now += config.router_lease_ms;
-	ctl_tick(&c);
-	ctl_flush(&c);
+	controller_tick(&c);
+	controller_flush(&c);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), -1);
 	assert_int_equal(HASH_COUNT(c.hosts), 0);
 	assert_int_equal(HASH_COUNT(c.identities), 0);
@@ -511,7 +511,7 @@ static void test_settling(void **state)
 	three_up();
 	join(&r1, H3, 3, "h3");
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	fixture_restart(&c, &config);
 	assert_int_equal(c.term, term + 1);
 	assert_int_equal(c.awaited, 3);
@@ -537,15 +537,15 @@ static void test_settling_without_one(void **state)
 	peer_forget(&r1);
 	peer_up(&sr, 0);
 	fake_now += config.settle_ms - 1;
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_SYNC_BEGIN), 0);
 	fake_now += 1;
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_int_equal(messages_of(&sr, SF_CTRL_SYNC_BEGIN), 1);
 	/* Those that did not come back may still forward: their routes stay for the lease. */
 	assert_true(route_in(&sr, SF_CTRL_ROUTES, 1, &r1.addr));
 	fake_now += config.router_lease_ms;
-	ctl_tick(&c);
+	controller_tick(&c);
 	assert_true(route_in(&sr, SF_CTRL_ROUTES_GONE, 1, &r1.addr));
 	/* The same block for the same router, when it comes at last. */
 	peer_up(&r1, 0);
@@ -561,22 +561,22 @@ static void test_too_slow(void **state)
 
 	three_up();
 	join(&r1, H3, 3, "h3");
-	ctl_flush(&c);
+	controller_flush(&c);
 	peer_forget(&sr);
-	ctl_session_pressure(sr.s, true);
-	ctl_session_pressure(sr.s, false);
+	session_pressure(sr.s, true);
+	session_pressure(sr.s, false);
 	assert_int_equal(sr.n, 0); /* nothing was missed */
-	ctl_session_pressure(sr.s, true);
+	session_pressure(sr.s, true);
 	reg(&r1, H3, 3, 50, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_int_equal(sr.n, 0);
-	ctl_session_pressure(sr.s, false);
+	session_pressure(sr.s, false);
 	assert_int_equal(messages_of(&sr, SF_CTRL_SYNC_BEGIN), 1);
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 	/* And one whose queue is full is cut off. */
 	sr.fail = -ENOBUFS;
 	reg(&r1, H3, 3, 51, 80, 0);
-	ctl_flush(&c);
+	controller_flush(&c);
 	assert_string_equal(sr.closed, "cannot send");
 	sr.fail = 0;
 	peer_forget(&sr);

@@ -10,14 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/ctl.h"
+#include "controller/controller.h"
 #include "controller/routers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t now = 1000;
-static struct ctl c;
-static struct ctl_session *sessions[2];
+static struct controller c;
+static struct session *sessions[2];
 
 static void expect(bool truth)
 {
@@ -41,11 +41,11 @@ static int take(void *io, const void *msg, size_t len)
 
 static void closed(void *io, const char *reason)
 {
-	struct ctl_session **s = io;
-	struct ctl_session *gone = *s;
+	struct session **s = io;
+	struct session *gone = *s;
 
 	*s = NULL;
-	ctl_session_closed(gone, reason);
+	session_closed(gone, reason);
 }
 
 static size_t queued(void *io)
@@ -53,21 +53,21 @@ static size_t queued(void *io)
 	return 0;
 }
 
-static const struct ctl_session_ops ops = { take, closed, queued };
+static const struct session_ops ops = { take, closed, queued };
 
 static void start(void)
 {
 	static char dir[] = "/tmp/fuzz-controller-XXXXXX";
-	static struct ctl_config config;
+	static struct config config;
 	char err[256], command[64];
 
 	expect(mkdtemp(dir) != NULL);
-	expect(ctl_config_load(&config, err, sizeof(err)) == 0);
+	expect(config_load(&config, err, sizeof(err)) == 0);
 	config.state = dir;
 	config.events_memory = 64;
 	config.events_store = 0;
 	c.clock = fake_clock;
-	expect(ctl_open(&c, &config, err, sizeof(err)) == 0);
+	expect(controller_open(&c, &config, err, sizeof(err)) == 0);
 	/* SQLite goes on with its open files, and nothing is left behind. */
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	expect(system(command) == 0);
@@ -85,12 +85,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 2;
 		len = len < size ? len : size;
 		if (!sessions[which])
-			expect(ctl_session_open(&c, &ops, &sessions[which], "[::1]:1", "",
+			expect(session_open(&c, &ops, &sessions[which], "[::1]:1", "",
 						&sessions[which]) == 0);
-		ctl_session_message(sessions[which], data, len);
-		ctl_flush(&c);
+		session_message(sessions[which], data, len);
+		controller_flush(&c);
 		now += 100;
-		ctl_tick(&c);
+		controller_tick(&c);
 		data += len;
 		size -= len;
 	}
@@ -99,8 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			closed(&sessions[i], "end");
 	}
 	while (c.routers)
-		expect(ctl_router_forget(&c, c.routers) == 0);
-	ctl_flush(&c);
+		expect(router_forget(&c, c.routers) == 0);
+	controller_flush(&c);
 	expect(!c.hosts && !c.identities && !c.instances && !c.endpoints && !c.services);
 	return 0;
 }
