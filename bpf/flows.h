@@ -183,16 +183,31 @@ static __noinline int closed_end(struct __sk_buff *skb, const struct sf_host_con
 	return 0;
 }
 
-/** closed_add() - @f is over, as far as packets show; its socket is in TIME_WAIT, or gone. */
+/**
+ * closed_add() - @f is over, as far as packets show; its socket is in TIME_WAIT, or gone.
+ *
+ * Where flows end faster than they can wait a while, those that both ends have closed do not wait:
+ * the few that do are of use, and what is at hand is removed, not what the cache has forgotten.
+ */
 static __always_inline void closed_add(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				       struct work *w, struct sf_flow *f)
 {
-	struct closed c = { .id = sf_locator_sock(&f->own), .since = bpf_ktime_get_coarse_ns() };
+	__u64 id = sf_locator_sock(&f->own), now = bpf_ktime_get_coarse_ns();
+	struct closed c = { .id = id, .since = now };
 
 	if (f->flags & SF_FLOW_OVER)
 		return;
 	f->flags |= SF_FLOW_OVER;
-	if (bpf_map_push_elem(&closed, &c, BPF_ANY) && !closed_end(skb, cfg, w))
+	if (!bpf_map_push_elem(&closed, &c, BPF_ANY))
+		return;
+	if (sf_flow_is_over(f) && !bpf_map_peek_elem(&closed, &c) &&
+	    (__s64)(now - c.since) < (__s64)SF_CLOSED_LEAST_NS) {
+		flow_end(cfg, w, f);
+		return;
+	}
+	c.id = id;
+	c.since = now;
+	if (!closed_end(skb, cfg, w))
 		bpf_map_push_elem(&closed, &c, BPF_ANY);
 }
 

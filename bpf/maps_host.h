@@ -14,7 +14,7 @@
 
 #define SF_FLOWS_MAX	 262144
 #define SF_HALF_OPEN_MAX 16384
-#define SF_CLOSED_MAX	 256
+#define SF_CLOSED_MAX	 1024
 #define SF_PEERS_MAX	 65536
 #define SF_FRAGMENTS_MAX 4096
 
@@ -47,6 +47,8 @@ struct closed {
 
 /* The longest wait of a socket, Linux' TIME_WAIT; under pressure of new ones it is shorter. */
 #define SF_CLOSED_NS 60000000000ull
+/* Less is not worth the wait: a segment that is repeated comes later. */
+#define SF_CLOSED_LEAST_NS 1000000000ull
 
 struct {
 	__uint(type, BPF_MAP_TYPE_QUEUE);

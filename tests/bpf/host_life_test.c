@@ -88,21 +88,40 @@ static void last_acknowledgement_lost(void **state)
 	assert_int_equal(host_flows(&b, NULL), 0);
 }
 
-/* Those in TIME_WAIT are bounded in number; nothing but new flows is needed to free them. */
-static void closed_flows_make_room(void **state)
+/* The @i-th connection from a port of its own, closed. Return: A's socketID. */
+static uint64_t open_and_close(uint16_t i)
 {
 	struct talk t;
 
+	talk_init(&t);
+	t.sport = (uint16_t)(CLIENT + i);
+	t.isn += 1000u * i;
+	talk_open(&t);
+	close_by_a(&t);
+	assert_int_equal(host_flows(&b, NULL), 0);
+	return sf_locator_sock(&t.client);
+}
+
+/* Those in TIME_WAIT are bounded in number; nothing but new flows is needed to free them. Who finds
+ * no room does not wait, unless others have waited long enough. */
+static void closed_flows_make_room(void **state)
+{
+	uint64_t first = 0, last = 0;
+	struct sf_flow f;
+
 	for (uint16_t i = 0; i < 3 * CLOSED; i++) {
-		talk_init(&t);
-		t.sport = (uint16_t)(CLIENT + i);
-		t.isn += 1000u * i;
-		talk_open(&t);
-		close_by_a(&t);
-		assert_int_equal(host_flows(&b, NULL), 0);
-		assert_in_range(host_flows(&a, NULL), 1, CLOSED + 1);
+		last = open_and_close(i);
+		first = i ? first : last;
+		assert_in_range(host_flows(&a, NULL), 1, CLOSED);
 	}
 	assert_int_equal(host_flows(&a, NULL), CLOSED);
+	assert_true(host_flow(&a, first, false, &f));
+	assert_false(host_flow(&a, last, false, &f));
+	sleep(2);
+	last = open_and_close(3 * CLOSED);
+	assert_int_equal(host_flows(&a, NULL), CLOSED);
+	assert_false(host_flow(&a, first, false, &f));
+	assert_true(host_flow(&a, last, false, &f));
 	assert_int_equal(host_drops(&a) + host_drops(&b), 0);
 }
 
