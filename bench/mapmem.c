@@ -6,7 +6,8 @@
  *                  of one entry: what the kernel took for all, and key and value alone
  *
  * Measured is what the memory controller charges to a control group of our own, so overhead and
- * rounding of the allocator are in; the part that does not grow (hash buckets) is not.
+ * rounding of the allocator are in; the part that does not grow (hash buckets) is not. The front
+ * of the rules is that of a table for just COUNT services.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -21,6 +22,7 @@
 #include "bench/frames.h"
 #include "bpf/host.skel.h"
 #include "core/datapath.h"
+#include "core/line.h"
 #include "util/bpf.h"
 
 #define CHUNK 1000 /* entries of one batch */
@@ -111,6 +113,20 @@ static void fill(const struct bpf_map *map, uint32_t count)
 	free(values);
 }
 
+/* The front of a table of @count services (core/line.h), which is all there from the start. */
+static void front(const struct bpf_map *lines, uint32_t count)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(lines));
+	uint64_t before = used();
+	int fd = bpf_map_create(bpf_map__type(lines), "lines", bpf_map__key_size(lines),
+				bpf_map__value_size(lines), sf_line_count(count), &opts);
+
+	if (fd < 0)
+		bench_die(-errno, "lines");
+	printf("lines %.1f %u\n", (double)(used() - before) / count, bpf_map__value_size(lines));
+	close(fd);
+}
+
 static void load(struct bpf_object *object, const char *name)
 {
 	char err[1024];
@@ -143,6 +159,7 @@ int main(int argc, char **argv)
 	fill(host->maps.flows, count);
 	fill(router->maps.rules, count);
 	fill(router->maps.sources, count);
+	front(router->maps.lines, count);
 	service_router_bpf__destroy(router);
 	host_bpf__destroy(host);
 	return 0;
