@@ -8,6 +8,7 @@
 
 #include "agent/host.h"
 #include "util/json.h"
+#include "util/text.h"
 
 #define ANSWER_MS   3000
 #define LOOKUPS_MAX 64
@@ -46,17 +47,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	fail(arg, 504, "the router does not answer");
 }
 
-/* What a host or router calls itself, as a router tells it: nothing that would steer a terminal. */
-static void take_name(char out[HOST_NAME], const struct sf_ctrl_item *it)
-{
-	const char *text = it->value;
-	size_t n = 0;
-
-	for (; n < it->len && n < HOST_NAME - 1 && text[n]; n++)
-		out[n] = text[n] > ' ' && text[n] < 0x7f ? text[n] : '?';
-	out[n] = '\0';
-}
-
 static json_t *found_json(struct host *h, const struct sf_sid *sid, const struct sf_ctrl_in *answer)
 {
 	bool is_host = sid->w[0] == sf_be32(SF_SSID_HOSTS);
@@ -67,7 +57,7 @@ static json_t *found_json(struct host *h, const struct sf_sid *sid, const struct
 		const struct sf_item_registration *r = it.value;
 
 		if (it.type == SF_ITEM_NAME && is_host)
-			take_name(name, &it);
+			sf_word_take(name, sizeof(name), it.value, it.len);
 		if (it.type == SF_ITEM_SERVICE_NAME)
 			names_take(h, it.value, it.len, sid);
 		if (it.type == SF_ITEM_REGISTRATION && sf_sid_eq(&r->sid, sid))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/session.h"
+#include "util/text.h"
 
 void registry_open(struct registry *g, const struct registry_ops *ops)
 {
@@ -111,13 +112,7 @@ static void entry_name(struct registration *r, const struct sf_socket_event *who
 	r->uid = who->uid;
 	r->pid = who->pid;
 	r->cgroup = who->cgroup;
-	memcpy(r->comm, who->comm, sizeof(r->comm));
-	r->comm[sizeof(r->comm) - 1] = '\0';
-	/* A program gives itself any bytes for a name. They must not break a line, nor what is not
-	 * text the list of services. */
-	for (char *c = r->comm; *c; c++)
-		if (*c < ' ' || *c >= 0x7f)
-			*c = '?';
+	sf_text_take(r->comm, sizeof(r->comm), who->comm, sizeof(who->comm));
 }
 
 static void set_state(struct registry *g, struct registration *r, uint8_t state, uint8_t reason)

@@ -9,6 +9,7 @@
 #include "agent/host.h"
 #include "agent/tell.h"
 #include "util/clock.h"
+#include "util/text.h"
 
 /* What the hooks and we count beside the datapath. */
 static uint64_t count_beside(const struct host *h, unsigned int reason)
@@ -57,10 +58,7 @@ static void add_sender(const struct host *h, struct sf_event *e, char *where, si
 	hooks_counts(h, &c);
 	if (sf_addr_is_zero(&c.addr))
 		return;
-	snprintf(comm, sizeof(comm), "%.*s", (int)sizeof(c.comm), c.comm);
-	for (char *at = comm; *at; at++)
-		if (*at < ' ' || *at >= 0x7f)
-			*at = '?';
+	sf_text_take(comm, sizeof(comm), c.comm, sizeof(c.comm));
 	e->service = sf_addr_sid(&c.addr);
 	snprintf(where, len, " sends from %s, last by %s, pid %u, uid %u",
 		 sf_addr_print(&c.addr, addr), comm, c.pid, c.uid);

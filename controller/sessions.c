@@ -20,6 +20,7 @@
 #include "controller/services.h"
 #include "util/clock.h"
 #include "util/failures.h"
+#include "util/text.h"
 
 #define TEXT_MAX 200 /* of a router's text that is kept */
 
@@ -220,22 +221,9 @@ static void welcome(struct session *s, uint32_t seq, const struct lease *leases,
 	session_send(s, &o);
 }
 
-/* What a router wrote, for logs and lists: nothing that would steer a terminal. */
-static void copy_text(char *out, size_t size, const char *text, size_t len)
-{
-	size_t n = 0;
-
-	for (; n < len && n < size - 1 && text[n]; n++) {
-		out[n] = '?';
-		if (text[n] >= ' ' && text[n] < 0x7f)
-			out[n] = text[n];
-	}
-	out[n] = '\0';
-}
-
 static void copy_name(char *out, size_t size, const char *name, size_t len)
 {
-	copy_text(out, size, name, len);
+	sf_text_take(out, size, name, len);
 	for (; *out; out++)
 		if (*out == ' ')
 			*out = '?';
@@ -573,7 +561,7 @@ static int on_alarm(struct session *s, const struct sf_ctrl_in *in)
 		s->c->stats.alarms[why->reason % SF_REASON_MAX]++;
 	}
 	if (text)
-		copy_text(shown, sizeof(shown), text, len);
+		sf_text_take(shown, sizeof(shown), text, len);
 	events_add(s->c, &e, "%s", shown);
 	return 0;
 }

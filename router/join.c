@@ -37,6 +37,7 @@
 #include "router/session.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/text.h"
 
 #define WAITING_MAX 64
 
@@ -91,17 +92,10 @@ static int take_apart(const struct request *q, struct join *j)
 	return sf_sha256(NULL, q->data, q->len, j->digest);
 }
 
-/* Names are for people; they must not forge lines or markup. */
+/* Names are for people; who gives none is called by his identity. */
 static void set_name(struct host *h, const struct join *j)
 {
-	size_t n = j->name ? j->name_len : 0;
-
-	if (n >= sizeof(h->name))
-		n = sizeof(h->name) - 1;
-	for (size_t i = 0; i < n; i++)
-		h->name[i] = (char)(j->name[i] > ' ' && j->name[i] < 0x7f ? j->name[i] : '?');
-	h->name[n] = '\0';
-	if (!n)
+	if (!j->name || !sf_word_take(h->name, sizeof(h->name), j->name, j->name_len))
 		sf_sid_print(&h->identity, h->name);
 }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "util/errtext.h"
+#include "util/text.h"
 
 const char *sf_tls_error(char *buf, size_t len)
 {
@@ -213,9 +214,7 @@ static void refusal_print(X509_STORE_CTX *store, SSL *ssl, char *text, size_t le
 		snprintf(text, len, "%s", X509_verify_cert_error_string(code));
 	}
 	/* What strangers write into certificates goes to logs and terminals. */
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-			*c = '?';
+	sf_text_take(text, len, text, len);
 }
 
 /* Only keeps the reason: OpenSSL has the certificate no more when the handshake has failed. */
