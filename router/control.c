@@ -103,6 +103,8 @@ static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 	json_object_set_new(j, "restarted", json_boolean(r->restarted));
 	json_object_set_new(j, "hosts", sf_json_number(r->hosts->here));
 	json_object_set_new(j, "services", sf_json_number(rules_count(r)));
+	json_object_set_new(j, "services_in_front",
+			    sf_json_number(datapath_front_held(r->datapath)));
 	json_object_set_new(j, "slots", sf_json_number(datapath_slots_max(r->datapath)));
 	json_object_set_new(j, "slots_used", sf_json_number(rules_slots_used(r)));
 	json_object_set_new(j, "map_bytes", sf_json_number(datapath_memory(r->datapath)));

@@ -439,6 +439,11 @@ uint32_t datapath_rules_max(const struct datapath *dp)
 	return bpf_map__max_entries(dp->skel->maps.rules);
 }
 
+uint32_t datapath_front_held(const struct datapath *dp)
+{
+	return dp->config.lines ? dp->front.held : 0;
+}
+
 uint32_t datapath_slots_max(const struct datapath *dp)
 {
 	return bpf_map__max_entries(dp->skel->maps.slots);

@@ -62,6 +62,9 @@ int datapath_rules_del(struct datapath *dp, const struct sf_service_key *keys, u
 int datapath_rules_each(struct datapath *dp, sf_bpf_map_each each, void *ctx);
 uint32_t datapath_rules_max(const struct datapath *dp);
 
+/** datapath_front_held() - services that packets find without a search (core/line.h). */
+uint32_t datapath_front_held(const struct datapath *dp);
+
 int datapath_slots_put(struct datapath *dp, uint32_t at, const struct sf_addr *slots, uint32_t n);
 int datapath_slots_get(struct datapath *dp, uint32_t at, struct sf_addr *slots, uint32_t n);
 uint32_t datapath_slots_max(const struct datapath *dp);

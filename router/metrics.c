@@ -44,6 +44,9 @@ char *metrics_text(struct router *r, size_t *len)
 		       (sf_now_ms() - r->started_ms) / 1000);
 	sf_metrics_one(&m, "hosts", "gauge", "Hosts that are here.", r->hosts->here);
 	sf_metrics_one(&m, "services", "gauge", "Services by protocol and port.", rules_count(r));
+	sf_metrics_one(&m, "services_in_front", "gauge",
+		       "Those that packets find without a search.",
+		       datapath_front_held(r->datapath));
 	sf_metrics_one(&m, "slots_used", "gauge", "Slots of tables in use.", rules_slots_used(r));
 	sf_metrics_one(&m, "slots", "gauge", "Slots there are.", datapath_slots_max(r->datapath));
 	sf_metrics_one(&m, "map_bytes", "gauge", "Kernel memory of the datapath's maps.",
