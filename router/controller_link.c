@@ -201,7 +201,8 @@ static void announce_unproven(struct router *r, const struct host *h,
 	controller_link_registered(r, h, key, 0);
 }
 
-/* As controller_link_registered() and _named(), and since when, which the controller cannot know. */
+/* As controller_link_registered() and _named(), and since when, which the controller cannot know.
+ */
 static void announce(struct router *r, const struct host *h, const struct registration *reg)
 {
 	struct sf_item_registration item = { .sid = reg->key.sid,
@@ -284,12 +285,55 @@ static void set_failure(struct controller_link *c, const char *reason)
 	c->since_ms = sf_wall_ms();
 }
 
+/*
+ * The address from which the kernel reaches the controller, for others to send to. While the link's
+ * own is new (duplicate address detection) or not there yet, that is a link-local one or our
+ * locator: neither will do.
+ */
+static int guess_underlay(struct router *r)
+{
+	struct sockaddr_storage to;
+	struct sockaddr_in6 from;
+	socklen_t len = sizeof(from);
+	int fd, ret = 0;
+
+	if (sf_endpoint_parse(r->config.controller, &to) || to.ss_family != AF_INET6)
+		return -EINVAL;
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(struct sockaddr_in6)) ||
+	    getsockname(fd, (struct sockaddr *)&from, &len))
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (!ret && (IN6_IS_ADDR_LINKLOCAL(&from.sin6_addr) ||
+		     !memcmp(&from.sin6_addr, &r->own, sizeof(r->own))))
+		ret = -EADDRNOTAVAIL;
+	if (!ret)
+		memcpy(&r->underlay, &from.sin6_addr, sizeof(r->underlay));
+	return ret;
+}
+
+/* Once the controller is reached: the address may be another one than before. */
+static int underlay_take(struct router *r)
+{
+	struct sf_addr was = r->underlay;
+	int ret = IN6_IS_ADDR_UNSPECIFIED(&r->config.underlay) ? guess_underlay(r) : 0;
+
+	/* A router without a block sends its FAILs from there. */
+	return ret || !memcmp(&was, &r->underlay, sizeof(was)) ? ret : datapath_configure(r);
+}
+
 static void on_open(struct sf_channel *ch, void *ctx)
 {
 	struct router *r = ctx;
 	struct controller_link *c = r->uplink;
 
 	c->welcomed = c->synced = c->gathering = false;
+	if (underlay_take(r)) {
+		sf_channel_close(ch, "no address of ours but link-local ones leads there yet (or "
+				     "set underlay=)");
+		return;
+	}
 	set_failure(c, "");
 	events_add(r, "controller-connected", NULL, NULL, 0, "%s", sf_channel_peer(ch));
 	say_hello(r);
@@ -338,27 +382,6 @@ static const struct sf_channel_ops ops = {
 	.on_open = on_open, .on_message = on_message, .on_close = on_close, .on_fail = on_fail
 };
 
-/* The address from which the kernel reaches the controller. */
-static int guess_underlay(struct router *r)
-{
-	struct sockaddr_storage to;
-	struct sockaddr_in6 from;
-	socklen_t len = sizeof(from);
-	int fd, ret = 0;
-
-	if (sf_endpoint_parse(r->config.controller, &to) || to.ss_family != AF_INET6)
-		return -EINVAL;
-	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(struct sockaddr_in6)) ||
-	    getsockname(fd, (struct sockaddr *)&from, &len))
-		ret = -errno;
-	if (fd >= 0)
-		close(fd);
-	if (!ret)
-		memcpy(&r->underlay, &from.sin6_addr, sizeof(r->underlay));
-	return ret;
-}
-
 int controller_link_open(struct router *r, char *err, size_t errlen)
 {
 	struct sf_tls_files files = { r->config.tls_cert, r->config.tls_key, r->config.tls_ca };
@@ -371,11 +394,11 @@ int controller_link_open(struct router *r, char *err, size_t errlen)
 		return 0;
 	if (sf_addr_is_zero(&r->underlay)) {
 		ret = guess_underlay(r);
-		if (ret)
+		if (ret == -EINVAL) /* all else may change; it is asked again when connected */
 			return sf_errtext(err, errlen, ret,
-					  "underlay: cannot be found out from controller=%s (%s); "
-					  "set it",
-					  r->config.controller, strerror(-ret));
+					  "underlay: cannot be found out from controller=%s, which "
+					  "is no IPv6 address: set it",
+					  r->config.controller);
 	}
 	c = calloc(1, sizeof(*c));
 	if (!c)
