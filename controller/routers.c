@@ -116,8 +116,8 @@ void routers_free(struct controller *c)
 	HASH_ITER (hh, c->routers, r, tmp) {
 		while (r->hosts)
 			host_leave(c, r->hosts, EVENT_HOST_LEFT, SF_NONE, "stopped");
-		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): uthash finds the head first
-		 */
+		/* clang-tidy does not follow uthash's list.
+		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		HASH_DEL(c->routers, r);
 		free(r);
 	}
