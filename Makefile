@@ -60,7 +60,7 @@ lint:
 		--suppress=missingIncludeSystem --suppress=unknownMacro --suppress=uninitvar --suppress=varFuncNullUB \
 		-I . core util agent router controller lab cli
 
-# Bugs by pattern and by path, and long functions (.clang-tidy says what and what not): minutes, hence apart from lint.
+# Bugs by pattern and by path, and long functions (.clang-tidy says what and what not): eight minutes of a core, hence apart from lint.
 tidy: build
 	run-clang-tidy -quiet -p $(B) -j $(J) '^$(CURDIR)/(core|util|agent|router|controller|lab|cli)/[a-z0-9_]+\.c$$'
 
