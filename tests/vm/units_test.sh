@@ -40,6 +40,7 @@ tee "$TMP/r.conf" >/etc/scaffold/scaffold-router.conf <<'CONF'
 controller = [fd00::1]:24159
 plain = yes
 CONF
+echo 'name = r' >>"$TMP/r.conf"
 printf '[link %s]\naccess = yes\n' d0 e0 >>/etc/scaffold/scaffold-router.conf
 echo $'[host]\nuplink = up0' >/etc/scaffold/scaffoldd.conf
 echo $'[host]\nuplink = eth0' >"$TMP/host.conf"
@@ -52,12 +53,25 @@ traces >"$TMP/before"
 
 # ---- as they are installed
 systemctl daemon-reload
-for u in "${units[@]}"; do
-	check "$u.service is understood whole" systemd-analyze verify --man=no "$u.service"
-	says "and comes from the installation" "$(dirname "$(dirname "$SF")")/" systemctl show -P ExecStart "$u"
-	exposure=$(systemd-analyze security --no-pager "$u.service" 2>/dev/null | sed -n 's/.*Overall exposure level for [^:]*: //p')
-	echo "   $u: exposure $exposure"
-done
+check "the units are understood whole" systemd-analyze verify --man=no "${units[@]/%/.service}"
+equal "and come from the installation" 3 "$(systemctl show -P ExecStart "${units[@]}" | grep -cF "$(dirname "$(dirname "$SF")")/sbin/")"
+check "the group is made" systemd-sysusers scaffold.conf
+check "and is there" getent group scaffold
+# confined UNIT: what is said in the unit holds for the process
+confined() {
+	local pid view
+	pid=$(main_pid $1)
+	view=(nsenter --mount="/proc/$pid/ns/mnt")
+	equal "$1 gains no privileges, and its system calls are filtered" "1 2" "$(echo $(sed -nE 's/^(NoNewPrivs|Seccomp):\s*//p' "/proc/$pid/status"))"
+	# Capability 21.
+	equal "$1 cannot get CAP_SYS_ADMIN" 0 $((0x$(sed -n 's/^CapBnd:\s*//p' "/proc/$pid/status") >> 21 & 1))
+	fails "$1 cannot write programs" "${view[@]}" touch /usr/touched
+	grep -qi "read-only" "$TMP/said" && ok "which are read-only" || said
+	equal "$1 sees nobody's home" "" "$("${view[@]}" ls -A /root /home 2>/dev/null | grep -v :)"
+	fails "$1 does not see others' temporary files" "${view[@]}" test -e "$TMP"
+}
+touch /root/secret
+owner() { stat -c '%G %a' "/run/scaffold/$1.sock"; }
 starts() {
 	check "$1 starts, and says that it is ready" systemctl start "$1" && active "$1" && ok "$1 is active" && return
 	bad "$1 is $(systemctl is-active "$1")"
@@ -65,8 +79,15 @@ starts() {
 	exit 1 # all else would fail for want of it
 }
 starts scaffold-controller
+confined scaffold-controller
+equal "its socket is for the group" "scaffold 660" "$(owner controller)"
 by_hand r scaffold-router --config "$TMP/r.conf"
 starts scaffoldd
+confined scaffoldd
+as() { local group=$1; shift; setpriv --reuid=nobody --regid="$group" --clear-groups scaffold "$@"; }
+check "who is in the group registers by hand" as scaffold register byhand tcp 99
+fails "and nobody else" as nogroup register other tcp 99
+check "who is in the group takes it back" as scaffold unregister byhand tcp 99
 wait_for "the host joins" joined && ok "the host has joined" || { told scaffoldd; tail -n 5 "$TMP/r/log"; }
 check "status finds nothing wrong" scaffold status
 
@@ -118,7 +139,8 @@ stops() {
 	equal "and did not fail" "inactive success" "$(systemctl is-active "$1") $(systemctl show -P Result "$1")"
 }
 refused scaffoldd
-for p in "${pids[@]}"; do kill -9 "$p" 2>/dev/null; done
+end "${pids[@]}"
+pids=()
 stops scaffoldd
 traces >"$TMP/after"
 cmp -s "$TMP/before" "$TMP/after" && ok "the agent's stop leaves nothing" || { bad "left behind, or changed:"; diff "$TMP/before" "$TMP/after"; }
@@ -126,8 +148,12 @@ equal "the sysctl is as before" "$nonlocal" "$(sysctl -n net.ipv6.ip_nonlocal_bi
 
 # ---- the machine as a router
 starts scaffold-router
+confined scaffold-router
+equal "its socket is for the group" "scaffold 660" "$(owner router)"
 by_hand d scaffoldd --config "$TMP/host.conf"; by_hand e scaffoldd --config "$TMP/host.conf"
 for n in d e; do wait_for "$n joins" there $n && ok "$n has joined at the unit's router" || { told scaffold-router; tail -n 5 "$TMP/$n/log"; }; done
+says "status tells of the router that was killed" "router r is lost" scaffold status
+check "which is forgotten, as status says" curl -sSf -m 10 -X DELETE --unix-socket /run/scaffold/controller.sock http://x/v1/routers/r
 check "status finds nothing wrong" scaffold status
 nsenter --net=/run/netns/d python3 "$HERE/peer.py" serve "$SUM" 7 sum & pids+=($!)
 nsenter --net=/run/netns/d python3 "$HERE/peer.py" serve "$ECHO" 7 echo --timeout 600 & pids+=($!)
