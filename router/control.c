@@ -79,13 +79,16 @@ static json_t *controller_json(struct router *r)
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct router *r = ctx;
-	char block[8];
+	char block[8], key[2 * sizeof(r->public_key) + 1];
 	json_t *j = json_object();
 
 	snprintf(block, sizeof(block), "%04x", r->place.block);
+	for (size_t i = 0; i < sizeof(r->public_key); i++)
+		snprintf(key + 2 * i, 3, "%02x", r->public_key[i]);
 	json_object_set_new(j, "name", json_string(r->config.name));
 	json_object_set_new(j, "version", json_string(SF_VERSION));
 	json_object_set_new(j, "id", sf_json_sid(&r->id));
+	json_object_set_new(j, "key", json_string(key));
 	json_object_set_new(j, "roles", roles_json(r->config.roles));
 	json_object_set_new(j, "joined", json_boolean(has_place(r)));
 	if (has_place(r)) {

@@ -308,6 +308,11 @@ static int guess_underlay(struct router *r)
 	if (!ret && (IN6_IS_ADDR_LINKLOCAL(&from.sin6_addr) ||
 		     !memcmp(&from.sin6_addr, &r->own, sizeof(r->own))))
 		ret = -EADDRNOTAVAIL;
+	if (!ret && IN6_IS_ADDR_LOOPBACK(&from.sin6_addr) &&
+	    memcmp(&from.sin6_addr, &r->underlay, sizeof(r->underlay)))
+		sf_warn("controller %s: no other router can reach this one at ::1: where there are "
+			"any, set underlay=",
+			r->config.controller);
 	if (!ret)
 		memcpy(&r->underlay, &from.sin6_addr, sizeof(r->underlay));
 	return ret;

@@ -87,6 +87,7 @@ daemons_up() {
 	for m in r1 r2; do equal "$m tells its own address, not a link-local one" "$(of $m ip -j -6 address show dev eth0 scope global | jq -r '.[0].addr_info[0].local')" "$(status_of $m .underlay | tr -d '"')"; done
 	for m in h1 h3 h4; do daemon $m "$(PROGRAM_OF $m)"; done
 	for m in h1 h3 h4; do wait_for "$m joins" status_of $m .joined && ok "$m has joined" || tail -n 5 "$TMP/$m/log"; done
+	equal "a router tells the key that its hosts see" "$(status_of r1 .key)" "$(status_of h1 .router.key)"
 	equal "all of them at the controller" "h1 h3 h4" "$(of ctl "$SF" --json hosts | jq -r '[.[].host] | sort | join(" ")')"
 	says "blocks, as the guide has them" fd5c:0:1:1::/64 of ctl "$SF" routers
 	says "and the other's" fd5c:0:1:2::/64 of ctl "$SF" routers
