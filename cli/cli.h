@@ -110,6 +110,15 @@ int sf_cli_get(const struct sf_cli *cli, enum sf_daemon_kind kind, json_t **repl
  */
 char *sf_cli_path(const char *fmt, ...);
 
+/**
+ * sf_cli_pages() - a list of the controller's, all pages of it; failures are printed.
+ * @path: of the list, with or without a query
+ * @list: its key in the replies
+ * @reply: the first page, with the rows of all; the caller's
+ * Return: 0 or -errno. Where a page's first row goes meanwhile, the list is begun anew.
+ */
+int sf_cli_pages(const struct sf_cli *cli, const char *path, const char *list, json_t **reply);
+
 /** sf_cli_client() - a client for streams; failures are printed. Return: NULL on failure. */
 struct sf_httpc *sf_cli_client(const struct sf_cli *cli, enum sf_daemon_kind kind);
 

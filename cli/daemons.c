@@ -14,6 +14,8 @@
 #include "util/crypto.h"
 #include "util/httpc.h"
 
+#define PAGES_AGAIN 3 /* times that a list is begun anew */
+
 static const char *const names[] = { "agent", "router", "controller" };
 
 const char *sf_cli_daemon_name(enum sf_daemon_kind kind)
@@ -192,6 +194,67 @@ int sf_cli_get(const struct sf_cli *cli, enum sf_daemon_kind kind, json_t **repl
 	ret = sf_cli_call(cli, kind, "GET", path, NULL, reply);
 	free(path);
 	return ret;
+}
+
+/* The page behind the row @after (NULL: the first). Takes @after. */
+static int page_get(const struct sf_cli *cli, const char *list, char *after, json_t **reply,
+		    char *err, size_t errlen)
+{
+	char *query = after ? sf_cli_path("after=%s", after) : strdup("");
+	char *path = NULL;
+	int ret = -ENOMEM;
+
+	if (query && asprintf(&path, "%s%s%s", list,
+			      !after		  ? ""
+			      : strchr(list, '?') ? "&"
+						  : "?",
+			      query) < 0)
+		path = NULL;
+	if (path)
+		ret = sf_cli_try(cli, SF_CONTROLLER, "GET", path, NULL, reply, err, errlen);
+	else
+		snprintf(err, errlen, "out of memory");
+	free(path);
+	free(query);
+	free(after);
+	return ret;
+}
+
+int sf_cli_pages(const struct sf_cli *cli, const char *path, const char *list, json_t **reply)
+{
+	json_t *whole = NULL, *page = NULL;
+	char err[700] = "", *after = NULL;
+	int ret, again = 0;
+
+	do {
+		const char *next;
+
+		ret = page_get(cli, path, after, &page, err, sizeof(err));
+		after = NULL;
+		if (ret == -EEXIST && again++ < PAGES_AGAIN) {
+			json_decref(whole);
+			whole = NULL;
+			continue;
+		}
+		if (ret)
+			break;
+		next = json_string_value(json_object_get(page, "next"));
+		after = next ? strdup(next) : NULL;
+		if (whole) {
+			json_array_extend(json_object_get(whole, list),
+					  json_object_get(page, list));
+			json_decref(page);
+		} else {
+			whole = page;
+		}
+	} while (after || ret);
+	if (ret) {
+		json_decref(whole);
+		sf_cli_fail(cli, "%s", err);
+		return ret;
+	}
+	*reply = whole;
+	return 0;
 }
 
 struct sf_net sf_cli_net(const struct sf_cli *cli)

@@ -9,39 +9,6 @@
 #include "cli/hosts.h"
 #include "cli/shape.h"
 
-static int controller_all(struct sf_cli *cli, json_t *rows)
-{
-	char *after = NULL;
-	int err, again = 0;
-
-	do {
-		json_t *reply = NULL;
-		char *path = after ? sf_cli_path("/v1/hosts?after=%s", after) : strdup("/v1/hosts");
-		char text[700] = "";
-		const char *next;
-
-		err = path ? sf_cli_try(cli, SF_CONTROLLER, "GET", path, NULL, &reply, text,
-					sizeof(text))
-			   : -ENOMEM;
-		free(path);
-		free(after);
-		after = NULL;
-		if (err == -EEXIST && again++ < 3) { /* the page's first host has left */
-			json_array_clear(rows);
-			continue;
-		}
-		if (err) {
-			sf_cli_fail(cli, "%s", *text ? text : strerror(-err));
-			return err;
-		}
-		sf_shape_hosts(SF_CONTROLLER, reply, rows);
-		next = json_string_value(json_object_get(reply, "next"));
-		after = next ? strdup(next) : NULL;
-		json_decref(reply);
-	} while (after || err);
-	return 0;
-}
-
 /* A router's hosts are at that router. */
 static int name_router(struct sf_cli *cli, json_t *rows)
 {
@@ -82,10 +49,10 @@ int sf_hosts_rows(struct sf_cli *cli, enum sf_daemon_kind who, bool all, json_t 
 	int err;
 
 	if (who == SF_CONTROLLER)
-		err = controller_all(cli, rows);
+		err = sf_cli_pages(cli, "/v1/hosts", "hosts", &reply);
 	else
 		err = sf_cli_call(cli, who, "GET", path, NULL, &reply);
-	if (!err && who != SF_CONTROLLER)
+	if (!err)
 		sf_shape_hosts(who, reply, rows);
 	if (!err && who == SF_ROUTER)
 		err = name_router(cli, rows);

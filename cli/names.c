@@ -18,16 +18,6 @@ void sf_names_put(struct sf_names *n, const char *sid, const char *name)
 		json_object_set_new(n->table, sid, json_string(name));
 }
 
-/* Each object of reply[@list] has @id and "name". */
-static void take_list(struct sf_names *n, const json_t *reply, const char *list, const char *id)
-{
-	const json_t *row;
-	size_t i;
-
-	json_array_foreach (json_object_get(reply, list), i, row)
-		sf_names_put(n, text_of(row, id), text_of(row, "name"));
-}
-
 static json_t *ask(const struct sf_cli *cli, enum sf_daemon_kind kind, const char *path)
 {
 	json_t *reply = NULL;
@@ -38,6 +28,18 @@ static json_t *ask(const struct sf_cli *cli, enum sf_daemon_kind kind, const cha
 	return reply;
 }
 
+/* What a daemon has at @path: each object of its @list has "id" and "name". */
+static void take_list(const struct sf_cli *cli, struct sf_names *n, enum sf_daemon_kind kind,
+		      const char *path, const char *list)
+{
+	json_t *reply = ask(cli, kind, path), *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(reply, list), i, row)
+		sf_names_put(n, text_of(row, "id"), text_of(row, "name"));
+	json_decref(reply);
+}
+
 void sf_names_load(const struct sf_cli *cli, struct sf_names *out)
 {
 	json_t *reply;
@@ -45,25 +47,15 @@ void sf_names_load(const struct sf_cli *cli, struct sf_names *out)
 	out->net = sf_cli_net(cli);
 	out->table = json_object();
 	if (sf_cli_has(cli, SF_CONTROLLER)) {
-		reply = ask(cli, SF_CONTROLLER, "/v1/names");
-		take_list(out, reply, "names", "id");
-		json_decref(reply);
-		reply = ask(cli, SF_CONTROLLER, "/v1/hosts?limit=100000");
-		take_list(out, reply, "hosts", "id");
-		json_decref(reply);
+		take_list(cli, out, SF_CONTROLLER, "/v1/names", "names");
+		take_list(cli, out, SF_CONTROLLER, "/v1/hosts?limit=100000", "hosts");
 	}
 	if (sf_cli_has(cli, SF_ROUTER)) {
-		reply = ask(cli, SF_ROUTER, "/v1/names");
-		take_list(out, reply, "names", "id");
-		json_decref(reply);
-		reply = ask(cli, SF_ROUTER, "/v1/hosts");
-		take_list(out, reply, "hosts", "id");
-		json_decref(reply);
+		take_list(cli, out, SF_ROUTER, "/v1/names", "names");
+		take_list(cli, out, SF_ROUTER, "/v1/hosts", "hosts");
 	}
 	if (sf_cli_has(cli, SF_AGENT)) {
-		reply = ask(cli, SF_AGENT, "/v1/names");
-		take_list(out, reply, "names", "id");
-		json_decref(reply);
+		take_list(cli, out, SF_AGENT, "/v1/names", "names");
 		reply = ask(cli, SF_AGENT, "/v1/status");
 		sf_names_put(out, text_of(reply, "id"), text_of(reply, "name"));
 		json_decref(reply);

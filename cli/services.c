@@ -9,39 +9,17 @@
 #include "cli/services.h"
 #include "cli/shape.h"
 
-/* All pages of the controller's list. A page that lost its beginning starts the list again. */
 static int controller_all(struct sf_cli *cli, const struct sf_names *names, bool all, json_t *rows)
 {
-	char *after = NULL;
-	int err, again = 0;
+	json_t *reply = NULL;
+	int err = sf_cli_pages(cli,
+			       all ? "/v1/services?full=1&hosts=1" : "/v1/services?full=1&hosts=0",
+			       "services", &reply);
 
-	do {
-		json_t *reply = NULL;
-		char *path = after ? sf_cli_path("/v1/services?full=1&hosts=%s&after=%s",
-						 all ? "1" : "0", after)
-				   : sf_cli_path("/v1/services?full=1&hosts=%s", all ? "1" : "0");
-		char text[700] = "";
-		const char *next;
-
-		err = path ? sf_cli_try(cli, SF_CONTROLLER, "GET", path, NULL, &reply, text,
-					sizeof(text))
-			   : -ENOMEM;
-		free(path);
-		free(after);
-		after = NULL;
-		if (err == -EEXIST && again++ < 3) {
-			json_array_clear(rows);
-			continue;
-		}
-		if (err) {
-			sf_cli_fail(cli, "%s", *text ? text : strerror(-err));
-			return err;
-		}
-		sf_shape_services(SF_CONTROLLER, reply, names, all, rows);
-		next = json_string_value(json_object_get(reply, "next"));
-		after = next ? strdup(next) : NULL;
-		json_decref(reply);
-	} while (after || err);
+	if (err)
+		return err;
+	sf_shape_services(SF_CONTROLLER, reply, names, all, rows);
+	json_decref(reply);
 	return 0;
 }
 

@@ -74,6 +74,40 @@ static void services_of_controller(void **state)
 	assert_has(fake_text("asked"), "GET /v1/services?after=" WEB "&full=1&hosts=0\n");
 }
 
+/* The row that the next page would begin behind is gone: what was read so far is not shown twice.
+ */
+static void list_begun_anew(void **state)
+{
+	static const struct canned flighty[] = {
+		{ "GET", "/v1/services", 200,
+		  "{\"services\":[" SERVICE(
+			  INSTANCE("4", "serving", "100", "7"),
+			  INSTANCE("3", "serving", "100", "12")) "],\"next\":\"" WEB "\"}" },
+		{ "GET", "/v1/services", 409, "it has left" },
+		{ "GET", "/v1/services", 200,
+		  "{\"services\":[" SERVICE(
+			  INSTANCE("5", "serving", "100", "7"),
+			  INSTANCE("6", "serving", "100", "12")) "],\"next\":null}" },
+		{ 0 },
+	};
+	static const struct canned fleeting[] = {
+		{ "GET", "/v1/services", 409, "it has left" },
+		{ 0 },
+	};
+	json_t *rows;
+
+	(void)state;
+	fake_start("controller", flighty);
+	assert_int_equal(fake_run(cmd_services, true, "services", NULL), 0);
+	rows = fake_json();
+	assert_int_equal(json_array_size(rows), 2);
+	json_decref(rows);
+	fake_stop(false);
+	fake_start("controller", fleeting);
+	assert_int_not_equal(fake_run(cmd_services, true, "services", NULL), 0);
+	assert_has(fake_text("err"), "it has left");
+}
+
 static void services_as_table(void **state)
 {
 	const char *out;
@@ -750,6 +784,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(services_of_controller),
+		T(list_begun_anew),
 		T(services_as_table),
 		T(services_of_agent),
 		T(services_of_router),
