@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/reason.h"
 #include "util/http.h"
@@ -63,7 +64,8 @@ void sf_metrics_reasons(struct sf_metrics *m, const char *name, const char *help
 {
 	sf_metrics_head(m, name, "counter", help);
 	for (unsigned int i = 0; i < SF_REASON_MAX; i++)
-		if (counts[i])
+		if (counts[i] ||
+		    (i >= SF_DENIED_POLICY && strcmp(sf_reason_text(i), "unknown reason") != 0))
 			sf_metrics_sample(m, name, counts[i], "reason", sf_reason_name(i), NULL);
 }
 

@@ -37,7 +37,10 @@ void sf_metrics_sample(struct sf_metrics *m, const char *name, uint64_t value, .
 void sf_metrics_one(struct sf_metrics *m, const char *name, const char *type, const char *help,
 		    uint64_t value);
 
-/** sf_metrics_reasons() - a counter by reason; those at 0 are left out. */
+/**
+ * sf_metrics_reasons() - a counter of the control plane by reason. Reasons of a denial are there
+ * at 0, too: an increase from nothing is none to Prometheus. Others at 0 are left out.
+ */
 void sf_metrics_reasons(struct sf_metrics *m, const char *name, const char *help,
 			const uint64_t counts[SF_REASON_MAX]);
 
