@@ -107,7 +107,8 @@ static int first_char(const char *root, const char *path)
 	FILE *f;
 	int c;
 
-	snprintf(name, sizeof(name), "%s%s", root, path);
+	if (snprintf(name, sizeof(name), "%s%s", root, path) >= (int)sizeof(name))
+		return EOF;
 	f = fopen(name, "re");
 	if (!f)
 		return EOF;

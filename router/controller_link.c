@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "router/controller_down.h"
+#include "router/datapath.h"
 #include "router/events.h"
 #include "router/hosts.h"
 #include "router/router.h"

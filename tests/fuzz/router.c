@@ -191,6 +191,11 @@ void routes_take_older(struct router *router, uint32_t generation)
 
 /* ---- the kernel: everything fits, and what is taken away was there or not ---- */
 
+int datapath_configure(struct router *r)
+{
+	return 0;
+}
+
 int datapath_link(struct datapath *dp, uint32_t ifindex, const struct sf_link *link)
 {
 	return 0;
