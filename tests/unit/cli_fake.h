@@ -337,4 +337,31 @@ static void assert_has_not(const char *text, const char *part)
 	assert_null(strstr(text, part));
 }
 
+/* ---- what tests say and ask -------------------------------------------------------------- */
+
+#define WEB "00000001:52ac1db85f5ecb14" /* sf_sid_of "web" */
+
+/* A service "web" as the controller has it, and instances of it on "h3", "h4"... */
+#define INSTANCE(host, state, weight, open) SHARED(host, state, weight, "null", open)
+#define SHARED(host, state, weight, share, open)                                   \
+	"{\"host\":\"80000000:000000000000000" host "\",\"host_name\":\"h" host    \
+	"\",\"locator\":\"fd5c:0:1:1:" host                                        \
+	"::\",\"router\":\"80000000:2\",\"router_name\":\"r2\",\"weight\":" weight \
+	",\"share\":" share ",\"state\":\"" state                                  \
+	"\",\"reason\":null,\"since\":\"2026-11-22T04:30:22.398Z\","               \
+	"\"load\":{\"flows\":250,\"packets\":3000,\"bytes\":2200000},\"open\":" open "}"
+#define SERVICE(a, b)                                                                         \
+	"{\"id\":\"" WEB "\",\"name\":\"web\",\"endpoints\":[{\"proto\":\"tcp\",\"port\":80," \
+	"\"instances\":[" a "," b "]}]}"
+
+static inline const char *text_at(const json_t *rows, size_t i, const char *key)
+{
+	return json_string_value(json_object_get(json_array_get(rows, i), key));
+}
+
+static inline json_int_t number_at(const json_t *rows, size_t i, const char *key)
+{
+	return json_integer_value(json_object_get(json_array_get(rows, i), key));
+}
+
 #endif
