@@ -119,7 +119,7 @@ static int first_char(const char *root, const char *path)
 
 static void look_network(const char *root, struct sf_findings *f)
 {
-	char path[PATH_MAX + NAME_MAX];
+	char path[PATH_MAX];
 	unsigned int carriers = 0;
 	struct dirent *e;
 	DIR *d;
