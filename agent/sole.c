@@ -26,10 +26,11 @@
 
 #define LOCK_NAME  "scaffoldd"
 #define LOCK_TRIES 5
-#define LOCK_QUEUE 16 /* who may wait for an answer while we are busy; so many get it at a time, \
-		       */
-#define PAUSE_MS  20  /* then none for so long: asking must not cost us more than that */
-#define PIN_DEPTH 4   /* directories below a bpffs that are looked at */
+#define LOCK_QUEUE                                                                              \
+	16	     /* who may wait for an answer while we are busy; so many get it at a time, \
+		      */
+#define PAUSE_MS  20 /* then none for so long: asking must not cost us more than that */
+#define PIN_DEPTH 4  /* directories below a bpffs that are looked at */
 
 /* ---- the lock --------------------------------------------------------------------------- */
 

@@ -52,7 +52,8 @@ struct sf_program {
 		{ "state", "DIR", offsetof(type, state), "/var/lib/scaffold",                   \
 		  "what must survive a reboot" },                                               \
 	{                                                                                       \
-		"check", NULL, offsetof(type, check), NULL, "check the configuration and what it names, and exit"  \
+		"check", NULL, offsetof(type, check), NULL,                                     \
+			"check the configuration and what it names, and exit"                   \
 	}
 
 /* And of those that have a datapath, for a field bpffs. */

@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		len = len < size ? len : size;
 		if (!sessions[which])
 			expect(session_open(&c, &ops, &sessions[which], "[::1]:1", "",
-						&sessions[which]) == 0);
+					    &sessions[which]) == 0);
 		session_message(sessions[which], data, len);
 		controller_flush(&c);
 		now += 100;

@@ -45,24 +45,23 @@ static void of_controller(void **state)
 /* What the router counts itself. */
 static void of_router(void **state)
 {
-	static const char reply[] =
-		"{\"hosts\":[" HOST(
-			"1", "h1",
-			"\"state\":\"joined\",\"silent\":false,\"silent_ms\":"
-			"200") "," HOST("2", "h2",
-					"\"state\":\"joined\",\"silent\":true,"
-					"\"silent_ms\":5000") "," HOST("3", "h3",
-								       "\"state"
-								       "\":"
-								       "\"resto"
-								       "red\","
-								       "\"silen"
-								       "t_ms\":"
-								       "9") "," HOST("4", "h4",
-										     "\"state\":"
-										     "\"absent\","
-										     "\"released\""
-										     ":" AT) "]}";
+	static const char reply[] = "{\"hosts\":[" HOST(
+		"1", "h1",
+		"\"state\":\"joined\",\"silent\":false,\"silent_ms\":"
+		"200") "," HOST("2", "h2",
+				"\"state\":\"joined\",\"silent\":true,"
+				"\"silent_ms\":5000") "," HOST("3", "h3",
+							       "\"state"
+							       "\":"
+							       "\"resto"
+							       "red\","
+							       "\"silen"
+							       "t_ms\":"
+							       "9") "," HOST("4", "h4",
+									     "\"state\":"
+									     "\"absent\","
+									     "\"released\""
+									     ":" AT) "]}";
 	static const struct canned c[] = { { "GET", "/v1/status", 200, "{\"name\":\"r2\"}" },
 					   { "GET", "/v1/hosts", 200, reply },
 					   { 0 } };
@@ -111,19 +110,20 @@ static void of_agent(void **state)
 
 static void routers(void **state)
 {
-	static const char
-		reply[] =
-			"{\"routers\":[" ROUTER("r2", "\"connected\":false") "," ROUTER(
-				"r1", "\"connected"
-				      "\":true,"
-				      "\"synced\":"
-				      "true") "," ROUTER("r3", "\"connected\":true,\"synced\":"
-							       "false") "," ROUTER("r4",
-										   "\"connected\":"
-										   "true,"
-										   "\"behind\":"
-										   "true") "," ROUTER("r5",
-												      "\"connected\":false,\"awaited\":true") "]}";
+	static const char reply[] = "{\"routers\":[" ROUTER("r2", "\"connected\":false") "," ROUTER(
+		"r1",
+		"\"connected"
+		"\":true,"
+		"\"synced\":"
+		"true") "," ROUTER("r3",
+				   "\"connected\":true,\"synced\":"
+				   "false") "," ROUTER("r4",
+						       "\"connected\":"
+						       "true,"
+						       "\"behind\":"
+						       "true") "," ROUTER("r5",
+									  "\"connected\":false,"
+									  "\"awaited\":true") "]}";
 	static const struct canned c[] = { { "GET", "/v1/routers", 200, reply }, { 0 } };
 	static const char *const states[] = { "connected", "lost", "syncing", "behind", "awaited" };
 	json_t *rows;
