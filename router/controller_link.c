@@ -12,7 +12,6 @@
 
 #include "router/controller_down.h"
 #include "router/datapath.h"
-#include "router/datapath.h"
 #include "router/events.h"
 #include "router/hosts.h"
 #include "router/router.h"
