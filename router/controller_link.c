@@ -294,7 +294,7 @@ static void set_failure(struct controller_link *c, const char *reason)
 static int guess_underlay(struct router *r)
 {
 	struct sockaddr_storage to;
-	struct sockaddr_in6 from;
+	struct sockaddr_in6 from = { 0 };
 	socklen_t len = sizeof(from);
 	int fd, ret = 0;
 
