@@ -38,6 +38,9 @@
 #ifndef CLOSE
 #define CLOSE 0
 #endif
+#ifndef TALK
+#define TALK CLOSE /* data where nothing else is due */
+#endif
 #ifndef NET
 #define NET 3
 #endif
@@ -92,6 +95,7 @@ typedef End {
 	bit has; /* a candidate */
 	View cand;
 	byte budget;
+	byte echo; /* the challenge that the peer sent to where this end is */
 	bit expired;
 	bit rendezvous; /* the next RSYN goes unresolved */
 	byte drawn;
@@ -111,13 +115,15 @@ typedef Msg {
 	byte name;
 	byte you;
 	byte yclaim;
+	byte chal; /* the challenge is a function of the place and the name; here the place stands for it */
+	byte echo;
 	bit ask;
 	bit valid;
 	byte gm;
 }
 
 End end[ENDS];
-chan net = [NET] of { byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, bit, bit, byte };
+chan net = [NET] of { byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, bit, bit, byte };
 byte ma = MA, mb = MB, snapa = SNAPA, snapb = SNAPB, spoofs = SPOOF, closes = CLOSE;
 byte round;
 bit calm;
@@ -127,11 +133,11 @@ bit resumed;
 Msg m, q;
 View r;
 byte e, i, j, x, n;
-bit knows, same, older, succ, succ_valid, fresh, take, reply, keep;
+bit knows, same, older, succ, succ_valid, take, reply, keep;
 
 #define E     end[e]
 #define SIDE(a) ((a) & 1)
-#define FIELDS(a) a.kind, a.src, a.dst, a.side, a.epoch, a.claim, a.was, a.name, a.you, a.yclaim, a.ask, a.valid, a.gm
+#define FIELDS(a) a.kind, a.src, a.dst, a.side, a.epoch, a.claim, a.was, a.name, a.you, a.yclaim, a.chal, a.echo, a.ask, a.valid, a.gm
 #define GEN(name) ((name) >> 5)
 #define OPEN(z) (z.acked != z.name)
 
@@ -139,7 +145,7 @@ bit knows, same, older, succ, succ_valid, fresh, take, reply, keep;
 inline emit() {
 	if
 	:: len(net) < NET && !(net??[eval(q.kind), eval(q.src), eval(q.dst), eval(q.side), eval(q.epoch), eval(q.claim),
-		eval(q.was), eval(q.name), eval(q.you), eval(q.yclaim), eval(q.ask), eval(q.valid), eval(q.gm)]) ->
+		eval(q.was), eval(q.name), eval(q.you), eval(q.yclaim), eval(q.chal), eval(q.echo), eval(q.ask), eval(q.valid), eval(q.gm)]) ->
 		net!!FIELDS(q)
 	:: else
 	fi
@@ -166,6 +172,11 @@ inline tell(k, to) {
 	q.name = E.name;
 	q.you = r.name;
 	q.yclaim = r.claim;
+	if
+	:: k == RSYN_ACK -> q.chal = to
+	:: else -> q.chal = 0
+	fi;
+	q.echo = E.echo;
 	q.ask = !E.confirmed;
 	q.valid = !E.has;
 	q.gm = E.gm;
@@ -196,12 +207,12 @@ inline refuse(k) {
 	q.dst = m.src;
 	q.side = 1 - SIDE(e);
 	q.you = m.name; /* what it quotes */
-	q.epoch = 0; q.claim = 0; q.was = 0; q.name = 0; q.yclaim = 0; q.ask = 0; q.valid = 0; q.gm = 0;
+	q.epoch = 0; q.claim = 0; q.was = 0; q.name = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
 	emit()
 }
 
 inline zero(w) {
-	w.kind = 0; w.src = 0; w.dst = 0; w.side = 0; w.epoch = 0; w.claim = 0; w.was = 0; w.name = 0; w.you = 0; w.yclaim = 0;
+	w.kind = 0; w.src = 0; w.dst = 0; w.side = 0; w.epoch = 0; w.claim = 0; w.was = 0; w.name = 0; w.you = 0; w.yclaim = 0; w.chal = 0; w.echo = 0;
 	w.ask = 0; w.valid = 0; w.gm = 0
 }
 
@@ -209,7 +220,12 @@ inline clear() {
 	zero(m); zero(q);
 	r.place = 0; r.epoch = 0; r.claim = 0; r.name = 0; r.closed = 0; r.gm = 0;
 	e = 0; i = 0; j = 0; x = 0; n = 0;
-	knows = 0; same = 0; older = 0; succ = 0; succ_valid = 0; fresh = 0; take = 0; reply = 0; keep = 0
+	knows = 0; same = 0; older = 0; succ = 0; succ_valid = 0; take = 0; reply = 0; keep = 0
+}
+
+inline no_candidate() {
+	E.has = 0; E.expired = 0; E.budget = 0;
+	E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
 }
 
 /* What m is to e (design, "Judging"). */
@@ -245,7 +261,7 @@ inline control() {
 		:: else
 		fi;
 #endif
-	:: knows && same && m.src != r.place -> take = E.has
+	:: knows && same && m.src != r.place -> reply = E.has /* the challenge will tell which place is true */
 	:: knows && !same && succ -> take = 1
 	:: knows && !same && !succ && succ_valid -> take = E.expired && m.claim != r.claim /* a rival, not its past */
 	:: knows && !same && !succ && !succ_valid && older
@@ -278,7 +294,7 @@ inline control() {
 	fi;
 	if
 	:: take ->
-		fresh = m.kind == RSYN;
+		E.echo = m.chal;
 		if
 #ifdef NO_PATH
 		:: true ->
@@ -286,31 +302,20 @@ inline control() {
 		:: m.src == E.valid.place ->
 #endif
 			E.valid.place = m.src; E.valid.epoch = m.epoch; E.valid.claim = m.claim; E.valid.name = m.name; E.valid.closed = 0; E.valid.gm = m.gm;
-			E.has = 0; E.expired = 0; E.budget = 0;
-			E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
+			no_candidate()
 #ifndef NO_PATH
 		:: else ->
-			fresh = fresh || !E.has || m.src != E.cand.place;
 			E.has = 1; E.expired = 0;
 			E.cand.place = m.src; E.cand.epoch = m.epoch; E.cand.claim = m.claim; E.cand.name = m.name; E.cand.closed = 0; E.cand.gm = m.gm
 #endif
 		fi;
-		if
-		:: fresh ->
 #ifndef STATIONARY_SAME
-			draw()
-#ifdef STATIONARY_NO_CLAIM
-			;
-			if
-			:: !E.moving -> E.claim = 0
-			:: else
-			fi
-#endif
-#else
-			skip
-#endif
+		if
+		:: m.kind == RSYN -> draw()
 		:: else
 		fi
+#endif
+	:: !take && reply && m.chal -> E.echo = m.chal
 	:: else
 	fi;
 	if
@@ -321,13 +326,16 @@ inline control() {
 		:: m.was == m.name && !E.has -> E.valid.closed = 1
 		:: else
 		fi;
-		/* Who names what was sent to that place alone is there. */
+		/* Who can repeat what was sent to that place alone is there. */
 		if
-		:: E.has && m.src == E.cand.place && m.you == E.name && !fresh ->
-			E.valid.place = E.cand.place; E.valid.epoch = E.cand.epoch; E.valid.claim = E.cand.claim;
+#ifdef STATIONARY_SAME
+		:: E.has && m.you == E.name && m.kind != RSYN ->
+#else
+		:: E.has && m.you == E.name && m.echo == m.src ->
+#endif
+			E.valid.place = m.src; E.valid.epoch = E.cand.epoch; E.valid.claim = E.cand.claim;
 			E.valid.name = E.cand.name; E.valid.closed = E.cand.closed; E.valid.gm = E.cand.gm;
-			E.has = 0; E.expired = 0; E.budget = 0;
-			E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
+			no_candidate()
 		:: else
 		fi;
 		assert(E.valid.place != VICTIM);
@@ -340,10 +348,10 @@ inline control() {
 		:: else
 		fi;
 		if
-		:: m.kind == RSYN || fresh -> tell(RSYN_ACK, m.src)
-		:: m.kind == RSYN_ACK && !fresh -> tell(RACK, m.src)
+		:: m.kind == RSYN || E.has -> tell(RSYN_ACK, m.src)
+		:: m.kind == RSYN_ACK && !E.has -> tell(RACK, m.src)
 #ifndef NO_CONFIRM
-		:: m.kind == RACK && !fresh && m.ask -> tell(RACK, m.src)
+		:: m.kind == RACK && !E.has && m.ask -> tell(RACK, m.src)
 #endif
 		:: else
 		fi
@@ -355,7 +363,7 @@ inline control() {
 #define PEER_CLOSED (end[1 - SIDE(e)].st == CLOSED || (ENDS == 4 && end[(3 - SIDE(e)) % ENDS].st == CLOSED))
 
 inline finish() {
-	E.st = ENDED;
+	E.st = ENDED; E.echo = 0;
 	E.has = 0; E.budget = 0; E.expired = 0; E.rendezvous = 0; E.confirmed = 0; E.moving = 0; E.won = 0; E.gm = 0;
 	E.claim = 0; E.former = 0; E.epoch = 0; E.drawn = 0;
 	E.valid.place = 0; E.valid.epoch = 0; E.valid.claim = 0; E.valid.name = 0; E.valid.closed = 0; E.valid.gm = 0;
@@ -422,10 +430,10 @@ inline timer() {
 #ifndef NO_CONFIRM
 	:: !OPEN(E) && !E.confirmed -> tell(RACK, r.place)
 #endif
-#if CLOSE
-	:: !OPEN(E) && E.confirmed ->
+#if TALK
+	:: !OPEN(E) && E.confirmed && !E.has ->
 		q.kind = DATA; q.src = E.place; q.dst = r.place; q.side = 1 - SIDE(e); q.name = E.name; q.you = r.name;
-		q.epoch = 0; q.claim = 0; q.was = 0; q.yclaim = 0; q.ask = 0; q.valid = 0; q.gm = 0;
+		q.epoch = 0; q.claim = 0; q.was = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
 		emit()
 #endif
 	:: else
@@ -441,7 +449,7 @@ inline pick() {
 		net?FIELDS(q);
 		if
 		:: j == i -> m.kind = q.kind; m.src = q.src; m.dst = q.dst; m.side = q.side; m.epoch = q.epoch; m.claim = q.claim;
-			m.was = q.was; m.name = q.name; m.you = q.you; m.yclaim = q.yclaim; m.ask = q.ask; m.valid = q.valid; m.gm = q.gm
+			m.was = q.was; m.name = q.name; m.you = q.you; m.yclaim = q.yclaim; m.chal = q.chal; m.echo = q.echo; m.ask = q.ask; m.valid = q.valid; m.gm = q.gm
 		:: else
 		fi;
 		if
@@ -458,6 +466,7 @@ inline pick() {
 
 #define AT(a) (end[a].st != ABSENT && SIDE(a) == m.side && (m.dst == UNRESOLVED || end[a].place == m.dst))
 
+#define LIVES(a) (end[a].st == LIVE || (ENDS == 4 && end[(a + 2) % ENDS].st == LIVE))
 #define TAKEN(p) (end[0].place == (p) || end[1].place == (p) || (ENDS == 4 && (end[2 % ENDS].place == (p) || end[3 % ENDS].place == (p))))
 
 inline move(p) {
@@ -467,6 +476,7 @@ inline move(p) {
 	E.moving = 1;
 	E.confirmed = 0;
 	E.rendezvous = 0;
+	E.echo = 0;
 	timer()
 }
 
@@ -500,7 +510,7 @@ init {
 			:: AT(1) -> e = 1; act()
 			:: ENDS == 4 && AT(2 % ENDS) -> e = 2 % ENDS; act()
 			:: ENDS == 4 && AT(3 % ENDS) -> e = 3 % ENDS; act()
-#if CLOSE || defined(SOFT_IS_HARD)
+#if TALK
 			:: !AT(0) && !AT(1) && (m.kind == RSYN || m.kind == DATA) -> /* an absent host's router answers */
 				q.kind = SOFT; q.src = m.dst; q.dst = m.src; q.side = 1 - m.side; q.you = m.name;
 				emit()
@@ -521,7 +531,7 @@ init {
 			clear()
 		}
 	/* timers */
-	:: !calm ->
+	:: !calm && (LIVES(0) || LIVES(1)) ->
 		atomic {
 			if
 			:: end[0].st == LIVE -> e = 0
@@ -536,7 +546,7 @@ init {
 			clear()
 		}
 	/* moves */
-	:: !calm && ma > 0 ->
+	:: !calm && ma > 0 && LIVES(0) ->
 		atomic {
 			ma--;
 			if
@@ -550,7 +560,7 @@ init {
 			fi;
 			clear()
 		}
-	:: !calm && mb > 0 ->
+	:: !calm && mb > 0 && LIVES(1) ->
 		atomic {
 			mb--;
 			if
@@ -580,7 +590,7 @@ init {
 			E.valid.name = end[j].valid.name; E.valid.closed = end[j].valid.closed; E.valid.gm = end[j].valid.gm;
 			E.cand.place = end[j].cand.place; E.cand.epoch = end[j].cand.epoch; E.cand.claim = end[j].cand.claim;
 			E.cand.name = end[j].cand.name; E.cand.closed = end[j].cand.closed; E.cand.gm = end[j].cand.gm;
-			E.drawn = end[j].drawn; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won;
+			E.echo = end[j].echo; E.drawn = end[j].drawn; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won;
 			if
 			:: e == 2 && !TAKEN(1) -> move(1)
 			:: e == 2 && !TAKEN(2) -> move(2)
@@ -606,7 +616,7 @@ init {
 			:: m.kind <= RACK && m.dst != VICTIM ->
 				spoofs--;
 				q.src = VICTIM; q.dst = m.dst; q.side = m.side; q.epoch = m.epoch; q.claim = m.claim; q.was = m.was;
-				q.name = m.name; q.you = m.you; q.yclaim = m.yclaim; q.ask = m.ask; q.valid = m.valid; q.gm = m.gm;
+				q.name = m.name; q.you = m.you; q.yclaim = m.yclaim; q.chal = m.chal; q.echo = m.echo; q.ask = m.ask; q.valid = m.valid; q.gm = m.gm;
 				if
 				:: q.kind = m.kind
 				:: m.kind != RACK -> q.kind = RACK
@@ -618,7 +628,7 @@ init {
 		}
 #endif
 #if CLOSE
-	:: !calm && closes > 0 ->
+	:: !calm && closes > 0 && (end[0].st == LIVE || end[1].st == LIVE) ->
 		atomic {
 			closes--;
 			if
