@@ -58,12 +58,12 @@ values() {
 pairs() {
 	local dir va vb r spread
 	dir=$(mktemp -d)
-	tee >(cut -d' ' -f1 >"$dir/a") >(cut -d' ' -f2 >"$dir/b") | awk '{ printf "%.6f\n", $1 / $2 }' >"$dir/r"
-	read -r r spread < <(summary <"$dir/r")
-	read -r va _ < <(summary <"$dir/a")
-	read -r vb _ < <(summary <"$dir/b")
+	cat >"$dir/pairs"
+	read -r r spread < <(awk '{ printf "%.6f\n", $1 / $2 }' "$dir/pairs" | summary)
+	read -r va _ < <(cut -d' ' -f1 "$dir/pairs" | summary)
+	read -r vb _ < <(cut -d' ' -f2 "$dir/pairs" | summary)
 	rm -r "$dir"
-	[ -n "$r" ] || { echo "bench: $1: no measurement" >&2; return 1; }
+	[ -n "$r" ] && [ -n "$va" ] && [ -n "$vb" ] || { echo "bench: $1: no measurement" >&2; return 1; }
 	report "$1" "$va" "$2" "$vb" "$r" "$spread" "$3"
 }
 
