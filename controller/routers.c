@@ -142,6 +142,26 @@ void router_connected(struct controller *c, struct router *r, struct session *s)
 	events_add(c, &e, "from %s%s%s", s->peer, *s->cn ? ", certificate " : "", s->cn);
 }
 
+/* Routers that may be told everything now are. */
+static void routers_settle(struct controller *c)
+{
+	if (!c->settled) {
+		if (c->awaited && c->clock() - c->started < c->config->settle_ms)
+			return;
+		c->settled = true;
+	}
+	for (struct router *r = c->routers; r; r = r->hh.next) {
+		struct event_entry e;
+
+		if (!r->session || !r->up_synced || r->synced)
+			continue;
+		rules_sync(c, r);
+		r->synced = true;
+		e = event_of_router(EVENT_ROUTER_SYNCED, r);
+		events_add(c, &e, "%u hosts, version %u.%u", r->n_hosts, c->term, c->number);
+	}
+}
+
 void router_up_synced(struct controller *c, struct router *r)
 {
 	struct host *h, *tmp_h;
@@ -231,25 +251,6 @@ void router_verdict(struct controller *c, const struct instance *in)
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */
-
-void routers_settle(struct controller *c)
-{
-	if (!c->settled) {
-		if (c->awaited && c->clock() - c->started < c->config->settle_ms)
-			return;
-		c->settled = true;
-	}
-	for (struct router *r = c->routers; r; r = r->hh.next) {
-		struct event_entry e;
-
-		if (!r->session || !r->up_synced || r->synced)
-			continue;
-		rules_sync(c, r);
-		r->synced = true;
-		e = event_of_router(EVENT_ROUTER_SYNCED, r);
-		events_add(c, &e, "%u hosts, version %u.%u", r->n_hosts, c->term, c->number);
-	}
-}
 
 static void ping(struct controller *c, struct router *r, uint64_t now)
 {

@@ -106,9 +106,6 @@ void routers_free(struct controller *c);
 /** routers_tick() - leases, pings, settling. */
 void routers_tick(struct controller *c);
 
-/** routers_settle() - routers that may be told everything now are. */
-void routers_settle(struct controller *c);
-
 /** router_lookup() - by name or id; @n: how many match. */
 struct router *router_lookup(const struct controller *c, const char *text, unsigned int *n);
 

@@ -201,8 +201,9 @@ static struct sf_item_route route(const struct sf_addr *prefix, uint8_t len,
 	return (struct sf_item_route){ .prefix = *prefix, .via = via->addr, .len = len };
 }
 
-unsigned int routes_of(const struct controller *c, const struct router *router,
-		       const struct router *to, struct sf_item_route *out)
+/* Routes that @router gives @to; @out has room for ROUTES_MAX. Return: how many. */
+static unsigned int routes_of(const struct controller *c, const struct router *router,
+			      const struct router *to, struct sf_item_route *out)
 {
 	struct lease leases[BLOCKS_LEASES_MAX];
 	unsigned int have = blocks_of(c->blocks, &router->id, leases, BLOCKS_LEASES_MAX);

@@ -34,11 +34,4 @@ void routes_publish(struct controller *c, const struct router *router);
 /** routes_withdraw() - tell the others that it does not any more. */
 void routes_withdraw(struct controller *c, const struct router *router);
 
-/**
- * routes_of() - routes that @router gives @to.
- * @out: room for ROUTES_MAX. Return: how many.
- */
-unsigned int routes_of(const struct controller *c, const struct router *router,
-		       const struct router *to, struct sf_item_route *out);
-
 #endif

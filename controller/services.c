@@ -22,7 +22,7 @@ struct service *service_find(const struct controller *c, const struct sf_sid *si
 	return s;
 }
 
-struct endpoint *endpoint_find(const struct controller *c, const struct sf_service_key *key)
+static struct endpoint *endpoint_find(const struct controller *c, const struct sf_service_key *key)
 {
 	struct endpoint *ep;
 
@@ -30,8 +30,8 @@ struct endpoint *endpoint_find(const struct controller *c, const struct sf_servi
 	return ep;
 }
 
-struct instance *instance_find(const struct controller *c, struct endpoint *endpoint,
-			       struct host *host)
+static struct instance *instance_find(const struct controller *c, struct endpoint *endpoint,
+				      struct host *host)
 {
 	struct instance_key key = { endpoint, host };
 	struct instance *in;

@@ -101,13 +101,6 @@ void services_sweep(struct controller *c, struct endpoint *flushed);
 /** service_find() - NULL if nobody registered it. */
 struct service *service_find(const struct controller *c, const struct sf_sid *sid);
 
-/** endpoint_find() */
-struct endpoint *endpoint_find(const struct controller *c, const struct sf_service_key *key);
-
-/** instance_find() */
-struct instance *instance_find(const struct controller *c, struct endpoint *endpoint,
-			       struct host *host);
-
 /** sid_is_host() - whether a serviceID is a host's identity. */
 static inline bool sid_is_host(const struct sf_sid *sid)
 {

@@ -57,19 +57,11 @@ SF_INLINE __u32 sf_csum_undo(__u32 delta)
  *
  * The result may be 0 where the field was 0xffff, and the reverse: one value to TCP and ICMPv6. In
  * UDP over IPv6 a field of 0 is forbidden (RFC 8200 section 8.1), so who writes it there makes it
- * 0xffff: the kernel datapath by BPF_F_MARK_MANGLED_0, native code by sf_csum_apply_udp().
+ * 0xffff, as the kernel datapath does by BPF_F_MARK_MANGLED_0.
  */
 SF_INLINE __u16 sf_csum_apply(__u16 field, __u32 delta)
 {
 	return (__u16)~sf_csum_fold((__u64)(__u16)~field + delta);
-}
-
-/** sf_csum_apply_udp() - the same for UDP, where 0 is sent as 0xffff. */
-SF_INLINE __u16 sf_csum_apply_udp(__u16 field, __u32 delta)
-{
-	__u16 sum = sf_csum_apply(field, delta);
-
-	return sum ? sum : 0xffff;
 }
 
 /**

@@ -106,13 +106,21 @@ static __u32 filler_take(struct filler *f, const __u16 *slots, __u32 size)
 	return slot;
 }
 
-static void slots_fill(struct filler *f, int count, __u32 size, __u16 *slots)
+/* The greatest weight of those collected, of which each is 1 at least. */
+static __u32 heaviest_of(const struct filler *f, int count)
 {
-	__u32 heaviest = 0, filled = 0;
+	__u32 heaviest = 1;
 
 	for (int i = 0; i < count; i++)
 		if (f[i].weight > heaviest)
 			heaviest = f[i].weight;
+	return heaviest;
+}
+
+static void slots_fill(struct filler *f, int count, __u32 size, __u16 *slots)
+{
+	__u32 heaviest = heaviest_of(f, count), filled = 0;
+
 	for (__u32 i = 0; i < size; i++)
 		slots[i] = SLOT_FREE;
 	for (__u64 turn = 1; filled < size; turn++) {
@@ -166,11 +174,8 @@ static __u64 filled_after(const struct filler *f, int count, __u64 turns, __u32 
 static void shares_count(const struct filler *f, int count, __u32 size, __u32 *slots)
 {
 	__u64 full = 0, beyond = (__u64)size + 1, left;
-	__u32 heaviest = 0;
+	__u32 heaviest = heaviest_of(f, count);
 
-	for (int i = 0; i < count; i++)
-		if (f[i].weight > heaviest)
-			heaviest = f[i].weight;
 	while (beyond - full > 1) {
 		__u64 middle = (full + beyond) / 2;
 

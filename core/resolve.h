@@ -182,7 +182,7 @@ int sf_table_build(const struct sf_instance *inst, __u32 n, __u32 size, __u16 *s
 int sf_table_shares(const struct sf_instance *inst, __u32 n, __u32 *slots);
 
 /**
- * sf_resolve() - the router's choice, natively: as the kernel datapath makes it.
+ * sf_resolve() - the router's choice, natively: what the kernel datapath is tested against.
  * @rule: its @size and @instances; @slots: the extent (ignored when size is 1)
  * Return: 0 and *@dst, or -ENOENT when no instance takes new flows.
  */

@@ -243,7 +243,9 @@ static uint64_t signature_of(const struct router *r, const struct service *s, ui
 	return h;
 }
 
-int rules_refresh(struct router *r, struct service *s)
+/* Build a service's table anew, to be effective with rules_flush(). Return: 0; -ENOSPC no slots,
+ * -ENOMEM: the old table stays. */
+static int rules_refresh(struct router *r, struct service *s)
 {
 	struct rules *t = r->rules;
 	struct sf_rule rule = { .flags = s->flags };

@@ -31,16 +31,11 @@ struct rules {
 /** rules_service() - find or make. Return: NULL without memory. */
 struct service *rules_service(struct router *r, const struct sf_service_key *key);
 
-/**
- * rules_refresh() - build a service's table anew, to be effective with rules_flush().
- * Return: 0; -ENOSPC no slots, -ENOMEM: the old table stays.
- */
-int rules_refresh(struct router *r, struct service *s);
-
 /** rules_lists() - whether the given list names a host, with whatever weight. */
 bool rules_lists(const struct service *s, const struct host *h);
 
-/** rules_refresh_loudly() - the same; a failure becomes an alarm. */
+/** rules_refresh_loudly() - build a service's table anew, to be effective with rules_flush(); a
+ * failure becomes an alarm. */
 void rules_refresh_loudly(struct router *r, struct service *s);
 
 #endif
