@@ -16,8 +16,7 @@
 	X(0, NONE, "none", "no reason")                                                           \
 	/* hard: act at once */                                                                   \
 	X(1, NO_SUCH_SERVICE, "no-such-service",                                                  \
-	  "nobody takes new flows for this service and port: not registered, drained, disabled "  \
-	  "or weight 0")                                                                          \
+	  "nobody takes new flows for it: not registered, drained, disabled or weight 0")         \
 	X(2, NO_SUCH_SOCKET, "no-such-socket", "the host has no such listener or connection")     \
 	X(3, REFUSED, "refused", "the host refuses this flow")                                    \
 	X(4, SHED, "shed", "the instance sheds its flows")                                        \

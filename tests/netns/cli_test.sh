@@ -179,7 +179,7 @@ wait_for "none left" has_instances sr web 0 80
 status "ping of a drained service" 1 sf h1 ping -c 1 -W 2 web/tcp/80
 status "trace of a drained service" 1 sf h1 trace web/tcp/80
 says "says where it ends" "$(lab address sr)" sf h1 trace web/tcp/80
-says "and why" "nobody takes new flows for this service and port: not registered, drained, disabled or weight 0" sf h1 ping -c 1 -W 2 web/tcp/80
+says "and why" "nobody takes new flows for it: not registered, drained, disabled or weight 0" sf h1 ping -c 1 -W 2 web/tcp/80
 json "undrain" ctl '.draining == false' undrain web
 registered web 2 80
 status "drain: where no controller is" 1 sf h1 drain web
