@@ -8,15 +8,16 @@
  * let a timer fire, move an end, copy an end (a VM snapshot that wakes up elsewhere), close one, let the attacker act.
  * The network is a bag of at most NET messages: any may be next. Sending into a full bag is a loss.
  *
- * At some moment, freely chosen, it becomes calm: nobody moves any more and nothing is lost. Then what is still in the bag is
- * delivered in any order, and timers fire when it is empty. Within ROUNDS firings the flow must have resumed
+ * At some moment, freely chosen, it becomes calm: nobody moves any more and nothing is lost. Then timers fire when the bag is
+ * empty, and what is in it is delivered in any order. Within ROUNDS firings the flow must have resumed
  * (assertion), or, with -DLIVENESS, at last (ltl resumes).
  *
  * Ends are 0 (A), 1 (B), and their copies 2, 3. Places 1..3 are A's side's, 4..6 B's, VICTIM is a bystander's.
  * A random number is the next of a counter of who draws it, with the copy's mark (gen): so it is never drawn twice.
  * Ghosts (gm, gen, won) are what only the observer knows; the protocol never reads them.
  *
- * Bounds by -D: MA, MB moves of either side; SNAPA, SNAPB copies; SPOOF acts of the attacker; CLOSE closes; NET; ROUNDS.
+ * Bounds by -D: MA, MB moves of either side; SNAPA, SNAPB copies; SPOOF acts of the attacker; CLOSE closes; NET; ROUNDS;
+ * TALK: idle ends send data; TWICE: each message is taken twice and must have the effect of once.
  * Broken by -D: NO_EPOCH NO_CLAIM STATIONARY_SAME REPEAT_IGNORED NO_PATH SOFT_IS_HARD, and what the founding design lacked:
  * NO_CONFIRM STATIONARY_NO_CLAIM.
  */
@@ -45,7 +46,7 @@
 #define NET 3
 #endif
 #ifndef ROUNDS
-#define ROUNDS 8
+#define ROUNDS 9
 #endif
 #if SNAPA || SNAPB
 #define ENDS 4
@@ -97,8 +98,6 @@ typedef End {
 	byte budget;
 	byte echo; /* the challenge that the peer sent to where this end is */
 	bit expired;
-	bit rendezvous; /* the next RSYN goes unresolved */
-	byte drawn;
 	byte gen;
 	byte gm;
 	byte won;
@@ -124,7 +123,15 @@ typedef Msg {
 
 End end[ENDS];
 chan net = [NET] of { byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, bit, bit, byte };
+#ifndef EXPIRE
+#define EXPIRE 1 /* candidates that expire before calm */
+#endif
+byte expiries = EXPIRE;
 byte ma = MA, mb = MB, snapa = SNAPA, snapb = SNAPB, spoofs = SPOOF, closes = CLOSE;
+#ifdef TWICE
+byte kept[11];
+bit mute;
+#endif
 byte round;
 bit calm;
 bit resumed;
@@ -141,12 +148,20 @@ bit knows, same, older, succ, succ_valid, take, reply, keep;
 #define GEN(name) ((name) >> 5)
 #define OPEN(z) (z.acked != z.name)
 
+#define ROOM (len(net) < NET && !(net??[eval(q.kind), eval(q.src), eval(q.dst), eval(q.side), eval(q.epoch), eval(q.claim), \
+	eval(q.was), eval(q.name), eval(q.you), eval(q.yclaim), eval(q.chal), eval(q.echo), eval(q.ask), eval(q.valid), eval(q.gm)]))
+
 /* q goes out, unless the same is still on its way or there is no room. */
 inline emit() {
 	if
-	:: len(net) < NET && !(net??[eval(q.kind), eval(q.src), eval(q.dst), eval(q.side), eval(q.epoch), eval(q.claim),
-		eval(q.was), eval(q.name), eval(q.you), eval(q.yclaim), eval(q.chal), eval(q.echo), eval(q.ask), eval(q.valid), eval(q.gm)]) ->
+#ifdef TWICE
+	:: mute
+	:: !mute && ROOM ->
 		net!!FIELDS(q)
+#else
+	:: ROOM ->
+		net!!FIELDS(q)
+#endif
 	:: else
 	fi
 }
@@ -178,20 +193,19 @@ inline tell(k, to) {
 	fi;
 	q.echo = E.echo;
 	q.ask = !E.confirmed;
-	q.valid = !E.has;
+	q.valid = !E.has && to == E.valid.place;
 	q.gm = E.gm;
 	emit()
 }
 
 /* A new name of e's; the first after all was acknowledged opens a series, which has a claim. */
 inline draw() {
-	E.drawn++;
 	E.epoch++;
-	assert(E.drawn < 32);
+	assert(E.epoch < 32);
 #ifdef NO_CLAIM
-	E.name = E.drawn;
+	E.name = E.epoch;
 #else
-	x = E.gen * 32 + E.drawn;
+	x = E.gen * 32 + E.epoch;
 	if
 	:: E.acked == E.name -> E.claim = x
 	:: else
@@ -228,6 +242,15 @@ inline no_candidate() {
 	E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
 }
 
+/* Only copies are refused: without them one thing less to tell states by. */
+inline learn() {
+#if ENDS == 4
+	E.former = E.acked
+#else
+	skip
+#endif
+}
+
 /* What m is to e (design, "Judging"). */
 inline judge() {
 	refer();
@@ -261,7 +284,7 @@ inline control() {
 		:: else
 		fi;
 #endif
-	:: knows && same && m.src != r.place -> reply = E.has /* the challenge will tell which place is true */
+	:: knows && same && m.src != r.place -> reply = 1 /* the challenge will tell which place is true */
 	:: knows && !same && succ -> take = 1
 	:: knows && !same && !succ && succ_valid -> take = E.expired && m.claim != r.claim /* a rival, not its past */
 	:: knows && !same && !succ && !succ_valid && older
@@ -283,7 +306,7 @@ inline control() {
 	:: reply ->
 		/* It knows my name: the series is closed. */
 		if
-		:: m.you == E.name && OPEN(E) -> E.former = E.acked; E.acked = E.name; E.moving = 0
+		:: m.you == E.name && OPEN(E) -> learn(); E.acked = E.name; E.moving = 0
 		:: else
 		fi;
 		if
@@ -311,7 +334,7 @@ inline control() {
 		fi;
 #ifndef STATIONARY_SAME
 		if
-		:: m.kind == RSYN -> draw()
+		:: m.kind == RSYN && m.src != r.place -> draw()
 		:: else
 		fi
 #endif
@@ -329,12 +352,13 @@ inline control() {
 		/* Who can repeat what was sent to that place alone is there. */
 		if
 #ifdef STATIONARY_SAME
-		:: E.has && m.you == E.name && m.kind != RSYN ->
+		:: (E.has || m.src != E.valid.place) && m.you == E.name && m.kind != RSYN ->
 #else
-		:: E.has && m.you == E.name && m.echo == m.src ->
+		:: (E.has || m.src != E.valid.place) && m.you == E.name && m.echo == m.src ->
 #endif
-			E.valid.place = m.src; E.valid.epoch = E.cand.epoch; E.valid.claim = E.cand.claim;
-			E.valid.name = E.cand.name; E.valid.closed = E.cand.closed; E.valid.gm = E.cand.gm;
+			refer();
+			E.valid.place = m.src; E.valid.epoch = r.epoch; E.valid.claim = r.claim; E.valid.name = r.name;
+			E.valid.closed = r.closed; E.valid.gm = r.gm;
 			no_candidate()
 		:: else
 		fi;
@@ -348,10 +372,10 @@ inline control() {
 		:: else
 		fi;
 		if
-		:: m.kind == RSYN || E.has -> tell(RSYN_ACK, m.src)
-		:: m.kind == RSYN_ACK && !E.has -> tell(RACK, m.src)
+		:: m.kind == RSYN || E.has || m.src != E.valid.place -> tell(RSYN_ACK, m.src)
+		:: m.kind == RSYN_ACK && !E.has && m.src == E.valid.place -> tell(RACK, m.src)
 #ifndef NO_CONFIRM
-		:: m.kind == RACK && !E.has && m.ask -> tell(RACK, m.src)
+		:: m.kind == RACK && !E.has && m.src == E.valid.place && m.ask -> tell(RACK, m.src)
 #endif
 		:: else
 		fi
@@ -364,8 +388,8 @@ inline control() {
 
 inline finish() {
 	E.st = ENDED; E.echo = 0;
-	E.has = 0; E.budget = 0; E.expired = 0; E.rendezvous = 0; E.confirmed = 0; E.moving = 0; E.won = 0; E.gm = 0;
-	E.claim = 0; E.former = 0; E.epoch = 0; E.drawn = 0;
+	E.has = 0; E.budget = 0; E.expired = 0; E.confirmed = 0; E.moving = 0; E.won = 0; E.gm = 0;
+	E.claim = 0; E.former = 0; E.epoch = 0;
 	E.valid.place = 0; E.valid.epoch = 0; E.valid.claim = 0; E.valid.name = 0; E.valid.closed = 0; E.valid.gm = 0;
 	E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
 }
@@ -411,24 +435,40 @@ inline act() {
 	fi
 }
 
-/* Timer of e. */
+#ifdef TWICE
+/* 2: m again, at once: what e keeps does not change (its answer may go out again). */
+
+inline twice() {
+	kept[0] = E.epoch; kept[1] = E.name; kept[2] = E.acked; kept[3] = E.valid.place; kept[4] = E.valid.name; kept[5] = E.has;
+	kept[6] = E.cand.place; kept[7] = E.cand.name; kept[8] = E.echo; kept[9] = E.confirmed; kept[10] = E.claim;
+	mute = 1;
+	act();
+	mute = 0;
+	assert(kept[0] == E.epoch && kept[1] == E.name && kept[2] == E.acked && kept[3] == E.valid.place && kept[4] == E.valid.name && kept[5] == E.has &&
+		kept[6] == E.cand.place && kept[7] == E.cand.name && kept[8] == E.echo && kept[9] == E.confirmed && kept[10] == E.claim);
+	j = 0;
+	do
+	:: j < 11 -> kept[j] = 0; j++
+	:: else -> break
+	od
+}
+#endif
+
+/* Timer of e; x: 1 an RSYN goes unresolved, 2 to where the peer was last validated. */
 inline timer() {
 	refer();
 	if
 	:: OPEN(E) && E.moving ->
 		if
-		:: E.rendezvous -> tell(RSYN, UNRESOLVED)
+		:: x == 1 -> tell(RSYN, UNRESOLVED)
+		:: x == 2 -> tell(RSYN, E.valid.place)
 		:: else -> tell(RSYN, r.place)
-		fi;
-		E.rendezvous = 1 - E.rendezvous
-	:: OPEN(E) && !E.moving && (!E.has || E.budget > 0) ->
-		if
-		:: E.has -> E.budget--
-		:: else
-		fi;
-		tell(RSYN_ACK, r.place)
+		fi
+	:: !(OPEN(E) && E.moving) && E.has && x == 2 -> tell(RSYN_ACK, E.valid.place)
+	:: !(OPEN(E) && E.moving) && E.has && x != 2 && E.budget > 0 -> E.budget--; tell(RSYN_ACK, r.place)
+	:: OPEN(E) && !E.moving && !E.has -> tell(RSYN_ACK, r.place)
 #ifndef NO_CONFIRM
-	:: !OPEN(E) && !E.confirmed -> tell(RACK, r.place)
+	:: !OPEN(E) && !E.confirmed && !E.has -> tell(RACK, r.place)
 #endif
 #if TALK
 	:: !OPEN(E) && E.confirmed && !E.has ->
@@ -473,9 +513,14 @@ inline move(p) {
 	E.place = p;
 	E.gm++;
 	draw();
+#ifdef STATIONARY_NO_CLAIM
+	if
+	:: !E.moving -> E.claim = E.name
+	:: else
+	fi;
+#endif
 	E.moving = 1;
 	E.confirmed = 0;
-	E.rendezvous = 0;
 	E.echo = 0;
 	timer()
 }
@@ -504,20 +549,35 @@ init {
 			:: true
 			:: !calm -> keep = 1
 			fi;
-			pick();
+			d_step { pick(); n = 1 };
 			if
-			:: AT(0) -> e = 0; act()
-			:: AT(1) -> e = 1; act()
-			:: ENDS == 4 && AT(2 % ENDS) -> e = 2 % ENDS; act()
-			:: ENDS == 4 && AT(3 % ENDS) -> e = 3 % ENDS; act()
+			:: AT(0) -> e = 0
+			:: AT(1) -> e = 1
+			:: ENDS == 4 && AT(2 % ENDS) -> e = 2 % ENDS
+			:: ENDS == 4 && AT(3 % ENDS) -> e = 3 % ENDS
+			:: !AT(0) && !AT(1) && (ENDS == 2 || (!AT(2 % ENDS) && !AT(3 % ENDS))) -> n = 0
+			fi;
+			d_step {
+			if
+			:: n ->
+				n = 0;
+				act()
+#ifdef TWICE
+				;
+				if
+				:: m.kind <= RACK && E.st == LIVE -> twice()
+				:: else
+				fi
+#endif
 #if TALK
-			:: !AT(0) && !AT(1) && (m.kind == RSYN || m.kind == DATA) -> /* an absent host's router answers */
+			:: !n && m.dst != UNRESOLVED && (m.kind == RSYN || m.kind == DATA) -> /* an absent host's router answers */
 				q.kind = SOFT; q.src = m.dst; q.dst = m.src; q.side = 1 - m.side; q.you = m.name;
 				emit()
 #endif
 			:: else
 			fi;
 			clear()
+			}
 		}
 	:: !calm && len(net) > 0 -> /* loss */
 		atomic {
@@ -527,8 +587,7 @@ init {
 			:: len(net) > 2 -> i = 2
 			:: len(net) > 3 -> i = 3
 			fi;
-			pick();
-			clear()
+			d_step { pick(); clear() }
 		}
 	/* timers */
 	:: !calm && (LIVES(0) || LIVES(1)) ->
@@ -540,10 +599,20 @@ init {
 			:: ENDS == 4 && end[3 % ENDS].st == LIVE -> e = 3 % ENDS
 			fi;
 			if
-			:: timer()
-			:: E.has && !E.expired -> E.expired = 1
+			:: true
+			:: OPEN(E) && E.moving -> x = 1
+			:: E.has -> x = 2
+#if ENDS == 4 || SPOOF
+			:: E.has && !E.expired && expiries > 0 -> j = 1; expiries--
+#endif
 			fi;
-			clear()
+			d_step {
+				if
+				:: j -> E.expired = 1
+				:: else -> timer()
+				fi;
+				clear()
+			}
 		}
 	/* moves */
 	:: !calm && ma > 0 && LIVES(0) ->
@@ -590,7 +659,7 @@ init {
 			E.valid.name = end[j].valid.name; E.valid.closed = end[j].valid.closed; E.valid.gm = end[j].valid.gm;
 			E.cand.place = end[j].cand.place; E.cand.epoch = end[j].cand.epoch; E.cand.claim = end[j].cand.claim;
 			E.cand.name = end[j].cand.name; E.cand.closed = end[j].cand.closed; E.cand.gm = end[j].cand.gm;
-			E.echo = end[j].echo; E.drawn = end[j].drawn; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won;
+			E.echo = end[j].echo; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won;
 			if
 			:: e == 2 && !TAKEN(1) -> move(1)
 			:: e == 2 && !TAKEN(2) -> move(2)
@@ -615,7 +684,12 @@ init {
 			if
 			:: m.kind <= RACK && m.dst != VICTIM ->
 				spoofs--;
-				q.src = VICTIM; q.dst = m.dst; q.side = m.side; q.epoch = m.epoch; q.claim = m.claim; q.was = m.was;
+				if
+				:: q.src = VICTIM
+				:: q.src = 1
+				:: q.src = 4
+				fi;
+				q.dst = m.dst; q.side = m.side; q.epoch = m.epoch; q.claim = m.claim; q.was = m.was;
 				q.name = m.name; q.you = m.you; q.yclaim = m.yclaim; q.chal = m.chal; q.echo = m.echo; q.ask = m.ask; q.valid = m.valid; q.gm = m.gm;
 				if
 				:: q.kind = m.kind
@@ -640,7 +714,8 @@ init {
 			clear()
 		}
 #endif
-	:: !calm -> calm = 1
+	:: !calm && len(net) == 0 -> /* what is in the bag may as well arrive, or be lost, before */
+		d_step { calm = 1; ma = 0; mb = 0; snapa = 0; snapb = 0; spoofs = 0; closes = 0; expiries = 0 }
 	:: calm && !resumed && len(net) == 0 ->
 		atomic {
 			if
@@ -650,7 +725,7 @@ init {
 #endif
 			:: else ->
 #ifdef LIVENESS
-				round = (round + 1) % 4;
+				round = (round + 1) % 6;
 #else
 				round++;
 				assert(round <= ROUNDS);
@@ -672,6 +747,7 @@ init {
 						:: E.has && round > 2 -> E.expired = 1
 						:: else
 						fi;
+						x = round % 3;
 						timer()
 					:: else
 					fi;
