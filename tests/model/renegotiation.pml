@@ -90,7 +90,6 @@ typedef End {
 	byte name;
 	byte acked;
 	byte former;
-	bit moving;
 	bit confirmed;
 	View valid;
 	bit has; /* a candidate */
@@ -145,6 +144,7 @@ bit knows, same, older, succ, succ_valid, take, reply, keep;
 #define E     end[e]
 #define SIDE(a) ((a) & 1)
 #define FIELDS(a) a.kind, a.src, a.dst, a.side, a.epoch, a.claim, a.was, a.name, a.you, a.yclaim, a.chal, a.echo, a.ask, a.valid, a.gm
+#define MOVING (!E.confirmed && (OPEN(E) || E.has)) /* owes RSYN */
 #define GEN(name) ((name) >> 5)
 #define OPEN(z) (z.acked != z.name)
 
@@ -306,7 +306,7 @@ inline control() {
 	:: reply ->
 		/* It knows my name: the series is closed. */
 		if
-		:: m.you == E.name && OPEN(E) -> learn(); E.acked = E.name; E.moving = 0
+		:: m.you == E.name && OPEN(E) -> learn(); E.acked = E.name
 		:: else
 		fi;
 		if
@@ -388,7 +388,7 @@ inline control() {
 
 inline finish() {
 	E.st = ENDED; E.echo = 0;
-	E.has = 0; E.budget = 0; E.expired = 0; E.confirmed = 0; E.moving = 0; E.won = 0; E.gm = 0;
+	E.has = 0; E.budget = 0; E.expired = 0; E.confirmed = 0; E.won = 0; E.gm = 0;
 	E.claim = 0; E.former = 0; E.epoch = 0;
 	E.valid.place = 0; E.valid.epoch = 0; E.valid.claim = 0; E.valid.name = 0; E.valid.closed = 0; E.valid.gm = 0;
 	E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
@@ -458,15 +458,15 @@ inline twice() {
 inline timer() {
 	refer();
 	if
-	:: OPEN(E) && E.moving ->
+	:: MOVING ->
 		if
 		:: x == 1 -> tell(RSYN, UNRESOLVED)
 		:: x == 2 -> tell(RSYN, E.valid.place)
 		:: else -> tell(RSYN, r.place)
 		fi
-	:: !(OPEN(E) && E.moving) && E.has && x == 2 -> tell(RSYN_ACK, E.valid.place)
-	:: !(OPEN(E) && E.moving) && E.has && x != 2 && E.budget > 0 -> E.budget--; tell(RSYN_ACK, r.place)
-	:: OPEN(E) && !E.moving && !E.has -> tell(RSYN_ACK, r.place)
+	:: !MOVING && E.has && x == 2 -> tell(RSYN_ACK, E.valid.place)
+	:: !MOVING && E.has && x != 2 && E.budget > 0 -> E.budget--; tell(RSYN_ACK, r.place)
+	:: OPEN(E) && !MOVING && !E.has -> tell(RSYN_ACK, r.place)
 #ifndef NO_CONFIRM
 	:: !OPEN(E) && !E.confirmed && !E.has -> tell(RACK, r.place)
 #endif
@@ -515,11 +515,10 @@ inline move(p) {
 	draw();
 #ifdef STATIONARY_NO_CLAIM
 	if
-	:: !E.moving -> E.claim = E.name
+	:: E.confirmed -> E.claim = E.name
 	:: else
 	fi;
 #endif
-	E.moving = 1;
 	E.confirmed = 0;
 	E.echo = 0;
 	timer()
@@ -600,7 +599,7 @@ init {
 			fi;
 			if
 			:: true
-			:: OPEN(E) && E.moving -> x = 1
+			:: MOVING -> x = 1
 			:: E.has -> x = 2
 #if ENDS == 4 || SPOOF
 			:: E.has && !E.expired && expiries > 0 -> j = 1; expiries--
