@@ -5,7 +5,7 @@ PREFIX ?= /usr
 J ?= $(shell nproc)
 MESON_FLAGS ?=
 
-.PHONY: build deps demo check bench install uninstall clean asan coverage fuzz lint tidy
+.PHONY: build deps demo check bench install uninstall clean asan coverage fuzz lint model tidy
 
 build: $(B)/build.ninja
 	@ninja -C $(B) -j $(J)
@@ -52,6 +52,10 @@ coverage:
 # Each fuzzer for FUZZ_SECONDS (default 10), from its corpus.
 fuzz: build
 	BUILD=$(abspath $(B)) tests/fuzz/run $(FUZZ_SECONDS)
+
+# The renegotiation, searched by SPIN; MODEL="both no-epoch" does some.
+model:
+	@tests/model/run $(MODEL)
 
 # The format, and what cppcheck finds. It does not see through the loops of uthash, and takes NULL for an integer.
 lint:
