@@ -22,7 +22,7 @@
 #include "core/resolve.h"
 #include "core/siphash.h"
 
-#define SF_HOST_LAYOUT	 3
+#define SF_HOST_LAYOUT	 4
 #define SF_ROUTER_LAYOUT 2
 #define SF_HOOKS_LAYOUT	 1
 
@@ -66,6 +66,9 @@ struct sf_judgement {
  *   flows      hash  __u64 key (core/flow.h) -> struct sf_flow
  *   halfopen   LRU   __u64 key -> struct sf_flow
  *   closed     queue of socketIDs of flows that are over, until their sockets are
+ *   moves      hash  __u64 key -> struct sf_move (core/renegotiate.h), the agent's alone
+ *   uplinks    hash  struct sf_addr, a locator with socketID 0 -> struct sf_uplink
+ *   control    ring buffer of struct sf_control_event: what the agent is to judge
  *   datagrams  LRU   struct sf_peer_key -> struct sf_peer
  *   fragments  LRU   struct sf_frag_key -> struct sf_frag
  *   counters   per-CPU array[SF_REASON_MAX] of struct sf_count, by reason
@@ -83,6 +86,32 @@ struct sf_host_config {
 	__u32 mtu;
 	__u32 flags; /* 0 */
 	__u32 pad;
+};
+
+#define SF_UPLINKS_MAX 16
+
+/**
+ * struct sf_uplink - a link by which the host is joined; the one of struct sf_host_config is the
+ * first among them. Packets that a flow sends from another one's locator leave by that one's link.
+ * @router: link-local address of the access router
+ */
+struct sf_uplink {
+	struct sf_addr router;
+	__u32 ifindex;
+	__u32 mtu;
+};
+
+#define SF_CONTROL_MAX 512
+
+/**
+ * struct sf_control_event - a packet of a renegotiation, or a refusal of one, whose checksum is
+ * right.
+ * @len: bytes of @packet, which begins with its IPv6 header
+ */
+struct sf_control_event {
+	__u32 ifindex;
+	__u32 len;
+	__u8 packet[SF_CONTROL_MAX];
 };
 
 /** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */

@@ -20,12 +20,16 @@
  *   CLOSING     FIN both ways or RST seen. As BOUND; freed when both FINs are acknowledged, else
  * when the kernel has no such socket. DATAGRAM    peers of unbound datagrams (a table that evicts).
  *
- * Epoch, claim and last-acknowledged socketIDs belong to renegotiation (paper section 4.2.2).
+ * What moves add (paper section 4.2.2) and packets need: for some time after locators change, or as
+ * long as the ends do not agree on them, what is addressed to the former socketIDs of this end, or
+ * comes from where the peer was, is taken as well; and to a place that the peer has not proven to
+ * be at only so many bytes are sent. The rest of a renegotiation is core/renegotiate.h's.
  */
 #ifndef SF_CORE_FLOW_H
 #define SF_CORE_FLOW_H
 
 #include "core/addr.h"
+#include "core/csum.h"
 #include "core/siphash.h"
 
 enum sf_flow_state {
@@ -42,6 +46,9 @@ enum sf_flow_state {
 #define SF_FLOW_INBOUND 0x01 /* the peer opened it */
 #define SF_FLOW_RST	0x02
 #define SF_FLOW_OVER	0x04 /* the datapath will free it */
+#define SF_FLOW_MOVED	0x08 /* it moved once: @moved, @formers, @before hold */
+#define SF_FLOW_OPEN	0x10 /* the ends do not agree yet: what moves leave does not end */
+#define SF_FLOW_BUDGET	0x20 /* what is sent costs @budget: the peer's place is not validated */
 
 /* What segments of one direction have said of the end. */
 #define SF_END_FIN   0x01 /* a FIN */
@@ -77,6 +84,10 @@ struct sf_tuple {
  * @created: when, by the datapath's clock (CLOCK_MONOTONIC in the kernel), sf_used_of()
  * @used: the same when the peer was last heard
  * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
+ * @formers: incarnations of the own socketID before the present one that are taken, too
+ * @before: where the peer was, or is if its new place is not validated
+ * @budget: bytes that may still go to a place that is not validated
+ * @moved: when either locator last changed, sf_used_of()
  */
 struct sf_flow {
 	/* First and second cache line: what bound packets of either direction read and, once it is
@@ -99,18 +110,17 @@ struct sf_flow {
 	__u32 fin_out;
 	__u16 attempt;
 	__u8 fail;
-	__u8 pad;
+	__u8 formers;
 	struct sf_tuple tuple;
 	struct sf_sid peer_sid;
 	struct sf_sid peer_host;
 	/* Third: what each packet writes, and moves need. */
 	__u64 tx_packets, tx_bytes;
 	__u64 rx_packets, rx_bytes;
-	__u64 claim;
-	__u64 own_acked;
-	__u64 peer_acked;
+	struct sf_addr before;
+	__s64 budget;
 	__u32 used;
-	__u32 pad3;
+	__u32 moved;
 };
 
 SF_STATIC_ASSERT(sizeof(struct sf_tuple) == 40, "tuple");
@@ -211,6 +221,10 @@ SF_INLINE __u64 sf_used_since(__u32 used, __u64 now)
 
 #define SF_INCARNATION_BITS 8
 
+/* How long, and how many, socketIDs and places are taken after they were left. */
+#define SF_GRACE_NS	 2000000000ull
+#define SF_GRACE_FORMERS 4
+
 /** sf_socket_id_of() - a hash's 48 bits as a socketID, never one that reads as unset. */
 SF_INLINE __u64 sf_socket_id_of(__u64 hash)
 {
@@ -275,6 +289,94 @@ SF_INLINE __u8 sf_incarnation_of(const struct sf_hashkey *key, const struct sf_a
 	words[0] = (__u64)peer->w[0] << 32 | peer->w[1];
 	words[1] = (__u64)peer->w[2] << 32 | peer->w[3];
 	return (__u8)sf_siphash13(key, words, 2);
+}
+
+/** sf_locator_place() - a locator without its socketID. */
+SF_INLINE struct sf_addr sf_locator_place(const struct sf_addr *a)
+{
+	struct sf_addr place = *a;
+
+	sf_locator_set_sock(&place, 0);
+	return place;
+}
+
+/**
+ * struct sf_flow_change - what a renegotiation changes of a flow's entry.
+ * @id: the own socketID as it is now, which finds the entry
+ * @own, @peer: locators from now on
+ * @before: where the peer is taken from besides; 0: from where it was until now
+ * @credit: bytes more that may go to @peer if SF_FLOW_BUDGET is set
+ * @flags: SF_FLOW_OPEN, SF_FLOW_BUDGET
+ */
+struct sf_flow_change {
+	__u64 id;
+	struct sf_addr own;
+	struct sf_addr peer;
+	struct sf_addr before;
+	__u32 credit;
+	__u32 flags;
+};
+
+SF_STATIC_ASSERT(sizeof(struct sf_flow_change) == 64, "flow change");
+
+/**
+ * sf_flow_change() - change an entry in place.
+ *
+ * Packets that pass meanwhile on other CPUs may see half of it: their checksum is wrong then, or
+ * they go to where they would have gone, and either is a loss as moves have them.
+ */
+SF_INLINE void sf_flow_change(struct sf_flow *f, const struct sf_flow_change *c, __u64 now)
+{
+	__u8 drawn = (__u8)(sf_locator_sock(&c->own) - sf_locator_sock(&f->own));
+	bool live = f->flags & (SF_FLOW_MOVED | SF_FLOW_OPEN);
+	__u32 formers = drawn + (live ? f->formers : 0);
+
+	if (!sf_addr_is_zero(&c->before))
+		f->before = c->before;
+	else if (!live || !sf_locator_same_host(&f->peer, &c->peer))
+		f->before = f->peer;
+	f->formers = formers > SF_GRACE_FORMERS ? SF_GRACE_FORMERS : (__u8)formers;
+	f->budget = (f->flags & SF_FLOW_BUDGET ? f->budget : 0) + c->credit;
+	f->moved = sf_used_of(now);
+	f->csum_out = sf_csum_delta(&f->tuple.local, &f->tuple.peer, &c->own, &c->peer);
+	f->own = c->own;
+	f->peer = c->peer;
+	f->flags = (f->flags & ~(SF_FLOW_OPEN | SF_FLOW_BUDGET)) | (__u8)c->flags | SF_FLOW_MOVED;
+}
+
+/** sf_flow_in_grace() - whether what moves leave is still taken. */
+SF_INLINE bool sf_flow_in_grace(const struct sf_flow *f, __u64 now)
+{
+	return (f->flags & SF_FLOW_OPEN) ||
+	       ((f->flags & SF_FLOW_MOVED) && sf_used_since(f->moved, now) < SF_GRACE_NS);
+}
+
+/** sf_flow_is_named() - whether socketID @id names the flow, now or in grace. */
+SF_INLINE bool sf_flow_is_named(const struct sf_flow *f, __u64 id, __u64 now)
+{
+	__u64 own = sf_locator_sock(&f->own);
+
+	if (own == id)
+		return true;
+	return sf_socket_key(own) == sf_socket_key(id) && (__u8)(own - id) <= f->formers &&
+	       sf_flow_in_grace(f, now);
+}
+
+/**
+ * sf_flow_is_peer() - whether data from locator @src is the peer's, now or in grace.
+ *
+ * While the ends do not agree, another incarnation of the peer's socketID will do: data overtakes
+ * the message that tells of it.
+ */
+SF_INLINE bool sf_flow_is_peer(const struct sf_flow *f, const struct sf_addr *src, __u64 now)
+{
+	__u64 key = sf_socket_key(sf_locator_sock(src));
+
+	if (sf_addr_eq(&f->peer, src))
+		return true;
+	if (key != sf_socket_key(sf_locator_sock(&f->peer)) || !sf_flow_in_grace(f, now))
+		return false;
+	return sf_locator_same_host(&f->peer, src) || sf_locator_same_host(&f->before, src);
 }
 
 /** sf_tuple_eq() - whether two tuples are one. */

@@ -91,7 +91,7 @@ enum sf_tlv {
 		2,	   /* host serviceID, where the header's source is another name; 12 bytes */
 	SF_TLV_TARGET = 3, /* PROBE: struct sf_tlv_target */
 	SF_TLV_SOCKS = 4,  /* PROBE, PROBE-ACK: socketIDs, 6 bytes each, at most 16 */
-	SF_TLV_MOVE = 5,   /* reserved for renegotiation: epoch, claim, last-acknowledged IDs */
+	SF_TLV_MOVE = 5,   /* RSYN, RSYN-ACK, RACK: struct sf_tlv_move (core/renegotiate.h) */
 	SF_TLV_MAC = 6,	   /* reserved for authenticated flows */
 	SF_TLV_FULL_ID = 7, /* reserved for 256-bit identities */
 };

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/* renegotiate.c - views and places of a flow's ends (docs/design/0004-renegotiation.md). */
+#include "core/renegotiate.h"
+
+#include <errno.h>
+
+#define HOP_LIMIT 64
+
+/* ---- what an end says of itself --------------------------------------------------------- */
+
+bool sf_move_is_open(const struct sf_move *m)
+{
+	return m->acked != m->own.name;
+}
+
+static bool has_candidate(const struct sf_move *m)
+{
+	return !sf_addr_is_zero(&m->cand);
+}
+
+static bool is_confirmed(const struct sf_move *m)
+{
+	return m->flags & SF_MOVE_CONFIRMED;
+}
+
+bool sf_move_is_settled(const struct sf_move *m)
+{
+	return !sf_move_is_open(m) && is_confirmed(m) && !has_candidate(m);
+}
+
+/* We moved and the peer does not know, or we do not know where it is. */
+static bool is_moving(const struct sf_move *m)
+{
+	return !is_confirmed(m) && (sf_move_is_open(m) || has_candidate(m));
+}
+
+const char *sf_move_state_name(const struct sf_move *m)
+{
+	if (sf_move_is_settled(m))
+		return "settled";
+	if (is_moving(m))
+		return "moving";
+	return is_confirmed(m) ? "answered" : "unconfirmed";
+}
+
+/* The newest place that the peer told of, validated or not. */
+static const struct sf_addr *newest_place(const struct sf_move *m)
+{
+	return has_candidate(m) ? &m->cand : &m->valid;
+}
+
+/* @place with the socketID by which the peer goes now. */
+static struct sf_addr peer_at(const struct sf_move *m, const struct sf_addr *place)
+{
+	struct sf_addr a = *place;
+
+	sf_locator_set_sock(&a, sf_locator_sock(newest_place(m)));
+	return a;
+}
+
+struct sf_addr sf_move_peer(const struct sf_move *m)
+{
+	return peer_at(m, m->flags & SF_MOVE_EXPIRED ? &m->valid : newest_place(m));
+}
+
+/* Nobody but who is at @place, and who knows the name, learns it. */
+static __u64 challenge_of(const struct sf_hashkey *key, __u64 name, const struct sf_addr *place)
+{
+	struct sf_addr p = sf_locator_place(place);
+	__u64 words[3];
+
+	words[0] = (__u64)p.w[0] << 32 | p.w[1];
+	words[1] = (__u64)p.w[2] << 32 | p.w[3];
+	words[2] = name;
+	words[0] = sf_siphash24(key, words, 3);
+	return words[0] ? words[0] : 1; /* 0: there is none */
+}
+
+static void say(const struct sf_move *m, __u8 kind, const struct sf_addr *to,
+		const struct sf_move_env *env, struct sf_move_out *out)
+{
+	struct sf_addr peer = *newest_place(m);
+	struct sf_move_msg *msg = &out->msg;
+
+	memset(msg, 0, sizeof(*msg));
+	msg->kind = kind;
+	msg->src = m->at;
+	msg->dst = *to;
+	msg->host = env->self;
+	msg->peer = m->peer_host;
+	msg->epoch = m->own.epoch;
+	msg->claim = m->own.claim;
+	msg->was = m->acked;
+	msg->name = m->own.name;
+	msg->you = m->peer.name;
+	msg->your_claim = m->peer.claim;
+	msg->you_sock = sf_locator_sock(&peer);
+	msg->echo = m->echo;
+	if (kind == SF_KIND_RSYN_ACK)
+		msg->challenge = challenge_of(env->key, m->peer.name, to);
+	if (!is_confirmed(m))
+		msg->flags |= SF_MOVE_ASK;
+	if (!has_candidate(m) && sf_locator_same_host(to, &m->valid))
+		msg->flags |= SF_MOVE_VALID;
+	msg->len = SF_MOVE_LEN;
+	out->acts |= SF_MOVE_SEND;
+}
+
+/* ---- changes ---------------------------------------------------------------------------- */
+
+static void timer_start(struct sf_move *m, __u64 now)
+{
+	m->tries = 0;
+	m->wait = SF_MOVE_FIRST_NS;
+	m->due = sf_move_is_settled(m) ? 0 : now + m->wait;
+}
+
+/* A new name; the first after all was acknowledged opens a series, which has a claim. */
+static void draw(struct sf_move *m, const struct sf_move_env *env)
+{
+	__u64 sock = sf_locator_sock(&m->at), key = sf_socket_key(sock);
+
+	if (!sf_move_is_open(m))
+		m->own.claim = env->random[0];
+	m->own.name = env->random[1];
+	m->own.epoch++;
+	m->echo = 0; /* it was for the former name */
+	sf_locator_set_sock(&m->at, sf_socket_id(key, (__u8)(sock + 1)));
+}
+
+static void candidate_forget(struct sf_move *m)
+{
+	memset(&m->cand, 0, sizeof(m->cand));
+	m->flags &= ~SF_MOVE_EXPIRED;
+	m->allow = 0;
+	m->cand_since = 0;
+}
+
+void sf_move_init(struct sf_move *m, const struct sf_flow *f, __u64 now)
+{
+	memset(m, 0, sizeof(*m));
+	m->at = f->own;
+	m->valid = f->peer;
+	m->own.name = m->acked = m->former = sf_locator_sock(&f->own);
+	m->peer.name = sf_locator_sock(&f->peer);
+	m->peer.closed = 1;
+	m->peer_host = sf_sid_is_zero(&f->peer_host) ? f->peer_sid : f->peer_host;
+	m->flags = SF_MOVE_CONFIRMED;
+	m->heard = now;
+}
+
+void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct sf_move_env *env,
+		   struct sf_move_out *out)
+{
+	struct sf_addr at = *place, to;
+
+	memset(out, 0, sizeof(*out));
+	if (sf_move_is_settled(m))
+		m->began = env->now;
+	sf_locator_set_sock(&at, sf_locator_sock(&m->at));
+	m->at = at;
+	draw(m, env);
+	m->flags &= ~SF_MOVE_CONFIRMED;
+	m->moves++;
+	timer_start(m, env->now);
+	to = peer_at(m, newest_place(m));
+	say(m, SF_KIND_RSYN, &to, env, out);
+	out->acts |= SF_MOVE_APPLY;
+}
+
+/* ---- judging ---------------------------------------------------------------------------- */
+
+enum judgement { STRANGER, BEHIND, PAST, REPEAT, NEXT };
+
+/* RFC 1982, serial number arithmetic. */
+static bool is_newer(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) > 0;
+}
+
+static bool knows_us(const struct sf_move *m, const struct sf_move_msg *in)
+{
+	return in->you == m->own.name || in->you == m->acked ||
+	       (sf_move_is_open(m) && m->own.claim && in->your_claim == m->own.claim);
+}
+
+static enum judgement judge(const struct sf_move *m, const struct sf_move_msg *in)
+{
+	bool repeat = in->epoch == m->peer.epoch && in->name == m->peer.name;
+
+	if (!knows_us(m, in))
+		return in->you == m->former && !repeat ? BEHIND : STRANGER;
+	if (repeat)
+		return REPEAT;
+	if (!is_newer(in->epoch, m->peer.epoch))
+		return PAST;
+	if (in->was == m->peer.name || (!m->peer.closed && in->claim == m->peer.claim))
+		return NEXT;
+	return PAST;
+}
+
+/* The peer's next view. */
+static void take(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
+		 struct sf_move_out *out)
+{
+	struct sf_addr was = *newest_place(m);
+	bool elsewhere = !sf_locator_same_host(&in->src, &was);
+
+	if (sf_move_is_settled(m))
+		m->began = env->now;
+	m->peer.name = in->name;
+	m->peer.claim = in->claim;
+	m->peer.epoch = in->epoch;
+	m->peer.closed = 0;
+	if (!sf_sid_is_zero(&in->host))
+		m->peer_host = in->host;
+	if (sf_locator_same_host(&in->src, &m->valid)) {
+		candidate_forget(m);
+		m->valid = in->src;
+	} else {
+		m->flags &= ~SF_MOVE_EXPIRED;
+		m->cand = in->src;
+		m->cand_since = env->now;
+	}
+	if (elsewhere) {
+		m->peer_moves++;
+		out->acts |= SF_MOVE_PEER;
+		if (in->kind == SF_KIND_RSYN)
+			draw(m, env);
+	}
+	out->acts |= SF_MOVE_APPLY;
+	timer_start(m, env->now);
+}
+
+/* What an accepted message says about ourselves. */
+static void hear(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
+		 struct sf_move_out *out)
+{
+	bool open = sf_move_is_open(m), confirmed = is_confirmed(m);
+
+	m->heard = env->now;
+	if (in->you != m->own.name)
+		return;
+	if (open) {
+		m->former = m->acked;
+		m->acked = m->own.name;
+		out->acts |= SF_MOVE_APPLY | (confirmed ? 0 : SF_MOVE_ARRIVED);
+	}
+	if (in->flags & SF_MOVE_VALID)
+		m->flags |= SF_MOVE_CONFIRMED;
+	if (in->challenge && sf_locator_same_host(&in->dst, &m->at))
+		m->echo = in->challenge;
+}
+
+/* Who repeats what was sent to one place alone is there. */
+static void validate(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
+		     struct sf_move_out *out)
+{
+	bool known = !has_candidate(m) && sf_locator_same_host(&in->src, &m->valid);
+
+	if (known || !in->echo || in->echo != challenge_of(env->key, m->peer.name, &in->src))
+		return;
+	if (!sf_locator_same_host(&in->src, newest_place(m)))
+		out->acts |= SF_MOVE_PEER;
+	m->valid = in->src;
+	candidate_forget(m);
+	out->acts |= SF_MOVE_APPLY | SF_MOVE_REACHED;
+}
+
+/* More than an answer to each message may not go to a place that is not validated. */
+static void allow(struct sf_move *m, const struct sf_move_msg *in, struct sf_move_out *out)
+{
+	__u32 bytes = in->len * SF_MOVE_AMPLIFY;
+
+	if (!has_candidate(m) || !sf_locator_same_host(&in->src, &m->cand))
+		return;
+	if (in->kind == SF_KIND_RSYN && m->allow < SF_MOVE_AMPLIFY)
+		m->allow++;
+	out->credit = bytes > 2 * SF_MOVE_LEN ? bytes - 2 * SF_MOVE_LEN : 0;
+	if (out->credit)
+		out->acts |= SF_MOVE_APPLY;
+}
+
+static void answer(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
+		   struct sf_move_out *out)
+{
+	bool unproven = has_candidate(m) || !sf_locator_same_host(&in->src, &m->valid);
+
+	if (in->kind == SF_KIND_RSYN || unproven)
+		say(m, SF_KIND_RSYN_ACK, &in->src, env, out);
+	else if (in->kind == SF_KIND_RSYN_ACK || (in->flags & SF_MOVE_ASK))
+		say(m, SF_KIND_RACK, &in->src, env, out);
+}
+
+void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
+		struct sf_move_out *out)
+{
+	bool settled = sf_move_is_settled(m);
+	enum judgement j = judge(m, in);
+
+	memset(out, 0, sizeof(*out));
+	switch (j) {
+	case BEHIND:
+	case PAST:
+		if (in->kind == SF_KIND_RSYN)
+			out->fail = SF_SUPERSEDED;
+		out->acts = SF_MOVE_STALE;
+		return;
+	case STRANGER:
+		out->acts = SF_MOVE_STALE;
+		return;
+	case REPEAT:
+		break;
+	case NEXT:
+		/* What it knows of us it says of the name that we had, before a new one is drawn.
+		 */
+		break;
+	}
+	hear(m, in, env, out);
+	if (j == NEXT)
+		take(m, in, env, out);
+	if (in->was == in->name)
+		m->peer.closed = 1;
+	validate(m, in, env, out);
+	allow(m, in, out);
+	answer(m, in, env, out);
+	if (sf_move_is_settled(m)) {
+		m->due = 0;
+		if (!settled)
+			out->acts |= SF_MOVE_SETTLED;
+	} else if (!m->due) {
+		timer_start(m, env->now);
+	}
+}
+
+/* ---- time ------------------------------------------------------------------------------- */
+
+static void expire(struct sf_move *m, __u64 now, struct sf_move_out *out)
+{
+	if (!has_candidate(m) || (m->flags & SF_MOVE_EXPIRED) ||
+	    now - m->cand_since < SF_MOVE_CANDIDATE_NS)
+		return;
+	m->flags |= SF_MOVE_EXPIRED;
+	out->acts |= SF_MOVE_APPLY;
+}
+
+/* To where an RSYN goes: the newest place; each third to the last validated one, for the candidate
+ * may be an attacker's; and where nobody answers, to whoever is the peer's host now. */
+static struct sf_addr rsyn_goal(const struct sf_move *m, const struct sf_move_env *env)
+{
+	if (m->tries >= SF_MOVE_UNRESOLVED && (m->tries - SF_MOVE_UNRESOLVED) % 2 == 0 &&
+	    !sf_sid_is_zero(&m->peer_host))
+		return sf_service_addr(env->net, &m->peer_host);
+	return peer_at(m, has_candidate(m) && m->tries % 3 == 2 ? &m->valid : newest_place(m));
+}
+
+void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_move_out *out)
+{
+	struct sf_addr to;
+
+	memset(out, 0, sizeof(*out));
+	if (!m->due || env->now < m->due)
+		return;
+	expire(m, env->now, out);
+	if (is_moving(m)) {
+		to = rsyn_goal(m, env);
+		say(m, SF_KIND_RSYN, &to, env, out);
+	} else if (has_candidate(m)) {
+		bool home = m->tries % 3 == 2 || (m->flags & SF_MOVE_EXPIRED);
+
+		to = peer_at(m, home ? &m->valid : &m->cand);
+		if (home || m->allow) {
+			m->allow -= !home;
+			say(m, SF_KIND_RSYN_ACK, &to, env, out);
+		}
+	} else {
+		to = peer_at(m, &m->valid);
+		say(m, sf_move_is_open(m) ? SF_KIND_RSYN_ACK : SF_KIND_RACK, &to, env, out);
+	}
+	m->tries++;
+	m->wait = m->wait * 2 < SF_MOVE_LONGEST_NS ? m->wait * 2 : SF_MOVE_LONGEST_NS;
+	m->due = env->now + m->wait;
+}
+
+/* ---- refusals --------------------------------------------------------------------------- */
+
+void sf_move_failed(struct sf_move *m, __u8 reason, const struct sf_move_msg *quoted,
+		    const struct sf_addr *src, struct sf_move_out *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (quoted->name != m->own.name)
+		return;
+	if (reason == SF_SUPERSEDED
+		    ? !sf_move_is_open(m)
+		    : !sf_reason_is_hard(reason) || !sf_locator_same_host(src, newest_place(m)))
+		return;
+	out->acts = SF_MOVE_OVER;
+	out->fail = reason;
+}
+
+void sf_move_redirected(struct sf_move *m, const struct sf_move_msg *quoted,
+			const struct sf_addr *place, const struct sf_move_env *env,
+			struct sf_move_out *out)
+{
+	struct sf_addr to = peer_at(m, place);
+
+	memset(out, 0, sizeof(*out));
+	if (quoted->kind == SF_KIND_RSYN && quoted->name == m->own.name && is_moving(m))
+		say(m, SF_KIND_RSYN, &to, env, out);
+}
+
+void sf_move_apply(const struct sf_move *m, __u64 id, __u32 credit, struct sf_flow_change *out)
+{
+	bool candidate = has_candidate(m) && !(m->flags & SF_MOVE_EXPIRED);
+
+	memset(out, 0, sizeof(*out));
+	out->id = id;
+	out->own = m->at;
+	out->peer = sf_move_peer(m);
+	if (has_candidate(m))
+		out->before = candidate ? m->valid : m->cand;
+	if (candidate) {
+		out->flags |= SF_FLOW_BUDGET;
+		out->credit = credit;
+	}
+	if (!sf_move_is_settled(m))
+		out->flags |= SF_FLOW_OPEN;
+}
+
+/* ---- packets ---------------------------------------------------------------------------- */
+
+int sf_move_encode(void *packet, size_t room, const struct sf_move_msg *msg)
+{
+	struct sf_tlv_move t = { .type = SF_TLV_MOVE, .len = sizeof(t) - 2 };
+
+	t.flags = sf_be16(msg->flags);
+	t.epoch = sf_be32(msg->epoch);
+	t.you_sock_high = sf_be16(msg->you_sock >> 32);
+	t.you_sock_low = sf_be32(msg->you_sock);
+	t.claim = sf_be64(msg->claim);
+	t.was = sf_be64(msg->was);
+	t.name = sf_be64(msg->name);
+	t.you = sf_be64(msg->you);
+	t.your_claim = sf_be64(msg->your_claim);
+	t.challenge = sf_be64(msg->challenge);
+	t.echo = sf_be64(msg->echo);
+	return sf_alone_encode(packet, room, &msg->src, &msg->dst, HOP_LIMIT, msg->kind, 0,
+			       &msg->peer, &msg->host, &t, sizeof(t), NULL, 0);
+}
+
+static int decode(const struct sf_packet *p, struct sf_move_msg *msg)
+{
+	struct sf_tlv_move t;
+	const __u8 *value;
+	__u8 kind = sf_hdr_kind(&p->hdr);
+
+	if (kind < SF_KIND_RSYN || kind > SF_KIND_RACK)
+		return -EBADMSG;
+	if (sf_tlv_find(p->tlvs, p->tlvs_len, SF_TLV_MOVE, &value) != sizeof(t) - 2)
+		return -EBADMSG;
+	memcpy((__u8 *)&t + 2, value, sizeof(t) - 2);
+	memset(msg, 0, sizeof(*msg));
+	msg->src = p->src;
+	msg->dst = p->dst;
+	msg->host = p->hdr.src;
+	msg->peer = p->hdr.dst;
+	msg->kind = kind;
+	msg->flags = sf_be16(t.flags);
+	msg->epoch = sf_be32(t.epoch);
+	msg->len = (__u32)(SF_IPV6_LEN + sf_hdr_bytes(&p->hdr) + p->rest_len);
+	msg->you_sock = (__u64)sf_be16(t.you_sock_high) << 32 | sf_be32(t.you_sock_low);
+	msg->claim = sf_be64(t.claim);
+	msg->was = sf_be64(t.was);
+	msg->name = sf_be64(t.name);
+	msg->you = sf_be64(t.you);
+	msg->your_claim = sf_be64(t.your_claim);
+	msg->challenge = sf_be64(t.challenge);
+	msg->echo = sf_be64(t.echo);
+	return 0;
+}
+
+int sf_move_decode(const void *packet, size_t len, struct sf_move_msg *msg, __u8 *reason)
+{
+	struct sf_packet p;
+	int ret;
+
+	*reason = SF_NONE;
+	ret = sf_packet_decode(packet, len, &p, reason);
+
+	if (!ret)
+		ret = decode(&p, msg);
+	if (!ret)
+		return 0;
+	if (!*reason)
+		*reason = SF_BAD_HEADER;
+	return -EBADMSG;
+}
