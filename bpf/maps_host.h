@@ -11,12 +11,14 @@
 #include "bpf/count.h"
 #include "bpf/fail.h"
 #include "bpf/packet.h"
+#include "core/renegotiate.h"
 
 #define SF_FLOWS_MAX	 262144
 #define SF_HALF_OPEN_MAX 16384
 #define SF_CLOSED_MAX	 1024
 #define SF_PEERS_MAX	 65536
 #define SF_FRAGMENTS_MAX 4096
+#define SF_CONTROL_BYTES 1048576
 
 /* Packets that we hand to our own stack pass our ingress program on their way; this mark tells them
  * from what comes from the wire, which cannot carry one. */
@@ -62,6 +64,28 @@ struct {
 	__type(key, __u64);
 	__type(value, struct sf_flow);
 } halfopen SEC(".maps");
+
+/* The agent's: what a renegotiation is about. No program changes it; one removes it with its flow.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SF_FLOWS_MAX);
+	__type(key, __u64);
+	__type(value, struct sf_move);
+} moves SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SF_UPLINKS_MAX);
+	__type(key, struct sf_addr);
+	__type(value, struct sf_uplink);
+} uplinks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SF_CONTROL_BYTES);
+} control SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -105,7 +105,8 @@ struct sf_uplink {
 
 /**
  * struct sf_control_event - a packet of a renegotiation, or a refusal of one, whose checksum is
- * right.
+ * right. In the ring are the two numbers and @len bytes, no more.
+ * @ifindex: where it came in
  * @len: bytes of @packet, which begins with its IPv6 header
  */
 struct sf_control_event {

@@ -77,10 +77,12 @@ int host_load(struct host *h, uint32_t addr, const struct sf_sid *identity, uint
 		return -errno;
 	bpf_object__for_each_map(map, h->skel->obj)
 	{
-		if (bpf_map__max_entries(map) > ENTRIES)
+		if (bpf_map__max_entries(map) > ENTRIES &&
+		    bpf_map__type(map) != BPF_MAP_TYPE_RINGBUF)
 			bpf_map__set_max_entries(map, ENTRIES);
 	}
 	bpf_map__set_max_entries(h->skel->maps.flows, FULL);
+	bpf_map__set_max_entries(h->skel->maps.moves, FULL);
 	bpf_map__set_max_entries(h->skel->maps.closed, CLOSED);
 	h->skel->rodata->sf_half_open_max = ENTRIES;
 	if (sf_bpf_skeleton_load(h->skel->skeleton, err, sizeof(err))) {
@@ -160,6 +162,8 @@ static void host_empty(struct host *h)
 	uint32_t zero = 0;
 
 	map_clear(h->skel->maps.flows);
+	map_clear(h->skel->maps.moves);
+	map_clear(h->skel->maps.uplinks);
 	while (!bpf_map_lookup_and_delete_elem(bpf_map__fd(h->skel->maps.closed), NULL, closed))
 		;
 	map_clear(h->skel->maps.halfopen);
