@@ -74,7 +74,6 @@
 #define ENDED  3 /* by a FAIL */
 
 typedef View {
-	byte place;
 	byte epoch;
 	byte claim;
 	byte name;
@@ -91,10 +90,10 @@ typedef End {
 	byte acked;
 	byte former;
 	bit confirmed;
-	View valid;
-	bit has; /* a candidate */
-	View cand;
-	byte budget;
+	View peer;  /* who: settled when it is taken */
+	byte valid; /* where: last validated */
+	byte cand;  /* newest place, not validated; 0: there is none */
+	byte allow;
 	byte echo; /* the challenge that the peer sent to where this end is */
 	bit expired;
 	byte gen;
@@ -128,7 +127,7 @@ chan net = [NET] of { byte, byte, byte, byte, byte, byte, byte, byte, byte, byte
 byte expiries = EXPIRE;
 byte ma = MA, mb = MB, snapa = SNAPA, snapb = SNAPB, spoofs = SPOOF, closes = CLOSE;
 #ifdef TWICE
-byte kept[11];
+byte kept[10];
 bit mute;
 #endif
 byte round;
@@ -137,14 +136,14 @@ bit resumed;
 
 /* Work of one step; all zero between steps. */
 Msg m, q;
-View r;
-byte e, i, j, x, n;
-bit knows, same, older, succ, succ_valid, take, reply, keep;
+byte e, i, j, x, n, newest;
+bit knows, same, next, reply, keep;
 
 #define E     end[e]
 #define SIDE(a) ((a) & 1)
 #define FIELDS(a) a.kind, a.src, a.dst, a.side, a.epoch, a.claim, a.was, a.name, a.you, a.yclaim, a.chal, a.echo, a.ask, a.valid, a.gm
-#define MOVING (!E.confirmed && (OPEN(E) || E.has)) /* owes RSYN */
+#define MOVING (!E.confirmed && (OPEN(E) || E.cand)) /* owes RSYN */
+#define NEWEST(z) (z.cand -> z.cand : z.valid)
 #define GEN(name) ((name) >> 5)
 #define OPEN(z) (z.acked != z.name)
 
@@ -166,17 +165,8 @@ inline emit() {
 	fi
 }
 
-/* r: the view that e goes by. */
-inline refer() {
-	if
-	:: E.has -> r.place = E.cand.place; r.epoch = E.cand.epoch; r.claim = E.cand.claim; r.name = E.cand.name; r.closed = E.cand.closed; r.gm = E.cand.gm
-	:: else -> r.place = E.valid.place; r.epoch = E.valid.epoch; r.claim = E.valid.claim; r.name = E.valid.name; r.closed = E.valid.closed; r.gm = E.valid.gm
-	fi
-}
-
 /* e tells its whole view. */
 inline tell(k, to) {
-	refer();
 	q.kind = k;
 	q.src = E.place;
 	q.dst = to;
@@ -185,15 +175,15 @@ inline tell(k, to) {
 	q.claim = E.claim;
 	q.was = E.acked;
 	q.name = E.name;
-	q.you = r.name;
-	q.yclaim = r.claim;
+	q.you = E.peer.name;
+	q.yclaim = E.peer.claim;
 	if
 	:: k == RSYN_ACK -> q.chal = to
 	:: else -> q.chal = 0
 	fi;
 	q.echo = E.echo;
 	q.ask = !E.confirmed;
-	q.valid = !E.has && to == E.valid.place;
+	q.valid = !E.cand && to == E.valid;
 	q.gm = E.gm;
 	emit()
 }
@@ -201,6 +191,7 @@ inline tell(k, to) {
 /* A new name of e's; the first after all was acknowledged opens a series, which has a claim. */
 inline draw() {
 	E.epoch++;
+	E.echo = 0; /* it was for the former name */
 	assert(E.epoch < 32);
 #ifdef NO_CLAIM
 	E.name = E.epoch;
@@ -232,14 +223,12 @@ inline zero(w) {
 
 inline clear() {
 	zero(m); zero(q);
-	r.place = 0; r.epoch = 0; r.claim = 0; r.name = 0; r.closed = 0; r.gm = 0;
-	e = 0; i = 0; j = 0; x = 0; n = 0;
-	knows = 0; same = 0; older = 0; succ = 0; succ_valid = 0; take = 0; reply = 0; keep = 0
+	e = 0; i = 0; j = 0; x = 0; n = 0; newest = 0;
+	knows = 0; same = 0; next = 0; reply = 0; keep = 0
 }
 
 inline no_candidate() {
-	E.has = 0; E.expired = 0; E.budget = 0;
-	E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
+	E.cand = 0; E.expired = 0; E.allow = 0
 }
 
 /* Only copies are refused: without them one thing less to tell states by. */
@@ -253,18 +242,86 @@ inline learn() {
 
 /* What m is to e (design, "Judging"). */
 inline judge() {
-	refer();
-	knows = m.you == E.acked || (OPEN(E) && m.yclaim == E.claim);
-	same = m.epoch == r.epoch && m.name == r.name;
+	knows = m.you == E.name || m.you == E.acked || (OPEN(E) && E.claim && m.yclaim == E.claim);
+	same = m.epoch == E.peer.epoch && m.name == E.peer.name;
 #ifdef NO_EPOCH
-	older = 0;
-	succ = !same && (m.was == r.name || (m.claim == r.claim && !r.closed));
-	succ_valid = E.has && (m.was == E.valid.name || (m.claim == E.valid.claim && !E.valid.closed));
+	next = (m.was == E.peer.name || (!E.peer.closed && m.claim == E.peer.claim))
 #else
-	older = m.epoch < r.epoch;
-	succ = m.epoch > r.epoch && (m.was == r.name || (m.claim == r.claim && !r.closed));
-	succ_valid = E.has && m.epoch > E.valid.epoch && (m.was == E.valid.name || (m.claim == E.valid.claim && !E.valid.closed));
+#ifdef NO_CLAIM
+	next = m.epoch > E.peer.epoch
+#else
+	next = m.epoch > E.peer.epoch && (m.was == E.peer.name || (!E.peer.closed && m.claim == E.peer.claim))
 #endif
+#endif
+}
+
+/* What an accepted message says about e itself. */
+inline hear() {
+	if
+	:: m.you == E.name ->
+		if
+		:: OPEN(E) -> learn(); E.acked = E.name
+		:: else
+		fi;
+		if
+		:: m.valid -> E.confirmed = 1
+		:: else
+		fi;
+		if
+		:: m.chal && m.dst == E.place -> E.echo = m.chal
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/* The peer's next view. */
+inline take() {
+	/* 1: nothing from before the last move; 3: never another copy than the one committed to. */
+	assert(GEN(m.name) != GEN(E.peer.name) || m.gm >= E.peer.gm);
+	assert(E.won == 0 || GEN(m.name) == E.won || GEN(m.name) == 0);
+	newest = NEWEST(E);
+	E.peer.epoch = m.epoch; E.peer.claim = m.claim; E.peer.name = m.name; E.peer.closed = 0; E.peer.gm = m.gm;
+	if
+#ifdef NO_PATH
+	:: true -> no_candidate(); E.valid = m.src
+#else
+	:: m.src == E.valid -> no_candidate()
+	:: else -> E.cand = m.src; E.expired = 0
+#endif
+	fi;
+#ifndef STATIONARY_SAME
+	if
+	:: m.kind == RSYN && m.src != newest -> draw()
+	:: else
+	fi;
+#endif
+	newest = 0
+}
+
+/* Who repeats what was sent to one place alone is there. */
+inline validate() {
+	if
+#ifdef STATIONARY_SAME
+	:: (E.cand || m.src != E.valid) && m.you == E.name && m.kind != RSYN ->
+#else
+	:: (E.cand || m.src != E.valid) && m.echo == m.src ->
+#endif
+		E.valid = m.src;
+		no_candidate()
+	:: else
+	fi
+}
+
+inline answer() {
+	if
+	:: m.kind == RSYN || E.cand || m.src != E.valid -> tell(RSYN_ACK, m.src)
+	:: m.kind == RSYN_ACK && !E.cand && m.src == E.valid -> tell(RACK, m.src)
+#ifndef NO_CONFIRM
+	:: m.kind == RACK && !E.cand && m.src == E.valid && m.ask -> tell(RACK, m.src)
+#endif
+	:: else
+	fi
 }
 
 /* An RSYN, RSYN-ACK or RACK reaches e. */
@@ -273,21 +330,18 @@ inline control() {
 	if
 	:: !knows ->
 		if
-		:: m.kind == RSYN && m.you == E.former && !same && !older && E.former != E.acked -> refuse(SUPER)
+		:: m.kind == RSYN && m.you == E.former && !same -> refuse(SUPER)
 		:: else
 		fi
-	:: knows && same && m.src == r.place ->
+	:: knows && same ->
 		reply = 1;
 #ifdef REPEAT_IGNORED
 		if
 		:: m.kind == RSYN -> reply = 0
 		:: else
-		fi;
+		fi
 #endif
-	:: knows && same && m.src != r.place -> reply = 1 /* the challenge will tell which place is true */
-	:: knows && !same && succ -> take = 1
-	:: knows && !same && !succ && succ_valid -> take = E.expired && m.claim != r.claim /* a rival, not its past */
-	:: knows && !same && !succ && !succ_valid && older
+	:: knows && !same && next -> reply = 1
 	:: else ->
 		if
 		:: m.kind == RSYN -> refuse(SUPER)
@@ -295,90 +349,28 @@ inline control() {
 		fi
 	fi;
 	if
-	:: take ->
-		/* 1: nothing from before the last move; 3: never another copy than the one committed to. */
-		assert(GEN(m.name) != GEN(r.name) || m.gm >= r.gm);
-		assert(E.won == 0 || GEN(m.name) == E.won || GEN(m.name) == 0);
-		reply = 1
-	:: else
-	fi;
-	if
 	:: reply ->
-		/* It knows my name: the series is closed. */
+		hear();
 		if
-		:: m.you == E.name && OPEN(E) -> learn(); E.acked = E.name
+		:: next && !same -> take()
 		:: else
 		fi;
-		if
-		:: m.you == E.name && m.valid -> E.confirmed = 1
-		:: else
-		fi
-	:: else
-	fi;
-	if
-	:: take ->
-		E.echo = m.chal;
-		if
-#ifdef NO_PATH
-		:: true ->
-#else
-		:: m.src == E.valid.place ->
-#endif
-			E.valid.place = m.src; E.valid.epoch = m.epoch; E.valid.claim = m.claim; E.valid.name = m.name; E.valid.closed = 0; E.valid.gm = m.gm;
-			no_candidate()
-#ifndef NO_PATH
-		:: else ->
-			E.has = 1; E.expired = 0;
-			E.cand.place = m.src; E.cand.epoch = m.epoch; E.cand.claim = m.claim; E.cand.name = m.name; E.cand.closed = 0; E.cand.gm = m.gm
-#endif
-		fi;
-#ifndef STATIONARY_SAME
-		if
-		:: m.kind == RSYN && m.src != r.place -> draw()
-		:: else
-		fi
-#endif
-	:: !take && reply && m.chal -> E.echo = m.chal
-	:: else
-	fi;
-	if
-	:: reply ->
 		/* Its series is closed: the claim has done its work. */
 		if
-		:: m.was == m.name && E.has -> E.cand.closed = 1
-		:: m.was == m.name && !E.has -> E.valid.closed = 1
+		:: m.was == m.name -> E.peer.closed = 1
 		:: else
 		fi;
-		/* Who can repeat what was sent to that place alone is there. */
+		validate();
+		assert(E.valid != VICTIM);
 		if
-#ifdef STATIONARY_SAME
-		:: (E.has || m.src != E.valid.place) && m.you == E.name && m.kind != RSYN ->
-#else
-		:: (E.has || m.src != E.valid.place) && m.you == E.name && m.echo == m.src ->
-#endif
-			refer();
-			E.valid.place = m.src; E.valid.epoch = r.epoch; E.valid.claim = r.claim; E.valid.name = r.name;
-			E.valid.closed = r.closed; E.valid.gm = r.gm;
-			no_candidate()
-		:: else
-		fi;
-		assert(E.valid.place != VICTIM);
-		if
-		:: !E.has && m.was == m.name && m.you == E.name && GEN(m.name) != 0 -> E.won = GEN(m.name)
+		:: !E.cand && m.was == m.name && m.you == E.name && GEN(m.name) != 0 -> E.won = GEN(m.name)
 		:: else
 		fi;
 		if
-		:: E.has && m.kind == RSYN -> E.budget = 1 /* one more than the answer */
+		:: E.cand && m.kind == RSYN && m.src == E.cand -> E.allow = 1 /* one more than the answer */
 		:: else
 		fi;
-		if
-		:: m.kind == RSYN || E.has || m.src != E.valid.place -> tell(RSYN_ACK, m.src)
-		:: m.kind == RSYN_ACK && !E.has && m.src == E.valid.place -> tell(RACK, m.src)
-#ifndef NO_CONFIRM
-		:: m.kind == RACK && !E.has && m.src == E.valid.place && m.ask -> tell(RACK, m.src)
-#endif
-		:: else
-		fi
+		answer()
 	:: else
 	fi
 }
@@ -388,20 +380,18 @@ inline control() {
 
 inline finish() {
 	E.st = ENDED; E.echo = 0;
-	E.has = 0; E.budget = 0; E.expired = 0; E.confirmed = 0; E.won = 0; E.gm = 0;
+	E.cand = 0; E.allow = 0; E.expired = 0; E.confirmed = 0; E.won = 0; E.gm = 0;
 	E.claim = 0; E.former = 0; E.epoch = 0;
-	E.valid.place = 0; E.valid.epoch = 0; E.valid.claim = 0; E.valid.name = 0; E.valid.closed = 0; E.valid.gm = 0;
-	E.cand.place = 0; E.cand.epoch = 0; E.cand.claim = 0; E.cand.name = 0; E.cand.closed = 0; E.cand.gm = 0
+	E.valid = 0; E.peer.epoch = 0; E.peer.claim = 0; E.peer.name = 0; E.peer.closed = 0; E.peer.gm = 0
 }
 
 /* A FAIL reaches e. */
 inline failed() {
-	refer();
 	if
 	:: m.kind == SUPER && m.you == E.name && OPEN(E) ->
 		assert(OTHER_LIVE); /* 3: not both */
 		finish()
-	:: m.kind == HARD && m.you == E.name && m.src == r.place ->
+	:: m.kind == HARD && m.you == E.name && m.src == NEWEST(E) ->
 		assert(PEER_CLOSED);
 		finish()
 #ifdef SOFT_IS_HARD
@@ -415,9 +405,8 @@ inline failed() {
 
 /* Data reaches e: what it takes, the one that it committed to has sent. */
 inline data() {
-	refer();
 	if
-	:: (m.you == E.name || m.you == E.acked) && (m.src == E.valid.place || (E.has && m.src == E.cand.place)) ->
+	:: (m.you == E.name || m.you == E.acked) && (m.src == E.valid || (E.cand && m.src == E.cand)) ->
 		assert(E.won == 0 || GEN(m.name) == 0 || GEN(m.name) == E.won);
 		assert(m.src != VICTIM)
 	:: else
@@ -439,16 +428,16 @@ inline act() {
 /* 2: m again, at once: what e keeps does not change (its answer may go out again). */
 
 inline twice() {
-	kept[0] = E.epoch; kept[1] = E.name; kept[2] = E.acked; kept[3] = E.valid.place; kept[4] = E.valid.name; kept[5] = E.has;
-	kept[6] = E.cand.place; kept[7] = E.cand.name; kept[8] = E.echo; kept[9] = E.confirmed; kept[10] = E.claim;
+	kept[0] = E.epoch; kept[1] = E.name; kept[2] = E.acked; kept[3] = E.valid; kept[4] = E.peer.name; kept[5] = E.cand;
+	kept[6] = E.echo; kept[7] = E.confirmed; kept[8] = E.claim; kept[9] = E.peer.closed;
 	mute = 1;
 	act();
 	mute = 0;
-	assert(kept[0] == E.epoch && kept[1] == E.name && kept[2] == E.acked && kept[3] == E.valid.place && kept[4] == E.valid.name && kept[5] == E.has &&
-		kept[6] == E.cand.place && kept[7] == E.cand.name && kept[8] == E.echo && kept[9] == E.confirmed && kept[10] == E.claim);
+	assert(kept[0] == E.epoch && kept[1] == E.name && kept[2] == E.acked && kept[3] == E.valid && kept[4] == E.peer.name &&
+		kept[5] == E.cand && kept[6] == E.echo && kept[7] == E.confirmed && kept[8] == E.claim && kept[9] == E.peer.closed);
 	j = 0;
 	do
-	:: j < 11 -> kept[j] = 0; j++
+	:: j < 10 -> kept[j] = 0; j++
 	:: else -> break
 	od
 }
@@ -456,23 +445,22 @@ inline twice() {
 
 /* Timer of e; x: 1 an RSYN goes unresolved, 2 to where the peer was last validated. */
 inline timer() {
-	refer();
 	if
 	:: MOVING ->
 		if
 		:: x == 1 -> tell(RSYN, UNRESOLVED)
-		:: x == 2 -> tell(RSYN, E.valid.place)
-		:: else -> tell(RSYN, r.place)
+		:: x == 2 -> tell(RSYN, E.valid)
+		:: else -> newest = NEWEST(E); tell(RSYN, newest)
 		fi
-	:: !MOVING && E.has && x == 2 -> tell(RSYN_ACK, E.valid.place)
-	:: !MOVING && E.has && x != 2 && E.budget > 0 -> E.budget--; tell(RSYN_ACK, r.place)
-	:: OPEN(E) && !MOVING && !E.has -> tell(RSYN_ACK, r.place)
+	:: !MOVING && E.cand && (x == 2 || E.expired) -> tell(RSYN_ACK, E.valid)
+	:: !MOVING && E.cand && x != 2 && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
+	:: OPEN(E) && !MOVING && !E.cand -> tell(RSYN_ACK, E.valid)
 #ifndef NO_CONFIRM
-	:: !OPEN(E) && !E.confirmed && !E.has -> tell(RACK, r.place)
+	:: !OPEN(E) && !E.confirmed && !E.cand -> tell(RACK, E.valid)
 #endif
 #if TALK
-	:: !OPEN(E) && E.confirmed && !E.has ->
-		q.kind = DATA; q.src = E.place; q.dst = r.place; q.side = 1 - SIDE(e); q.name = E.name; q.you = r.name;
+	:: !OPEN(E) && E.confirmed && !E.cand ->
+		q.kind = DATA; q.src = E.place; q.dst = E.valid; q.side = 1 - SIDE(e); q.name = E.name; q.you = E.peer.name;
 		q.epoch = 0; q.claim = 0; q.was = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
 		emit()
 #endif
@@ -520,19 +508,18 @@ inline move(p) {
 	fi;
 #endif
 	E.confirmed = 0;
-	E.echo = 0;
 	timer()
 }
 
-#define LINKED(a, b) (end[a].st == LIVE && end[b].st == LIVE && !end[a].has && end[a].valid.place == end[b].place && end[a].valid.name == end[b].name)
+#define LINKED(a, b) (end[a].st == LIVE && end[b].st == LIVE && !end[a].cand && end[a].valid == end[b].place && end[a].peer.name == end[b].name)
 #define BOUND(a, b) (LINKED(a, b) && LINKED(b, a) && !OPEN(end[a]) && !OPEN(end[b]) && end[a].confirmed && end[b].confirmed)
 #define OVER(a) (end[a].st == CLOSED || end[a].st == ENDED)
 #define ANY_BOUND (BOUND(0, 1) || (ENDS == 4 && (BOUND(2 % ENDS, 1) || BOUND(0, 3 % ENDS) || BOUND(2 % ENDS, 3 % ENDS))))
 
 init {
 	d_step {
-		end[0].st = LIVE; end[0].place = 1; end[0].confirmed = 1; end[0].valid.place = 4;
-		end[1].st = LIVE; end[1].place = 4; end[1].confirmed = 1; end[1].valid.place = 1
+		end[0].st = LIVE; end[0].place = 1; end[0].confirmed = 1; end[0].valid = 4; end[0].peer.closed = 1;
+		end[1].st = LIVE; end[1].place = 4; end[1].confirmed = 1; end[1].valid = 1; end[1].peer.closed = 1
 	}
 	do
 	/* the network */
@@ -600,9 +587,9 @@ init {
 			if
 			:: true
 			:: MOVING -> x = 1
-			:: E.has -> x = 2
+			:: E.cand -> x = 2
 #if ENDS == 4 || SPOOF
-			:: E.has && !E.expired && expiries > 0 -> j = 1; expiries--
+			:: E.cand && !E.expired && expiries > 0 -> j = 1; expiries--
 #endif
 			fi;
 			d_step {
@@ -653,11 +640,10 @@ init {
 			j = e - 2;
 			end[j].gen = 1;
 			E.st = LIVE; E.epoch = end[j].epoch; E.claim = end[j].claim; E.name = end[j].name; E.acked = end[j].acked;
-			E.former = end[j].former; E.has = end[j].has; E.budget = end[j].budget; E.expired = end[j].expired;
-			E.valid.place = end[j].valid.place; E.valid.epoch = end[j].valid.epoch; E.valid.claim = end[j].valid.claim;
-			E.valid.name = end[j].valid.name; E.valid.closed = end[j].valid.closed; E.valid.gm = end[j].valid.gm;
-			E.cand.place = end[j].cand.place; E.cand.epoch = end[j].cand.epoch; E.cand.claim = end[j].cand.claim;
-			E.cand.name = end[j].cand.name; E.cand.closed = end[j].cand.closed; E.cand.gm = end[j].cand.gm;
+			E.former = end[j].former; E.confirmed = end[j].confirmed; E.allow = end[j].allow; E.expired = end[j].expired;
+			E.valid = end[j].valid; E.cand = end[j].cand;
+			E.peer.epoch = end[j].peer.epoch; E.peer.claim = end[j].peer.claim; E.peer.name = end[j].peer.name;
+			E.peer.closed = end[j].peer.closed; E.peer.gm = end[j].peer.gm;
 			E.echo = end[j].echo; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won;
 			if
 			:: e == 2 && !TAKEN(1) -> move(1)
@@ -743,7 +729,7 @@ init {
 					if
 					:: E.st == LIVE -> 
 						if
-						:: E.has && round > 2 -> E.expired = 1
+						:: E.cand && round > 2 -> E.expired = 1
 						:: else
 						fi;
 						x = round % 3;
