@@ -21,7 +21,9 @@ static const char usage[] =
 	"       scaffold lab status                      nodes, daemons, links\n"
 	"       scaffold lab exec NODE -- COMMAND...     run a command on a node\n"
 	"       scaffold lab stop|kill|start|restart NODE...   a node's daemon\n"
+	"       scaffold lab link                        links and what they do\n"
 	"       scaffold lab link A-B CHANGE...          up, down, clear, delay=20ms, loss=1% ...\n"
+	"       scaffold lab move NODE --to ROUTER       a host changes networks\n"
 	"       scaffold lab address NODE                a node's native address\n"
 	"       scaffold lab list                        labs that there are\n"
 	"       scaffold lab topologies [NAME]           built-in topologies, or one's text\n"
@@ -36,6 +38,10 @@ static const char usage[] =
 	"  --keep           after a failure, leave what was built\n"
 	"link:\n"
 	"  --from NODE      change only what NODE sends\n"
+	"move:\n"
+	"  --to ROUTER      its link to this one comes up, when the others have gone down\n"
+	"  --gap TIME       that much later, such as 20ms (default 0)\n"
+	"  --overlap        the others stay up\n"
 	"\n"
 	"scaffold-lab(1) describes topologies and links.\n";
 
@@ -58,6 +64,7 @@ struct lab_args {
 	const char *name; /* --name, or what was chosen; see name_choose() */
 	char only[NAME_MAX + 1];
 	const char *from;
+	struct sf_lab_move move;
 	struct sf_lab_options up;
 	bool tls_off;
 	int argc; /* words, [0] is the verb */
@@ -68,7 +75,7 @@ struct verb {
 	const char *name;
 	int (*run)(struct sf_cli *cli, struct lab_args *a);
 	bool on_lab; /* that is there */
-	enum { TAKES_NOTHING, TAKES_TOPOLOGY, TAKES_NODE, TAKES_LINK } takes;
+	enum { TAKES_NOTHING, TAKES_TOPOLOGY, TAKES_NODE, TAKES_HOST, TAKES_LINK } takes;
 };
 
 static volatile sig_atomic_t stop;
@@ -270,6 +277,20 @@ static int run_address(struct sf_cli *cli, struct lab_args *a)
 	return 0;
 }
 
+static int run_links(struct sf_cli *cli, struct lab_args *a)
+{
+	struct sf_lab lab;
+	json_t *status;
+
+	if (lab_open(cli, a, &lab, false))
+		return SF_EXIT_FAILED;
+	status = sf_lab_links(&lab);
+	sf_lab_close(&lab);
+	if (cli->json || !status)
+		return value_print(cli, status);
+	return sf_cli_lab_print(cli, status);
+}
+
 static int run_link(struct sf_cli *cli, struct lab_args *a)
 {
 	struct sf_lab_change change = { .from = a->from };
@@ -277,6 +298,8 @@ static int run_link(struct sf_cli *cli, struct lab_args *a)
 	struct sf_lab lab;
 	int r;
 
+	if (a->argc < 2)
+		return run_links(cli, a);
 	if (a->argc < 3)
 		return misuse("expected A-B and what to change");
 	change.link = a->argv[1];
@@ -287,6 +310,40 @@ static int run_link(struct sf_cli *cli, struct lab_args *a)
 	r = sf_lab_link_change(&lab, &change, err, sizeof(err));
 	sf_lab_close(&lab);
 	return r ? sf_cli_fail(cli, "%s", err) : 0;
+}
+
+static int moved_print(const struct lab_args *a, const struct sf_lab_moved *m)
+{
+	printf("%s is at %s", a->move.node, a->move.to);
+	if (m->broken_ns && m->made_ns)
+		printf(", after %.1f ms without a link", (double)(m->made_ns - m->broken_ns) / 1e6);
+	putchar('\n');
+	return 0;
+}
+
+static int run_move(struct sf_cli *cli, struct lab_args *a)
+{
+	struct sf_lab_moved moved;
+	char err[SF_LAB_ERR] = "";
+	struct sf_lab lab;
+	int r;
+
+	if (a->argc != 2 || !a->move.to)
+		return misuse("expected NODE --to ROUTER");
+	if (a->move.overlap && a->move.gap_ns)
+		return misuse("--overlap leaves no --gap");
+	a->move.node = a->argv[1];
+	if (lab_open(cli, a, &lab, true))
+		return SF_EXIT_FAILED;
+	r = sf_lab_move(&lab, &a->move, &moved, err, sizeof(err));
+	sf_lab_close(&lab);
+	if (r)
+		return sf_cli_fail(cli, "%s", err);
+	if (!cli->json)
+		return moved_print(a, &moved);
+	return value_print(cli, json_pack("{s:s, s:s, s:I, s:I}", "node", a->move.node, "to",
+					  a->move.to, "broken_ns", (json_int_t)moved.broken_ns,
+					  "made_ns", (json_int_t)moved.made_ns));
 }
 
 /* ---- stop, kill, start, restart --------------------------------------------------------- */
@@ -399,6 +456,7 @@ static const struct verb verbs[] = {
 	{ "start", run_start, true, TAKES_NODE },
 	{ "restart", run_restart, true, TAKES_NODE },
 	{ "link", run_link, true, TAKES_LINK },
+	{ "move", run_move, true, TAKES_HOST },
 	{ "address", run_address, true, TAKES_NODE },
 	{ "list", run_list, false, TAKES_NOTHING },
 	{ "topologies", run_topologies, false, TAKES_TOPOLOGY },
@@ -426,6 +484,17 @@ static int number(const char *option, const char *text, uint64_t max, uint64_t *
 	return 0;
 }
 
+static int gap_parse(const char *text, uint64_t *ns)
+{
+	struct sf_emulation e = { 0 };
+	const char *expected = "";
+
+	if (sf_emulation_set(&e, "delay", text, &expected))
+		return misuse("--gap: got '%s', expected %s", text, expected);
+	*ns = e.delay_us * 1000ull;
+	return 0;
+}
+
 static int args_parse(struct lab_args *a, int argc, char **argv)
 {
 	static const struct option options[] = { { "name", required_argument, NULL, 'n' },
@@ -436,6 +505,9 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 						 { "timeout", required_argument, NULL, 't' },
 						 { "keep", no_argument, NULL, 'k' },
 						 { "from", required_argument, NULL, 'f' },
+						 { "to", required_argument, NULL, 'T' },
+						 { "gap", required_argument, NULL, 'g' },
+						 { "overlap", no_argument, NULL, 'o' },
 						 { NULL, 0, NULL, 0 } };
 	int end = 1, c;
 	uint64_t seconds;
@@ -463,6 +535,16 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 			break;
 		case 'f':
 			a->from = optarg;
+			break;
+		case 'T':
+			a->move.to = optarg;
+			break;
+		case 'o':
+			a->move.overlap = true;
+			break;
+		case 'g':
+			if (gap_parse(optarg, &a->move.gap_ns))
+				return SF_EXIT_USAGE;
 			break;
 		case 's':
 			if (number("--seed", optarg, INT64_MAX, &a->up.seed))
@@ -509,17 +591,21 @@ int cmd_lab(struct sf_cli *cli, int argc, char **argv)
 
 /* ---- completion ------------------------------------------------------------------------- */
 
-static void nodes_print(const struct sf_topology *t)
+enum { HOSTS = 1 << SF_NODE_HOST, ROUTERS = 1 << SF_NODE_ROUTER, ALL_NODES = ~0 };
+
+static void nodes_print(const struct sf_topology *t, int kinds)
 {
 	for (size_t i = 0; i < t->n_nodes; i++)
-		puts(t->nodes[i].name);
+		if (kinds >> t->nodes[i].kind & 1)
+			puts(t->nodes[i].name);
 }
 
 static void links_print(const struct sf_topology *t)
 {
+	char name[SF_LINK_NAME];
+
 	for (size_t i = 0; i < t->n_links; i++)
-		printf("%s-%s\n", t->nodes[t->links[i].node[0]].name,
-		       t->nodes[t->links[i].node[1]].name);
+		puts(sf_topology_link_name(t, (unsigned int)i, name));
 	puts("up\ndown\nclear\ndelay=\nloss=\nrate=\nreorder=\nduplicate=\njitter=\nburst=");
 }
 
@@ -535,7 +621,8 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 		(void)sf_lab_list(cli->run, list_name, NULL); /* none: nothing to offer */
 		return;
 	}
-	sf_cli_complete_options(usage);
+	if (strcmp(argv[argc - 1], "--to") != 0)
+		sf_cli_complete_options(usage);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--name") == 0)
 			name = i + 1 < argc ? argv[++i] : NULL;
@@ -557,9 +644,11 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 		return;
 	if (sf_lab_open(&lab, cli->run, name ? name : labs.first, false, err, sizeof(err)))
 		return;
-	if (verb->takes == TAKES_NODE)
-		nodes_print(&lab.topology);
-	else
+	if (strcmp(argv[argc - 1], "--to") == 0)
+		nodes_print(&lab.topology, ROUTERS);
+	else if (verb->takes == TAKES_LINK)
 		links_print(&lab.topology);
+	else
+		nodes_print(&lab.topology, verb->takes == TAKES_HOST ? HOSTS : ALL_NODES);
 	sf_lab_close(&lab);
 }

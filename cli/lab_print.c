@@ -124,12 +124,15 @@ static int links_print(const json_t *status)
 	return r;
 }
 
+/* Nodes, where they were asked for, and links. */
 int sf_cli_lab_print(const struct sf_cli *cli, json_t *status)
 {
 	const json_t *emulator = json_object_get(status, "emulator");
-	int r = nodes_print(status);
+	int r = 0;
 
-	if (!r && putchar('\n') != EOF)
+	if (json_object_get(status, "nodes"))
+		r = nodes_print(status) || putchar('\n') == EOF;
+	if (!r)
 		r = links_print(status);
 	if (!r && emulator && json_object_get(emulator, "problem"))
 		printf("\n%s\n", text(emulator, "problem"));

@@ -283,27 +283,55 @@ static int plain_change(struct sf_lab *lab, unsigned int link, const struct sf_l
 	return 0;
 }
 
-static int emulated_change(const struct sf_lab *lab, const struct sf_lab_change *c,
-			   const struct wish *w, char *err, size_t err_len)
+static int emulated_change(const struct sf_lab *lab, unsigned int link,
+			   const struct sf_lab_change *c, const struct wish *w, char *err,
+			   size_t err_len)
 {
-	json_t *request = json_pack("{s:s, s:O, s:b}", "set", c->link, "settings", w->settings,
-				    "clear", w->clear);
+	char name[SF_LINK_NAME];
+	json_t *request = json_pack("{s:s, s:O, s:b}", "set",
+				    sf_topology_link_name(&lab->topology, link, name), "settings",
+				    w->settings, "clear", w->clear);
 
 	if (c->from)
 		json_object_set_new(request, "from", json_string(c->from));
 	return sf_linkem_call(lab, request, NULL, err, err_len);
 }
 
+/* From links that were down as @was says, to what @lab says; else @was is what it says again. */
+static int carriers_change(struct sf_lab *lab, const bool *was, uint64_t gap_ns,
+			   struct sf_lab_moved *moved, char *err, size_t err_len)
+{
+	int r = sf_net_carriers(lab, was, gap_ns, moved, err, err_len);
+
+	if (r)
+		memcpy(lab->down, was, lab->topology.n_links * sizeof(*was));
+	return r ? r : sf_lab_save(lab, err, err_len);
+}
+
+static bool *down_copy(const struct sf_lab *lab, char *err, size_t err_len)
+{
+	size_t bytes = (lab->topology.n_links + 1) * sizeof(bool);
+	bool *copy = malloc(bytes);
+
+	if (copy)
+		memcpy(copy, lab->down, bytes);
+	else
+		sf_errtext(err, err_len, -ENOMEM, "out of memory");
+	return copy;
+}
+
 static int updown_change(struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len)
 {
-	bool before = lab->down[link];
+	bool *was = down_copy(lab, err, err_len);
 	int r;
 
+	if (!was)
+		return -ENOMEM;
+	was[link] = up; /* whatever it is: somebody may have changed it by hand */
 	lab->down[link] = !up;
-	r = sf_net_link_up(lab, link, up, err, err_len);
-	if (r)
-		lab->down[link] = before;
-	return r ? r : sf_lab_save(lab, err, err_len);
+	r = carriers_change(lab, was, 0, NULL, err, err_len);
+	free(was);
+	return r;
 }
 
 int sf_lab_link_change(struct sf_lab *lab, const struct sf_lab_change *c, char *err, size_t err_len)
@@ -326,10 +354,65 @@ int sf_lab_link_change(struct sf_lab *lab, const struct sf_lab_change *c, char *
 	r = wish_read(c, &w, err, err_len);
 	if (!r && (w.clear || json_object_size(w.settings)))
 		r = lab->topology.links[link].emulator
-			    ? emulated_change(lab, c, &w, err, err_len)
+			    ? emulated_change(lab, (unsigned int)link, c, &w, err, err_len)
 			    : plain_change(lab, (unsigned int)link, c, &w, err, err_len);
 	if (!r && (w.up || w.down))
 		r = updown_change(lab, (unsigned int)link, w.up, err, err_len);
 	json_decref(w.settings);
+	return r;
+}
+
+/* ---- move a host ------------------------------------------------------------------------ */
+
+/* Writes into @lab which links of @node are to be up; @change: whether any is not as it was. */
+static int move_plan(struct sf_lab *lab, const struct sf_lab_move *m, bool *change, char *err,
+		     size_t err_len)
+{
+	const struct sf_topology *t = &lab->topology;
+	int node = sf_topology_node(t, m->node, strlen(m->node));
+	int to = sf_topology_node(t, m->to, strlen(m->to));
+	bool found = false;
+
+	*change = false;
+	if (node < 0 || t->nodes[node].kind != SF_NODE_HOST)
+		return sf_errtext(err, err_len, -ENOENT, "lab %s has no host '%s'", lab->name,
+				  m->node);
+	for (unsigned int l = 0; l < t->n_links; l++) {
+		const unsigned int *end = t->links[l].node;
+		unsigned int other = end[end[0] == (unsigned int)node];
+		bool down;
+
+		if (end[0] != (unsigned int)node && end[1] != (unsigned int)node)
+			continue;
+		down = (int)other != to && (!m->overlap || lab->down[l]);
+		found |= (int)other == to;
+		*change |= down != lab->down[l];
+		lab->down[l] = down;
+	}
+	return found ? 0
+		     : sf_errtext(err, err_len, -ENOENT, "lab %s: %s has no link to '%s'",
+				  lab->name, m->node, m->to);
+}
+
+int sf_lab_move(struct sf_lab *lab, const struct sf_lab_move *m, struct sf_lab_moved *moved,
+		char *err, size_t err_len)
+{
+	bool *was = down_copy(lab, err, err_len), change;
+	struct sf_lab_moved at;
+	int r;
+
+	if (!was)
+		return -ENOMEM;
+	r = move_plan(lab, m, &change, err, err_len);
+	if (!r && !change)
+		r = sf_errtext(err, err_len, -EALREADY, "%s is at %s already%s", m->node, m->to,
+			       m->overlap ? "" : ", and nowhere else");
+	if (r)
+		memcpy(lab->down, was, lab->topology.n_links * sizeof(*was));
+	else
+		r = carriers_change(lab, was, m->overlap ? 0 : m->gap_ns, &at, err, err_len);
+	if (!r)
+		*moved = at;
+	free(was);
 	return r;
 }

@@ -140,12 +140,42 @@ int sf_lab_link_change(struct sf_lab *lab, const struct sf_lab_change *change, c
 		       size_t err_len);
 
 /**
+ * struct sf_lab_move - a host changes networks; see sf_lab_move().
+ * @node: the host
+ * @to: the router to which its link comes up
+ * @overlap: its other links stay up; else they go down before
+ * @gap_ns: how long it is without any
+ */
+struct sf_lab_move {
+	const char *node;
+	const char *to;
+	bool overlap;
+	uint64_t gap_ns;
+};
+
+/** struct sf_lab_moved - when links went down, and up, by CLOCK_MONOTONIC; 0 where none did. */
+struct sf_lab_moved {
+	uint64_t broken_ns;
+	uint64_t made_ns;
+};
+
+/**
+ * sf_lab_move - take a host's links down, and its link to another router up.
+ * Returns 0, -ENOENT without such a host or link, -EALREADY where that is up, and no other.
+ */
+int sf_lab_move(struct sf_lab *lab, const struct sf_lab_move *move, struct sf_lab_moved *moved,
+		char *err, size_t err_len);
+
+/**
  * sf_lab_status - everything as JSON: {"name", "nodes": [{"name", "kind", "namespace", "address",
  * "processes": [{"program", "pid", "running"}], "status"}], "links": [{"name", "up", "mtu",
  * "emulator", "settings", "counters"}]}.
  * Returns a new reference, or NULL without memory.
  */
 json_t *sf_lab_status(const struct sf_lab *lab);
+
+/** sf_lab_links - the parts "name", "links" and "emulator" of it, without asking any daemon. */
+json_t *sf_lab_links(const struct sf_lab *lab);
 
 /** sf_lab_list - call @fn with the name of each lab in @run; non-zero ends and is returned. */
 int sf_lab_list(const char *run, int (*fn)(const char *name, void *ctx), void *ctx);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lab/plan.h"
@@ -384,6 +385,92 @@ static int routes_install(const struct places *p)
 	return r;
 }
 
+/* ---- carrier ---------------------------------------------------------------------------- */
+
+/*
+ * Pulls the plug. Of an emulated link the emulator's ends go down, so that both nodes lose carrier
+ * and nothing else. Of a plain one the router's end does (of two routers, the second's); its
+ * address and all routes are given back with it.
+ */
+static int carrier_set(const struct places *p, unsigned int link, bool up)
+{
+	const struct sf_topology *t = &p->lab->topology;
+	const struct sf_lab_link *l = &t->links[link];
+	unsigned int end = t->nodes[l->node[1]].kind == SF_NODE_ROUTER;
+	struct sf_nl_link dev;
+	char inner[16];
+	int r = 0;
+
+	for (unsigned int i = 0; i < 2 && !r; i++) {
+		size_t place = l->emulator ? p->n - 1 : l->node[i];
+		const char *name = l->emulator ? sf_net_emulator_ifname(link, i, inner)
+					       : sf_plan_ifname(t, link, i);
+
+		if (!l->emulator && i != end)
+			continue;
+		r = sf_link_get(p->at[place].nl, name, &dev);
+		if (!r)
+			r = sf_link_set_up(p->at[place].nl, dev.ifindex, up);
+		if (!r && up && !l->emulator)
+			r = end_address(p->at[place].nl, dev.ifindex, l->node[i], SF_NL_ENSURE);
+		if (r)
+			nl_failed(p, place, r, name);
+	}
+	return r;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* @at: when the last of them was; unchanged where there is none. */
+static int carriers_set(const struct places *p, const bool *was, bool up, uint64_t *at)
+{
+	int r = 0;
+
+	for (unsigned int l = 0; l < p->lab->topology.n_links && !r; l++)
+		if (was[l] == up && p->lab->down[l] != up) {
+			r = carrier_set(p, l, up);
+			*at = now_ns();
+		}
+	return r;
+}
+
+static void gap_wait(uint64_t ns)
+{
+	struct timespec left = { .tv_sec = (time_t)(ns / 1000000000),
+				 .tv_nsec = (long)(ns % 1000000000) };
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+int sf_net_carriers(const struct sf_lab *lab, const bool *was, uint64_t gap_ns,
+		    struct sf_lab_moved *moved, char *err, size_t err_len)
+{
+	struct sf_lab_moved at = { 0 };
+	struct places p;
+	int r = places_open(&p, lab, err, err_len);
+
+	if (r)
+		return r;
+	r = carriers_set(&p, was, false, &at.broken_ns);
+	if (!r && gap_ns)
+		gap_wait(gap_ns);
+	if (!r)
+		r = carriers_set(&p, was, true, &at.made_ns);
+	if (!r)
+		r = routes_install(&p);
+	places_close(&p);
+	if (!r && moved)
+		*moved = at;
+	return r;
+}
+
 /* ---- the whole -------------------------------------------------------------------------- */
 
 int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len)
@@ -400,8 +487,11 @@ int sf_net_build(const struct sf_lab *lab, char *err, size_t err_len)
 		r = node_prepare(&p, i);
 	if (!r && sf_net_has_emulator(lab))
 		r = place_sysctls(&p, p.n - 1, emulator_sysctls);
-	for (unsigned int i = 0; i < t->n_links && !r; i++)
+	for (unsigned int i = 0; i < t->n_links && !r; i++) {
 		r = t->links[i].emulator ? link_emulated(&p, i) : link_plain(&p, i);
+		if (!r && lab->down[i])
+			r = carrier_set(&p, i, false);
+	}
 	if (!r)
 		r = routes_install(&p);
 	places_close(&p);
@@ -447,44 +537,6 @@ int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len)
 			first = sf_errtext(err, err_len, r, "namespace %s: %s", ns, strerror(-r));
 	}
 	return first;
-}
-
-/*
- * Pulls the plug. Of an emulated link the emulator's ends go down, so that both nodes lose carrier
- * and nothing else. Of a plain one the router's end does (of two routers, the second's); its
- * address and all routes are given back with it.
- */
-int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len)
-{
-	const struct sf_topology *t = &lab->topology;
-	const struct sf_lab_link *l = &t->links[link];
-	unsigned int end = t->nodes[l->node[1]].kind == SF_NODE_ROUTER;
-	struct sf_nl_link dev;
-	struct places p;
-	char inner[16];
-	int r = places_open(&p, lab, err, err_len);
-
-	if (r)
-		return r;
-	for (unsigned int i = 0; i < 2 && !r; i++) {
-		size_t place = l->emulator ? p.n - 1 : l->node[i];
-		const char *name = l->emulator ? sf_net_emulator_ifname(link, i, inner)
-					       : sf_plan_ifname(t, link, i);
-
-		if (!l->emulator && i != end)
-			continue;
-		r = sf_link_get(p.at[place].nl, name, &dev);
-		if (!r)
-			r = sf_link_set_up(p.at[place].nl, dev.ifindex, up);
-		if (!r && up && !l->emulator)
-			r = end_address(p.at[place].nl, dev.ifindex, l->node[i], SF_NL_ENSURE);
-		if (r)
-			nl_failed(&p, place, r, name);
-	}
-	if (!r)
-		r = routes_install(&p);
-	places_close(&p);
-	return r;
 }
 
 /* ---- token bucket ----------------------------------------------------------------------- */

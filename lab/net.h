@@ -18,8 +18,15 @@ int sf_net_remove(const struct sf_lab *lab, char *err, size_t err_len);
  * groups. 0 or -ENOENT. */
 int sf_net_delete(const char *ns);
 
-/** sf_net_link_up - give a link carrier at both ends, or take it away. */
-int sf_net_link_up(const struct sf_lab *lab, unsigned int link, bool up, char *err, size_t err_len);
+/**
+ * sf_net_carriers - take carrier away from links, and give it to others, at both ends; then routes
+ * as they are without and with these.
+ * @was: for each link whether it is down; @lab's own says what is to be
+ * @gap_ns: to wait between the two
+ * @moved: when the last was taken and the last given; may be NULL
+ */
+int sf_net_carriers(const struct sf_lab *lab, const bool *was, uint64_t gap_ns,
+		    struct sf_lab_moved *moved, char *err, size_t err_len);
 
 /** sf_net_rate - limit what end @end of a plain link sends, by a token bucket; 0: no limit. */
 int sf_net_rate(const struct sf_lab *lab, unsigned int link, unsigned int end,

@@ -195,6 +195,8 @@ int sf_lab_create(struct sf_lab *lab, const char *run, const char *name, const c
 	if (r)
 		goto fail;
 	links_through_emulator(lab);
+	for (size_t i = 0; i < lab->topology.n_links; i++)
+		lab->down[i] = lab->topology.links[i].down;
 	if (access(lab->dir, F_OK) < 0)
 		r = namespaces_free(lab, err, err_len);
 	if (r)

@@ -94,10 +94,10 @@ static json_t *link_json(const struct sf_lab *lab, unsigned int link, json_t *em
 {
 	const struct sf_topology *t = &lab->topology;
 	const struct sf_lab_link *l = &t->links[link];
-	char name[2 * SF_NODE_NAME], settings[SF_EMULATION_TEXT];
+	char name[SF_LINK_NAME], settings[SF_EMULATION_TEXT];
 	json_t *out, *directions;
 
-	snprintf(name, sizeof(name), "%s-%s", t->nodes[l->node[0]].name, t->nodes[l->node[1]].name);
+	sf_topology_link_name(t, link, name);
 	out = json_pack("{s:s, s:b, s:i, s:b, s:s}", "name", name, "up", link_carrier(lab, link),
 			"mtu", (int)l->mtu, "emulator", l->emulator, "settings",
 			sf_emulation_print(&l->emulation, settings));
@@ -107,12 +107,10 @@ static json_t *link_json(const struct sf_lab *lab, unsigned int link, json_t *em
 	return out;
 }
 
-json_t *sf_lab_status(const struct sf_lab *lab)
+json_t *sf_lab_links(const struct sf_lab *lab)
 {
-	json_t *nodes = json_array(), *links = json_array(), *emulated = NULL;
-	json_t *out = json_pack("{s:s, s:s, s:b, s:I, s:o, s:o}", "name", lab->name, "directory",
-				lab->dir, "daemons", lab->options.daemons, "seed",
-				(json_int_t)lab->options.seed, "nodes", nodes, "links", links);
+	json_t *links = json_array(), *emulated = NULL;
+	json_t *out = json_pack("{s:s, s:o}", "name", lab->name, "links", links);
 
 	if (!out)
 		return NULL;
@@ -125,10 +123,24 @@ json_t *sf_lab_status(const struct sf_lab *lab)
 			json_object_set_new(json_object_get(out, "emulator"), "problem",
 					    json_string(why));
 	}
-	for (unsigned int i = 0; i < lab->topology.n_nodes; i++)
-		json_array_append_new(nodes, node_json(lab, i));
 	for (unsigned int i = 0; i < lab->topology.n_links; i++)
 		json_array_append_new(links, link_json(lab, i, emulated));
 	json_decref(emulated);
+	return out;
+}
+
+json_t *sf_lab_status(const struct sf_lab *lab)
+{
+	json_t *out = sf_lab_links(lab), *nodes = json_array();
+
+	if (!out ||
+	    json_object_update_new(out, json_pack("{s:s, s:b, s:I, s:o}", "directory", lab->dir,
+						  "daemons", lab->options.daemons, "seed",
+						  (json_int_t)lab->options.seed, "nodes", nodes))) {
+		json_decref(out);
+		return NULL;
+	}
+	for (unsigned int i = 0; i < lab->topology.n_nodes; i++)
+		json_array_append_new(nodes, node_json(lab, i));
 	return out;
 }

@@ -78,9 +78,11 @@ int sf_topology_node(const struct sf_topology *t, const char *name, size_t len)
 	return -1;
 }
 
+/* An interface has the name of the node at its other end, so NODE:INTERFACE is a link's name, too.
+ */
 int sf_topology_link(const struct sf_topology *t, const char *name)
 {
-	const char *dash = strchr(name, '-');
+	const char *dash = strpbrk(name, "-:");
 	int a, b;
 
 	if (!dash)
@@ -97,6 +99,14 @@ int sf_topology_link(const struct sf_topology *t, const char *name)
 			return (int)i;
 	}
 	return -1;
+}
+
+char *sf_topology_link_name(const struct sf_topology *t, unsigned int link, char *buf)
+{
+	const unsigned int *end = t->links[link].node;
+
+	snprintf(buf, SF_LINK_NAME, "%s-%s", t->nodes[end[0]].name, t->nodes[end[1]].name);
+	return buf;
 }
 
 static bool node_name_ok(const char *name)
@@ -200,10 +210,16 @@ static int link_setting(const struct parser *p, struct sf_lab_link *l, const cha
 		l->emulator = value[0] == 'y';
 		return 0;
 	}
+	if (strcmp(key, "state") == 0) {
+		if (strcmp(value, "up") != 0 && strcmp(value, "down") != 0)
+			return fail(p, "state: got '%s', expected up or down", value);
+		l->down = value[0] == 'd';
+		return 0;
+	}
 	r = sf_emulation_set(&l->emulation, key, value, &expected);
 	if (r == -ENOENT)
-		return fail(p, "'%s' is no setting of a link: expected mtu, emulator, %s", key,
-			    sf_emulation_keys());
+		return fail(p, "'%s' is no setting of a link: expected mtu, emulator, state, %s",
+			    key, sf_emulation_keys());
 	if (r)
 		return fail(p, "%s: got '%s', expected %s", key, value, expected);
 	return 0;

@@ -8,6 +8,7 @@
  *	router     r1       roles=access,service
  *	controller ctl
  *	link       h1-r1 h2-r1   rate=1gbit delay=5ms
+ *	link       h1-r2         state=down
  *	daemon     router   heartbeat=200ms
  *
  * A graph reads better this way than as one INI section for each node and link, hence no use of
@@ -46,6 +47,7 @@ struct sf_lab_link {
 	struct sf_emulation emulation; /* alike in both directions */
 	unsigned int mtu;
 	bool emulator; /* through the emulator even while it does nothing: can be changed live */
+	bool down;     /* to begin with */
 	unsigned int line;
 };
 
@@ -92,10 +94,15 @@ void sf_topology_free(struct sf_topology *t);
 int sf_topology_node(const struct sf_topology *t, const char *name, size_t len);
 
 /**
- * sf_topology_link - index of a link by its name "a-b", in either order.
- * Returns it, or -1.
+ * sf_topology_link - index of a link by its name "a-b", in either order, or by "a:b", which reads
+ * as node and interface. Returns it, or -1.
  */
 int sf_topology_link(const struct sf_topology *t, const char *name);
+
+#define SF_LINK_NAME (2 * SF_NODE_NAME)
+
+/** sf_topology_link_name - name of the link with this index, in @buf of SF_LINK_NAME bytes. */
+char *sf_topology_link_name(const struct sf_topology *t, unsigned int link, char *buf);
 
 /** sf_node_kind_name - "host", "router", "controller". */
 const char *sf_node_kind_name(enum sf_node_kind kind);

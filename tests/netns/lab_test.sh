@@ -166,6 +166,30 @@ lab down || bad "down with a process in a namespace"
 wait $! 2>/dev/null # killed
 nothing_left "down of an emulated lab"
 
+# ---- a host with two links changes networks
+lab up --no-daemons twohome 2>/dev/null || bad "twohome"
+carriers() { on m1 sh -c 'cat /sys/class/net/r1/carrier /sys/class/net/r2/carrier' | xargs; }
+from_m1() { on m1 ping -q -c 2 -i 0.2 -W 5 "$(lab address s1)" 2>/dev/null | sed -n 's/.* \([0-9]*\) received.*/\1/p'; }
+linked() { lab link | awk -v l="$1" '$1 == l { print $3 }' | uniq; }
+[ "$(carriers)" = "1 0" ] && [ "$(linked m1-r2)" = down ] && [ "$(from_m1)" = 2 ] && good "a link begins without carrier, another with" || bad "links to begin with: $(carriers)"
+gap() { jq '.made_ns - .broken_ns' "$TMP/move"; }
+lab --json move m1 --to r2 --gap 50ms >"$TMP/move" && [ "$(carriers)" = "0 1" ] && [ "$(gap)" -ge 50000000 ] && [ "$(from_m1)" = 2 ] && good "break before make, after $(gap) ns" || bad "a move: $(carriers), $(cat "$TMP/move")"
+on m1 ip -6 route get "$(lab address s1)" | grep -q "dev r2" && on r3 ip -6 route get "$(lab address m1)" | grep -q "dev r2" && good "routes follow it" || bad "routes do not follow"
+lab move m1 --to r1 --overlap >"$TMP/move" && [ "$(carriers)" = "1 1" ] && ! grep -q without "$TMP/move" && good "with --overlap it has both" || bad "overlap: $(carriers)"
+lab link m1:r2 delay=3ms && lab link | grep -q "m1-r2 .*delay=3ms" && lab link m1:r2 down && [ "$(carriers)" = "1 0" ] && [ "$(from_m1)" = 2 ] && good "a link by node and interface" || bad "node:interface: $(carriers)"
+# refused WORDS OPTION...: the move is refused with these words, and nothing is changed
+refused() { local words=$1 said; shift; said=$(lab move "$@" 2>&1) && bad "lab move $*" || { grep -q -- "$words" <<<"$said" && [ "$(carriers)" = "1 0" ] && good "refused: $said" || bad "lab move $*: $said"; }; }
+refused "m1 is at r1 already" m1 --to r1
+refused "m1 has no link to 'r3'" m1 --to r3
+refused "no host 'r1'" r1 --to r2
+refused "no host 'nobody'" nobody --to r2
+refused "got '1', expected a time" m1 --to r2 --gap 1
+refused "leaves no --gap" m1 --to r2 --gap 1s --overlap
+refused "expected NODE --to ROUTER" m1
+[ "$("$SF" --run "$RUN" complete lab move m1 --to x | tail -n +3 | xargs)" = "r1 r2 r3" ] && [ "$("$SF" --run "$RUN" complete lab move x | tail -n 3 | xargs)" = "m1 s1 s2" ] && good "completion of a move" || bad "completion of a move"
+lab down || bad "down"
+nothing_left "down of twohome"
+
 # ---- the lab plays the routing protocol
 lab up --no-daemons --emulate fig6 2>/dev/null || bad "fig6 --emulate"
 H3=$(lab address h3)

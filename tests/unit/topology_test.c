@@ -26,11 +26,11 @@ static void test_whole(void **state)
 				   "controller ctl\n"
 				   "link h1-r1 h2-r2 rate=1gbit mtu=9000\n"
 				   "link r1-r2 delay=5ms loss=1%\n"
-				   "link ctl-r1 emulator=yes\n"
+				   "link ctl-r1 emulator=yes state=down\n"
 				   "daemon host heartbeat=200ms\n"
 				   "daemon r2 log=debug xdp=no";
 	struct sf_topology t = { 0 };
-	char err[512] = "";
+	char err[512] = "", name[SF_LINK_NAME];
 
 	(void)state;
 	if (sf_topology_parse(text, "t", &t, err, sizeof(err)))
@@ -47,6 +47,8 @@ static void test_whole(void **state)
 	assert_true(t.links[2].emulator);
 	assert_int_equal(t.links[2].emulation.delay_us, 5000);
 	assert_true(t.links[3].emulator);
+	assert_true(t.links[3].down);
+	assert_false(t.links[2].down);
 	assert_int_equal(t.n_settings, 3);
 	assert_int_equal(t.settings[0].node, -1);
 	assert_string_equal(t.settings[0].text, "heartbeat = 200ms");
@@ -55,6 +57,9 @@ static void test_whole(void **state)
 	assert_int_equal(sf_topology_link(&t, "r1-ctl"), 3); /* either order */
 	assert_int_equal(sf_topology_link(&t, "h1-r2"), -1);
 	assert_int_equal(sf_topology_link(&t, "h1"), -1);
+	assert_int_equal(sf_topology_link(&t, "ctl:r1"), 3); /* node and interface */
+	assert_int_equal(sf_topology_link(&t, "r1:ctl:"), -1);
+	assert_string_equal(sf_topology_link_name(&t, 3, name), "ctl-r1");
 	assert_int_equal(sf_topology_node(&t, "r2", 2), 3);
 	sf_topology_free(&t);
 }
@@ -92,6 +97,7 @@ static void test_wrong(void **state)
 		{ SMALL "link a-r mtu=1279\n", "t:4: mtu: got '1279', expected bytes" },
 		{ SMALL "link a-r mtu=99999999999\n", "t:4: mtu: got" },
 		{ SMALL "link a-r emulator=maybe\n", "t:4: emulator: got 'maybe'" },
+		{ SMALL "link a-r state=off\n", "t:4: state: got 'off', expected up or down" },
 		{ SMALL "link delay=1ms a-r\n", "t:4: 'a-r': names stand before settings" },
 		{ SMALL "link a-r\nlink r-c\n", "t:1: no way from a to b: add a link" },
 		{ SMALL "link a-r b-r\n", "t:3: no way from a to c" },
