@@ -189,6 +189,20 @@ int datapath_count(const struct host *h, const char *map, uint32_t index, struct
 	return ret;
 }
 
+/* ---- flows that move -------------------------------------------------------------------- */
+
+int datapath_change(struct host *h, const struct sf_flow_change *c)
+{
+	struct sf_flow_change arg = *c;
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &arg, .ctx_size_in = sizeof(arg));
+
+	if (!h->datapath.skel)
+		return -ENOENT;
+	if (bpf_prog_test_run_opts(bpf_program__fd(h->datapath.skel->progs.sf_flow_alter), &run))
+		return -errno;
+	return run.retval ? -ENOENT : 0;
+}
+
 /* ---- configuration and attachment ------------------------------------------------------- */
 
 static int write_config(struct host *h)

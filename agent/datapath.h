@@ -73,6 +73,12 @@ void datapath_close(struct host *h);
 /** datapath_map() - descriptor of a map of ours by name, or -ENOENT. */
 int datapath_map(const struct host *h, const char *name);
 
+/**
+ * datapath_change() - change a flow's entry in place (core/flow.h, sf_flow_change()).
+ * Return: 0, -ENOENT when no flow with both locators has the socketID @c->id, other -errno.
+ */
+int datapath_change(struct host *h, const struct sf_flow_change *c);
+
 /** datapath_count() - one counter, summed over CPUs. @map: "counters" or "traffic". */
 int datapath_count(const struct host *h, const char *map, uint32_t index, struct sf_count *out);
 

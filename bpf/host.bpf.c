@@ -23,6 +23,7 @@
 #include "bpf/refused.h"
 #include "bpf/icmp.h"
 #include "bpf/probe.h"
+#include "bpf/moves.h"
 
 char _license[] SEC("license") = "GPL";
 
