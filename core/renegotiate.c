@@ -326,8 +326,8 @@ void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf
 	answer(m, in, env, out);
 	if (sf_move_is_settled(m)) {
 		m->due = 0;
-		if (!settled)
-			out->acts |= SF_MOVE_SETTLED;
+		if (!settled) /* and what moves leave begins to end */
+			out->acts |= SF_MOVE_SETTLED | SF_MOVE_APPLY;
 	} else if (!m->due) {
 		timer_start(m, env->now);
 	}
