@@ -1,0 +1,683 @@
+// SPDX-License-Identifier: Apache-2.0
+/* mover.c - states of all flows that move, and what is done in which order; see mover.h. */
+#include "agent/mover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Kicks after the first one. */
+static const uint64_t kick_waits[] = { 10000000, 40000000 };
+#define KICKS (sizeof(kick_waits) / sizeof(kick_waits[0]))
+
+struct mover_entry {
+	uint64_t key;
+	struct sf_move move;
+	UT_hash_handle hh;
+	size_t at; /* in the heap, from 1 on; 0: no timer */
+	bool parked, queued, dead;
+	bool behind;		    /* the flow's entry is: apply with the next event */
+	bool own_moved, peer_moved; /* not told yet */
+	struct sf_addr from, peer_from;
+	struct sf_tuple tuple;
+	uint64_t kick_at;
+	int kick; /* list that it is in, from 1 on */
+	struct mover_entry *kick_prev, *kick_next;
+};
+
+struct mover_item {
+	struct mover_entry *e;
+	struct sf_flow_change change;
+	struct sf_move_out out;
+};
+
+/* ---- heap of timers --------------------------------------------------------------------- */
+
+static void heap_set(struct mover *m, size_t at, struct mover_entry *e)
+{
+	m->heap[at - 1] = e;
+	e->at = at;
+}
+
+static uint64_t heap_due(const struct mover *m, size_t at)
+{
+	return m->heap[at - 1]->move.due;
+}
+
+/* Put @e, whose place @at is free, to where it belongs. */
+static void heap_sift(struct mover *m, size_t at, struct mover_entry *e)
+{
+	while (at > 1 && heap_due(m, at / 2) > e->move.due) {
+		heap_set(m, at, m->heap[at / 2 - 1]);
+		at /= 2;
+	}
+	for (size_t child; (child = 2 * at) <= m->n_heap; at = child) {
+		if (child < m->n_heap && heap_due(m, child + 1) < heap_due(m, child))
+			child++;
+		if (heap_due(m, child) >= e->move.due)
+			break;
+		heap_set(m, at, m->heap[child - 1]);
+	}
+	heap_set(m, at, e);
+}
+
+static void heap_remove(struct mover *m, struct mover_entry *e)
+{
+	size_t at = e->at;
+	struct mover_entry *last;
+
+	if (!at)
+		return;
+	e->at = 0;
+	last = m->heap[--m->n_heap];
+	if (last != e)
+		heap_sift(m, at, last);
+}
+
+/* A place for each entry is there from its making on. */
+static int heap_reserve(struct mover *m, size_t n)
+{
+	size_t room = m->room ? m->room : 64;
+	struct mover_entry **more;
+
+	if (n <= m->room)
+		return 0;
+	while (room < n)
+		room *= 2;
+	more = reallocarray(m->heap, room, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	m->heap = more;
+	m->room = room;
+	return 0;
+}
+
+/* Bring timer and parking in line with the state. */
+static void schedule(struct mover *m, struct mover_entry *e)
+{
+	bool parked = e->move.due && !m->ops->usable(m->ops->ctx, &e->move.at);
+
+	m->parked += parked - e->parked;
+	e->parked = parked;
+	if (!e->move.due || parked) {
+		heap_remove(m, e);
+		return;
+	}
+	heap_sift(m, e->at ? e->at : ++m->n_heap, e);
+}
+
+/* ---- kicks ------------------------------------------------------------------------------ */
+
+static void kick_drop(struct mover *m, struct mover_entry *e)
+{
+	struct mover_entry **head;
+
+	if (!e->kick)
+		return;
+	head = &m->kicks[e->kick - 1];
+	if (e->kick_prev == e) {
+		*head = NULL;
+	} else {
+		e->kick_prev->kick_next = e->kick_next;
+		e->kick_next->kick_prev = e->kick_prev;
+		if (*head == e)
+			*head = e->kick_next;
+	}
+	e->kick = 0;
+}
+
+/* Each list has one wait, so that its order is that of time. */
+static void kick_wait(struct mover *m, struct mover_entry *e, int list, uint64_t now)
+{
+	struct mover_entry **head = &m->kicks[list - 1];
+
+	kick_drop(m, e);
+	e->kick = list;
+	e->kick_at = now + kick_waits[list - 1];
+	if (!*head) {
+		*head = e->kick_prev = e->kick_next = e;
+		return;
+	}
+	e->kick_next = *head;
+	e->kick_prev = (*head)->kick_prev;
+	e->kick_prev->kick_next = e;
+	e->kick_next->kick_prev = e;
+}
+
+static void kick(struct mover *m, struct mover_entry *e, int next, uint64_t now)
+{
+	if (e->tuple.proto != SF_NEXTHDR_TCP)
+		return;
+	m->ops->kick(m->ops->ctx, &e->tuple);
+	m->counts.kicks++;
+	if (next <= (int)KICKS)
+		kick_wait(m, e, next, now);
+	else
+		kick_drop(m, e);
+}
+
+static void run_kicks(struct mover *m, uint64_t now, size_t max)
+{
+	for (int i = 0; i < (int)KICKS; i++)
+		for (size_t n = 0; n < max && m->kicks[i] && m->kicks[i]->kick_at <= now; n++)
+			kick(m, m->kicks[i], i + 2, now);
+}
+
+/* ---- entries ---------------------------------------------------------------------------- */
+
+static struct mover_entry *find(const struct mover *m, uint64_t key)
+{
+	struct mover_entry *e;
+
+	HASH_FIND(hh, m->table, &key, sizeof(key), e);
+	return e;
+}
+
+/* @e is the caller's until now. */
+static int insert(struct mover *m, struct mover_entry *e)
+{
+	int ret = heap_reserve(m, HASH_COUNT(m->table) + 1);
+
+	if (!ret)
+		HASH_ADD(hh, m->table, key, sizeof(e->key), e);
+	return ret;
+}
+
+static void drop(struct mover *m, struct mover_entry *e)
+{
+	heap_remove(m, e);
+	kick_drop(m, e);
+	m->parked -= e->parked;
+	e->parked = false;
+	HASH_DEL(m->table, e);
+	m->ops->forget(m->ops->ctx, e->key);
+	free(e);
+}
+
+bool mover_is_of(const struct sf_move *s, const struct sf_flow *f)
+{
+	return sf_socket_key(sf_locator_sock(&f->own)) == sf_socket_key(sf_locator_sock(&s->at)) &&
+	       (int32_t)(f->created - sf_used_of(s->heard)) <= 0;
+}
+
+static bool may_move(const struct sf_flow *f)
+{
+	return f->state == SF_FLOW_BOUND || f->state == SF_FLOW_CLOSING ||
+	       f->state == SF_FLOW_OPENING;
+}
+
+/*
+ * The entry of flow @key as it is now, and its state.
+ * @out: NULL inside where there is none, or none that is this flow's
+ * Return: 0, -ENOENT (a state that there was is dropped), or -errno.
+ */
+static int look(struct mover *m, uint64_t key, struct sf_flow *f, struct mover_entry **out)
+{
+	struct mover_entry *e = find(m, key);
+	int ret;
+
+	*out = NULL;
+	/* What waits for this flow has not changed its entry yet; and queue() needs room. */
+	if ((e && e->queued) || m->n_batch == MOVER_BATCH)
+		mover_flush(m);
+	e = find(m, key);
+	ret = m->ops->flow(m->ops->ctx, key, f);
+	if (e && (ret == -ENOENT || (!ret && !mover_is_of(&e->move, f)))) {
+		drop(m, e);
+		e = NULL;
+	}
+	if (!ret)
+		*out = e;
+	return ret;
+}
+
+static struct mover_entry *fresh(uint64_t key, const struct sf_flow *f, uint64_t now)
+{
+	struct mover_entry *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->key = key;
+	e->tuple = f->tuple;
+	sf_move_init(&e->move, f, now);
+	return e;
+}
+
+static int env_of(const struct mover *m, struct sf_move_env *env)
+{
+	uint64_t random[2];
+	int ret;
+
+	memset(env, 0, sizeof(*env));
+	env->now = m->ops->now(m->ops->ctx);
+	env->key = m->key;
+	env->net = m->net;
+	env->self = m->self;
+	ret = m->ops->random(m->ops->ctx, random);
+	env->random[0] = random[0];
+	env->random[1] = random[1];
+	return ret;
+}
+
+/* ---- batch ------------------------------------------------------------------------------ */
+
+/* @e is in the table, not in the batch. @id: the own socketID that the flow's entry has. */
+static void queue(struct mover *m, struct mover_entry *e, uint64_t id,
+		  const struct sf_move_out *out)
+{
+	struct mover_item *item = &m->batch[m->n_batch++];
+
+	item->e = e;
+	item->out = *out;
+	if (e->behind)
+		item->out.acts |= SF_MOVE_APPLY;
+	if (item->out.acts & SF_MOVE_APPLY)
+		sf_move_apply(&e->move, id, out->credit, &item->change);
+	e->queued = true;
+	schedule(m, e);
+}
+
+static int keep_batch(struct mover *m)
+{
+	static uint64_t keys[MOVER_BATCH];
+	static struct sf_move moves[MOVER_BATCH];
+
+	for (size_t i = 0; i < m->n_batch; i++) {
+		keys[i] = m->batch[i].e->key;
+		moves[i] = m->batch[i].e->move;
+	}
+	return m->ops->keep(m->ops->ctx, keys, moves, m->n_batch);
+}
+
+static void change_batch(struct mover *m, bool kept)
+{
+	for (size_t i = 0; i < m->n_batch; i++) {
+		struct mover_item *item = &m->batch[i];
+		int ret = -EAGAIN;
+
+		if (!(item->out.acts & SF_MOVE_APPLY))
+			continue;
+		if (kept)
+			ret = m->ops->change(m->ops->ctx, &item->change);
+		item->e->dead = ret == -ENOENT;
+		item->e->behind = ret && ret != -ENOENT;
+	}
+}
+
+static void send_batch(struct mover *m, bool kept)
+{
+	static struct sf_move_msg messages[MOVER_BATCH];
+	size_t n = 0;
+
+	for (size_t i = 0; kept && i < m->n_batch; i++)
+		if ((m->batch[i].out.acts & SF_MOVE_SEND) && !m->batch[i].e->dead)
+			messages[n++] = m->batch[i].out.msg;
+	if (n)
+		m->ops->send(m->ops->ctx, messages, n);
+	m->counts.sent += n;
+}
+
+static void tell(struct mover *m, struct mover_entry *e, uint64_t now)
+{
+	struct mover_report r = { .began = e->move.began, .ended = now, .tuple = e->tuple };
+
+	if (e->own_moved) {
+		r.own = true;
+		r.from = e->from;
+		r.to = sf_locator_place(&e->move.at);
+		m->ops->moved(m->ops->ctx, &r);
+	}
+	if (e->peer_moved) {
+		r.own = false;
+		r.from = e->peer_from;
+		r.to = sf_locator_place(&e->move.valid);
+		m->ops->moved(m->ops->ctx, &r);
+	}
+	e->own_moved = e->peer_moved = false;
+}
+
+static void finish(struct mover *m, struct mover_item *item, uint64_t now)
+{
+	struct mover_entry *e = item->e;
+
+	if (e->dead)
+		return;
+	if (item->out.acts & (SF_MOVE_ARRIVED | SF_MOVE_REACHED))
+		kick(m, e, 1, now);
+	if (item->out.acts & SF_MOVE_SETTLED) {
+		m->counts.settled++;
+		tell(m, e, now);
+	}
+}
+
+void mover_flush(struct mover *m)
+{
+	uint64_t now;
+	bool kept;
+
+	if (!m->n_batch)
+		return;
+	kept = !keep_batch(m);
+	change_batch(m, kept);
+	send_batch(m, kept);
+	now = m->ops->now(m->ops->ctx);
+	for (size_t i = 0; i < m->n_batch; i++) {
+		finish(m, &m->batch[i], now);
+		m->batch[i].e->queued = false;
+	}
+	/* One is in the batch once: look() flushes before it takes another event. */
+	for (size_t i = 0; i < m->n_batch; i++)
+		if (m->batch[i].e->dead)
+			drop(m, m->batch[i].e);
+	m->n_batch = 0;
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+/* What was under way begins anew: we, or our place, were away. */
+static void again(struct mover *m, struct mover_entry *e, uint64_t now)
+{
+	if (sf_move_is_settled(&e->move)) {
+		e->move.due = 0;
+		return;
+	}
+	e->move.tries = 0;
+	e->move.wait = SF_MOVE_FIRST_NS;
+	e->move.due = now;
+}
+
+int mover_load(struct mover *m, uint64_t key, const struct sf_move *state)
+{
+	struct sf_move_out out = { 0 };
+	struct mover_entry *e;
+	struct sf_flow f;
+	int ret;
+
+	if (m->n_batch == MOVER_BATCH)
+		mover_flush(m);
+	ret = m->ops->flow(m->ops->ctx, key, &f);
+	if (ret == -ENOENT || (!ret && !mover_is_of(state, &f))) {
+		m->ops->forget(m->ops->ctx, key);
+		return -ENOENT;
+	}
+	if (ret)
+		return ret;
+	e = fresh(key, &f, 0);
+	if (!e)
+		return -ENOMEM;
+	e->move = *state;
+	ret = insert(m, e);
+	if (ret) {
+		free(e);
+		return ret;
+	}
+	again(m, e, m->ops->now(m->ops->ctx));
+	/* Killed between the two, its agent left the entry behind the state. */
+	out.acts = SF_MOVE_APPLY;
+	queue(m, e, sf_locator_sock(&f.own), &out);
+	return 0;
+}
+
+int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
+{
+	struct sf_move_out out;
+	struct sf_move_env env;
+	struct mover_entry *e;
+	struct sf_flow f;
+	bool added;
+	int ret = look(m, key, &f, &e);
+
+	if (ret)
+		return ret;
+	if (!may_move(&f))
+		return -EAGAIN;
+	ret = env_of(m, &env);
+	if (ret)
+		return ret;
+	added = !e;
+	if (added)
+		e = fresh(key, &f, env.now);
+	if (!e)
+		return -ENOMEM;
+	if (added && (ret = insert(m, e))) {
+		free(e);
+		return ret;
+	}
+	if (!e->own_moved)
+		e->from = sf_locator_place(&e->move.at);
+	e->own_moved = true;
+	sf_move_start(&e->move, to, &env, &out);
+	m->counts.begun++;
+	queue(m, e, sf_locator_sock(&f.own), &out);
+	return 0;
+}
+
+static void take_message(struct mover *m, const struct rsyn_in *in, struct mover_entry *e,
+			 const struct sf_flow *f)
+{
+	struct mover_entry *made = NULL;
+	struct sf_addr was;
+	struct sf_move_env env;
+	struct sf_move_out out;
+
+	if (env_of(m, &env))
+		return;
+	if (!e)
+		e = made = fresh(sf_socket_key(rsyn_id(&in->msg)), f, env.now);
+	if (!e)
+		return;
+	was = sf_move_peer(&e->move);
+	sf_move_in(&e->move, &in->msg, &env, &out);
+	if (out.fail) {
+		m->counts.refused++;
+		m->ops->refuse(m->ops->ctx, in, out.fail);
+	}
+	m->counts.stale += !!(out.acts & SF_MOVE_STALE);
+	m->counts.taken += !(out.acts & SF_MOVE_STALE);
+	/* Strangers must not make us keep anything. */
+	if (made && ((out.acts & SF_MOVE_STALE) || insert(m, made))) {
+		free(made);
+		return;
+	}
+	if (out.acts & SF_MOVE_STALE)
+		return;
+	if ((out.acts & SF_MOVE_PEER) && !e->peer_moved) {
+		m->counts.peer++;
+		e->peer_moved = true;
+		e->peer_from = sf_locator_place(&was);
+	}
+	queue(m, e, sf_locator_sock(&f->own), &out);
+}
+
+static void take_refusal(struct mover *m, const struct rsyn_in *in, struct mover_entry *e,
+			 const struct sf_flow *f)
+{
+	struct sf_move_out out;
+
+	sf_move_failed(&e->move, in->reason, &in->msg, &in->src, &out);
+	if (!(out.acts & SF_MOVE_OVER))
+		return;
+	m->counts.over++;
+	m->ops->over(m->ops->ctx, f, out.fail);
+	drop(m, e);
+}
+
+static void take_redirect(struct mover *m, const struct rsyn_in *in, struct mover_entry *e,
+			  const struct sf_flow *f)
+{
+	struct sf_move_out out;
+	struct sf_move_env env;
+
+	if (env_of(m, &env))
+		return;
+	sf_move_redirected(&e->move, &in->msg, &in->place, &env, &out);
+	if (!out.acts)
+		return;
+	m->counts.redirected++;
+	queue(m, e, sf_locator_sock(&f->own), &out);
+}
+
+void mover_in(struct mover *m, const struct rsyn_in *in)
+{
+	bool about_ours = in->kind == SF_KIND_FAIL || in->kind == SF_KIND_REDIRECT;
+	uint64_t id = about_ours ? sf_locator_sock(&in->msg.src) : rsyn_id(&in->msg);
+	struct mover_entry *e;
+	struct sf_flow f;
+	int ret = look(m, sf_socket_key(id), &f, &e);
+
+	if (ret || (about_ours ? !e : !e && !may_move(&f))) {
+		m->counts.unknown++;
+		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
+			m->counts.refused++;
+			m->ops->refuse(m->ops->ctx, in, SF_NO_SUCH_SOCKET);
+		}
+		return;
+	}
+	if (in->kind == SF_KIND_FAIL)
+		take_refusal(m, in, e, &f);
+	else if (in->kind == SF_KIND_REDIRECT)
+		take_redirect(m, in, e, &f);
+	else
+		take_message(m, in, e, &f);
+}
+
+static void fire(struct mover *m, uint64_t key)
+{
+	struct sf_move_out out;
+	struct sf_move_env env;
+	struct mover_entry *e;
+	struct sf_flow f;
+	int ret = look(m, key, &f, &e);
+
+	if (!ret)
+		ret = env_of(m, &env);
+	e = find(m, key);
+	if (!e)
+		return;
+	if (ret) { /* nothing can be concluded: later */
+		e->move.due = m->ops->now(m->ops->ctx) + SF_MOVE_LONGEST_NS;
+		schedule(m, e);
+		return;
+	}
+	if (!m->ops->usable(m->ops->ctx, &e->move.at)) {
+		schedule(m, e);
+		return;
+	}
+	sf_move_timer(&e->move, &env, &out);
+	m->counts.repeated += !!(out.acts & SF_MOVE_SEND);
+	queue(m, e, sf_locator_sock(&f.own), &out);
+}
+
+uint64_t mover_due(const struct mover *m)
+{
+	uint64_t due = m->n_heap ? m->heap[0]->move.due : 0;
+
+	for (size_t i = 0; i < KICKS; i++)
+		if (m->kicks[i] && (!due || m->kicks[i]->kick_at < due))
+			due = m->kicks[i]->kick_at;
+	return due;
+}
+
+uint64_t mover_run(struct mover *m, size_t max)
+{
+	uint64_t now = m->ops->now(m->ops->ctx);
+
+	run_kicks(m, now, max);
+	for (size_t n = 0; n < max && m->n_heap && m->heap[0]->move.due <= now; n++)
+		fire(m, m->heap[0]->key);
+	mover_flush(m);
+	return mover_due(m);
+}
+
+void mover_resume(struct mover *m)
+{
+	uint64_t now = m->ops->now(m->ops->ctx);
+	struct mover_entry *e, *next;
+
+	if (!m->parked)
+		return;
+	HASH_ITER (hh, m->table, e, next) {
+		if (!e->parked || !m->ops->usable(m->ops->ctx, &e->move.at))
+			continue;
+		again(m, e, now);
+		schedule(m, e);
+	}
+}
+
+/* ---- the rest --------------------------------------------------------------------------- */
+
+const struct sf_move *mover_find(const struct mover *m, uint64_t key)
+{
+	const struct mover_entry *e = find(m, key);
+
+	return e ? &e->move : NULL;
+}
+
+void mover_forget(struct mover *m, uint64_t key)
+{
+	struct mover_entry *e = find(m, key);
+
+	if (!e)
+		return;
+	if (e->queued)
+		mover_flush(m);
+	e = find(m, key);
+	if (e)
+		drop(m, e);
+}
+
+uint64_t mover_sweep(struct mover *m, uint64_t after, size_t max)
+{
+	struct mover_entry *e = after ? find(m, after) : m->table, *next;
+	uint64_t last = 0;
+	struct sf_flow f;
+
+	mover_flush(m);
+	for (size_t n = 0; e && n < max; n++, e = next) {
+		struct mover_entry *same;
+
+		next = e->hh.next;
+		look(m, e->key, &f, &same);
+		last = next ? next->key : 0;
+	}
+	return last;
+}
+
+size_t mover_size(const struct mover *m, size_t *open)
+{
+	const struct mover_entry *e;
+
+	if (open) {
+		*open = 0;
+		for (e = m->table; e; e = e->hh.next)
+			*open += !sf_move_is_settled(&e->move);
+	}
+	return HASH_COUNT(m->table);
+}
+
+int mover_open(struct mover *m, const struct mover_ops *ops, const struct sf_hashkey *key,
+	       const struct sf_net *net, const struct sf_sid *self)
+{
+	memset(m, 0, sizeof(*m));
+	m->batch = calloc(MOVER_BATCH, sizeof(*m->batch));
+	if (!m->batch)
+		return -ENOMEM;
+	m->ops = ops;
+	m->key = key;
+	m->net = net;
+	m->self = *self;
+	return 0;
+}
+
+void mover_close(struct mover *m)
+{
+	struct mover_entry *e, *next;
+
+	HASH_ITER (hh, m->table, e, next) {
+		HASH_DEL(m->table, e);
+		free(e);
+	}
+	free(m->heap);
+	free(m->batch);
+	memset(m, 0, sizeof(*m));
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * mover.h - the renegotiations of all flows of a host: their states, timers, and in which order
+ * what follows from an event is done (core/renegotiate.h decides about one flow).
+ *
+ * Theory of operation
+ *
+ * A flow has a state from its first renegotiation until it ends: what the ends know of each other
+ * must outlast any pause. What an event brings about waits in a *batch*, and mover_flush() does it
+ * for all flows in it: first the states are kept where a crash does not reach them, then the flows'
+ * entries are changed, then messages leave. So nothing is ever said that a later agent would not
+ * know, and thousands of flows cost few system calls. Killed in between, the next agent finds the
+ * states, changes the entries that are behind them (mover_load()) and asks again.
+ *
+ * Timers: one heap by when they are due. A flow whose own place is not usable is *parked*: it is
+ * nobody's fault but ours that nothing is heard, so it waits, for ever, and begins anew when
+ * mover_resume() is called.
+ *
+ * A TCP peer that was away has backed off; whoever knows first that packets arrive again kicks its
+ * own socket (docs/protocol.md, "Moving"): at once, and twice more, for the socket may have been
+ * locked by its user.
+ *
+ * Pure but for memory: the caller brings clock, randomness, tables and wire.
+ */
+#ifndef SF_AGENT_MOVER_H
+#define SF_AGENT_MOVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "agent/rsyn.h"
+#include "core/flow.h"
+#include "core/renegotiate.h"
+
+#define MOVER_BATCH 256 /* events that wait at most for a flush */
+
+struct mover_entry;
+
+/** struct mover_report - a move that is over: of our end (@own) or the peer's. */
+struct mover_report {
+	bool own;
+	struct sf_addr from, to; /* @from is zero where an earlier agent knew */
+	uint64_t began, ended;
+	struct sf_tuple tuple;
+};
+
+/**
+ * struct mover_ops - what the mover asks for.
+ * @flow: the entry of key. Return: 0, -ENOENT, or -errno (then nothing is concluded)
+ * @usable: whether packets can leave from our place @place now
+ * @keep: store @n states under their keys for a later agent. Return: 0 or -errno: nothing is said
+ * @forget: the state's flow is gone
+ * @change: bring an entry in line. Return: 0, -ENOENT where it is no more, or -errno
+ * @send: @n messages
+ * @refuse: answer @in by a FAIL
+ * @kick: segments arrive again: the local socket of @tuple should send
+ * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
+ * @moved: tell
+ */
+struct mover_ops {
+	void *ctx;
+	uint64_t (*now)(void *ctx);
+	int (*random)(void *ctx, uint64_t out[2]);
+	int (*flow)(void *ctx, uint64_t key, struct sf_flow *out);
+	bool (*usable)(void *ctx, const struct sf_addr *place);
+	int (*keep)(void *ctx, const uint64_t *keys, const struct sf_move *moves, size_t n);
+	void (*forget)(void *ctx, uint64_t key);
+	int (*change)(void *ctx, const struct sf_flow_change *c);
+	void (*send)(void *ctx, const struct sf_move_msg *messages, size_t n);
+	void (*refuse)(void *ctx, const struct rsyn_in *in, uint8_t reason);
+	void (*kick)(void *ctx, const struct sf_tuple *tuple);
+	void (*over)(void *ctx, const struct sf_flow *flow, uint8_t reason);
+	void (*moved)(void *ctx, const struct mover_report *report);
+};
+
+/** struct mover_counts - since the start; docs/api.md. */
+struct mover_counts {
+	uint64_t begun, settled, peer;
+	uint64_t sent, taken, repeated;
+	uint64_t stale, unknown, bad, refused;
+	uint64_t over, kicks, redirected;
+};
+
+struct mover_item;
+
+struct mover {
+	const struct mover_ops *ops;
+	const struct sf_hashkey *key; /* of challenges */
+	const struct sf_net *net;
+	struct sf_sid self;
+	struct mover_entry *table;
+	struct mover_entry **heap;
+	size_t n_heap, room;
+	struct mover_item *batch;
+	size_t n_batch;
+	struct mover_entry *kicks[2]; /* those that wait for the second and the third, in order */
+	size_t parked;
+	struct mover_counts counts;
+};
+
+/**
+ * mover_open() - an empty table.
+ * @m: written whole
+ * @ops, @key, @net: kept by pointer
+ * @self: serviceID of this host
+ * Return: 0 or -ENOMEM.
+ */
+int mover_open(struct mover *m, const struct mover_ops *ops, const struct sf_hashkey *key,
+	       const struct sf_net *net, const struct sf_sid *self);
+
+/** mover_close() - free all, telling nobody; a zeroed one is fine. */
+void mover_close(struct mover *m);
+
+/**
+ * mover_load() - a state that an earlier agent kept. One whose flow is gone is forgotten; an entry
+ * that is behind its state is changed with the next flush; what is under way begins anew.
+ * Return: 0, -ENOENT where it was forgotten, or -errno.
+ */
+int mover_load(struct mover *m, uint64_t key, const struct sf_move *state);
+
+/**
+ * mover_start() - flow @key has moved, or is to move, to our place @to.
+ * Return: 0 (with the next flush); -ENOENT no such flow; -EAGAIN it is not established; -errno.
+ */
+int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to);
+
+/** mover_in() - a packet has come, as rsyn_decode() reads it. */
+void mover_in(struct mover *m, const struct rsyn_in *in);
+
+/**
+ * mover_run() - timers that are due, at most @max of them.
+ * Return: when the next is due in nanoseconds of the clock (it may have passed), 0: none runs.
+ */
+uint64_t mover_run(struct mover *m, size_t max);
+
+/** mover_due() - when mover_run() is to be called next; 0: it need not be. */
+uint64_t mover_due(const struct mover *m);
+
+/** mover_resume() - some place of ours is usable again: what is parked begins anew. */
+void mover_resume(struct mover *m);
+
+/** mover_flush() - do what waits: keep, change, send, in this order. */
+void mover_flush(struct mover *m);
+
+/** mover_find() - the state of a flow, NULL where it was never renegotiated. */
+const struct sf_move *mover_find(const struct mover *m, uint64_t key);
+
+/**
+ * mover_is_of() - whether state @s can be of flow @f: an earlier one may have had its key.
+ */
+bool mover_is_of(const struct sf_move *s, const struct sf_flow *f);
+
+/** mover_forget() - the flow is gone, or was handed over: drop its state. Harmless without one. */
+void mover_forget(struct mover *m, uint64_t key);
+
+/**
+ * mover_sweep() - forget states whose flows are gone, looking at @max of them.
+ * @after: where the last call ended, 0 at first
+ * Return: where this one ended; 0: at the end of the table.
+ */
+uint64_t mover_sweep(struct mover *m, uint64_t after, size_t max);
+
+/** mover_size() - how many states there are. @open: how many of them are not settled; may be NULL.
+ */
+size_t mover_size(const struct mover *m, size_t *open);
+
+#endif
