@@ -56,6 +56,17 @@ static __always_inline struct sf_flow *flow_anywhere(__u64 id)
 	return f ? f : flow_of(&flows, id);
 }
 
+/** flow_named() - the flow with socketID @id, be it a former one, half open or not. */
+static __always_inline struct sf_flow *flow_named(__u64 id, __u64 now)
+{
+	__u64 key = sf_socket_key(id);
+	struct sf_flow *f = bpf_map_lookup_elem(&flows, &key);
+
+	if (f && sf_flow_is_named(f, id, now))
+		return f;
+	return flow_anywhere(id);
+}
+
 /* Outside of the hot path a call: inline, the hash takes all registers, and the rest goes to the
  * stack that callees need. */
 static __noinline __u64 flow_hash(const struct sf_host_config *cfg, const struct sf_tuple *t)

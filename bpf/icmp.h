@@ -144,6 +144,8 @@ SUBPROG int in_icmp6(struct __sk_buff *skb)
 	if (f->state == SF_FLOW_CONNECTING &&
 	    (i.type == ICMP6_UNREACHABLE || i.type == ICMP6_EXCEEDED))
 		return refused_stream(skb, cfg, w, SF_HOST_UNREACHABLE);
+	if (i.type == ICMP6_UNREACHABLE)
+		f->fail = SF_HOST_UNREACHABLE; /* the agent will ask */
 	w->tuple = f->tuple;
 	return in_icmp6_pass(skb, w, i.type);
 }

@@ -175,10 +175,11 @@ struct work {
 	struct build build;
 };
 
-/* One for each direction: neither program interrupts itself on a CPU. */
+/* One for each direction, and one for what the agent runs: none of these programs interrupts itself
+ * on a CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 3);
 	__type(key, __u32);
 	__type(value, struct work);
 } scratch SEC(".maps");
@@ -198,6 +199,7 @@ static __always_inline struct work *work_get(__u32 out)
 /* Opens a SUBPROG: the configuration as cfg, the working memory of direction @dir as w. */
 #define IN  0
 #define OUT 1
+#define RUN 2
 #define WITH_WORK(dir)                                    \
 	const struct sf_host_config *cfg = host_config(); \
 	struct work *w = work_get(dir);                   \

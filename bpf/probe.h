@@ -12,17 +12,28 @@
 #define PROBE_SOCKS_MAX 16
 #define SOCKS_AT	(SF_IPV6_LEN + SF_PROBE_LEN) /* TLV of socketIDs, in w->build */
 
-/** probe_is_dead() - whether no flow with the prober's host has this socketID. */
-static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
+/** probe_is_dead() - whether no flow with the prober's host has this socketID, or had it until one
+ * of the two moved. */
+static __always_inline bool probe_is_dead(struct __sk_buff *skb, struct work *w, const __u8 *at)
 {
-	__u64 id = 0;
+	__u64 id = 0, now = bpf_ktime_get_coarse_ns();
 	struct sf_flow *f;
+	__u32 state;
 
 	for (int i = 0; i < SOCK_LEN; i++)
 		id = id << 8 | at[i];
-	f = flow_anywhere(id);
+	f = flow_named(id, now);
+	if (!f)
+		return true;
+	if (f->state == SF_FLOW_CLOSING) { /* the entry outlives its socket */
+		w->tuple = f->tuple;
+		state = socket_of(skb, &w->tuple);
+		if (!state || state == BPF_TCP_LISTEN)
+			return true;
+	}
 	/* Another host's flow is none of the prober's business. */
-	return !f || !sf_locator_same_host(&f->peer, &w->src);
+	return !sf_locator_same_host(&f->peer, &w->src) &&
+	       !(sf_flow_in_grace(f, now) && sf_locator_same_host(&f->before, &w->src));
 }
 
 /**
@@ -30,7 +41,7 @@ static __always_inline bool probe_is_dead(struct work *w, const __u8 *at)
  *
  * How many they are is counted in memory, so that the verifier does not follow each combination.
  */
-static __noinline int probe_socks(struct work *w)
+static __noinline int probe_socks(struct __sk_buff *skb, struct work *w)
 {
 	__u8 *tlv = &w->build.b[SOCKS_AT], sock[SOCK_LEN];
 	__u32 n = tlv[1] / SOCK_LEN, to;
@@ -43,7 +54,7 @@ static __noinline int probe_socks(struct work *w)
 		__builtin_memcpy(sock, &tlv[2 + i * SOCK_LEN], SOCK_LEN);
 		__builtin_memset(&tlv[2 + i * SOCK_LEN], 0, SOCK_LEN);
 		to = w->dead;
-		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(w, sock))
+		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(skb, w, sock))
 			continue;
 		__builtin_memcpy(&tlv[2 + to * SOCK_LEN], sock, SOCK_LEN);
 		w->dead = to + 1;
@@ -79,10 +90,12 @@ SUBPROG int in_probe(struct __sk_buff *skb)
 		return drop(skb, SF_BAD_CHECKSUM);
 	if (t->type != SF_TLV_TARGET || t->len != TLV_LEN(*t))
 		return drop(skb, SF_BAD_HEADER);
-	if (!sf_sid_eq(&w->front.hdr.dst, &self) && !listener_find(cfg, w, t->proto, t->port))
+	/* Whoever is here is asked for sockets alone; of services only those that are served. */
+	if (!sf_sid_eq(&w->front.hdr.dst, &self) && !sf_sid_is_zero(&w->front.hdr.dst) &&
+	    !listener_find(cfg, w, t->proto, t->port))
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	if (w->hlen > SF_PROBE_LEN)
-		bad = probe_socks(w);
+		bad = probe_socks(skb, w);
 	if (bad)
 		return drop(skb, bad);
 	prober = h->src;

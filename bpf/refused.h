@@ -142,6 +142,31 @@ static __noinline int refused_over(struct __sk_buff *skb, const struct sf_host_c
 	return 0;
 }
 
+/**
+ * refused_expects() - which sequence number the socket of w->tuple expects next: no other resets it
+ * (RFC 5961). What a quotation acknowledges is that only if nothing has come since.
+ * @otherwise: where the socket does not tell
+ */
+static __noinline __u32 refused_expects(struct __sk_buff *skb, struct work *w, __u32 otherwise)
+{
+	struct bpf_sock_tuple s = {};
+	struct bpf_tcp_sock *tcp;
+	struct bpf_sock *sk;
+
+	__builtin_memcpy(s.ipv6.saddr, &w->tuple.peer, 16);
+	__builtin_memcpy(s.ipv6.daddr, &w->tuple.local, 16);
+	s.ipv6.sport = w->tuple.pport;
+	s.ipv6.dport = w->tuple.lport;
+	sk = bpf_sk_lookup_tcp(skb, &s, sizeof(s.ipv6), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return otherwise;
+	tcp = sk->state == BPF_TCP_LISTEN ? NULL : bpf_tcp_sock(sk);
+	if (tcp)
+		otherwise = tcp->rcv_nxt;
+	bpf_sk_release(sk);
+	return otherwise;
+}
+
 /** refused_reset() - the local socket of @f gets a reset; its flow is closing. */
 static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, struct sf_flow *f,
 					 __u8 reason)
@@ -159,8 +184,7 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 		refused_over(skb, cfg, w, f);
 	if (connecting)
 		return reply_reset(skb, IN, 0, ack, SF_TCP_ACK);
-	/* What the socket last acknowledged is what it expects next. */
-	return reply_reset(skb, IN, w->quote.seg.ack, 0, 0);
+	return reply_reset(skb, IN, refused_expects(skb, w, w->quote.seg.ack), 0, 0);
 }
 
 /** refused_unreachable() - an ICMPv6 error about the quoted packet, as its socket sent it. */
@@ -188,24 +212,35 @@ static __always_inline bool quote_is_syn(const struct sf_host_config *cfg, const
 	       sf_sid_eq(&q->hdr.dst, &f->peer_sid);
 }
 
+/** quote_is_named() - whether @f is the flow that has this locator, or had it before a move. */
+static __always_inline bool quote_is_named(const struct sf_flow *f, const struct sf_addr *own,
+					   __u64 now)
+{
+	__u64 id = sf_locator_sock(own);
+
+	/* A former socketID says which former place was meant: they change together. */
+	return sf_addr_eq(own, &f->own) ||
+	       (id != sf_locator_sock(&f->own) && sf_flow_is_named(f, id, now));
+}
+
 /** quote_flow() - the flow that a quoted TCP segment belongs to. Return: NULL with *@reason set. */
 static __always_inline struct sf_flow *quote_flow(const struct sf_host_config *cfg, struct work *w,
 						  int *reason)
 {
+	__u64 now = bpf_ktime_get_coarse_ns();
 	struct quote *q = &w->quote;
-	__u64 id = sf_locator_sock(&q->src);
-	struct sf_flow *f = flow_anywhere(id);
+	struct sf_flow *f = flow_named(sf_locator_sock(&q->src), now);
 
 	*reason = SF_UNKNOWN_SOCKET;
 	if (!f)
 		return NULL;
 	*reason = SF_WRONG_ACK;
-	if (!sf_addr_eq(&q->src, &f->own) || q->seg.sport != f->tuple.lport ||
+	if (!quote_is_named(f, &q->src, now) || q->seg.sport != f->tuple.lport ||
 	    q->seg.dport != f->tuple.pport)
 		return NULL;
 	if (f->state == SF_FLOW_CONNECTING)
 		return quote_is_syn(cfg, q, f) ? f : NULL;
-	return sf_addr_eq(&q->dst, &f->peer) ? f : NULL;
+	return sf_flow_is_peer(f, &q->dst, now) ? f : NULL;
 }
 
 /** refused_stream() - a TCP segment of ours was refused, by @reason. */
@@ -228,12 +263,41 @@ static __noinline int refused_stream(struct __sk_buff *skb, const struct sf_host
 		return drop(skb, v.reason);
 	}
 	if (!sf_reason_is_hard((__u8)reason)) {
+		f->fail = SF_HOST_UNREACHABLE; /* the agent will ask */
 		w->tuple = f->tuple;
 		return refused_unreachable(skb, w, ICMP6_NO_ADDRESS);
 	}
 	if (!sf_addr_eq(&w->src, &f->peer))
 		return drop(skb, SF_WRONG_PEER);
 	return refused_reset(skb, w, f, (__u8)reason);
+}
+
+/**
+ * sf_flow_refuse - the agent ends a flow whose peer is gone, or that it sheds: as a FAIL of the
+ * peer would (BPF_PROG_TEST_RUN; struct sf_refusal of core/datapath.h says what it is given).
+ *
+ * The packet in hand is the agent's; what it becomes is handed to the local stack.
+ */
+SEC("tc")
+int sf_flow_refuse(struct __sk_buff *skb)
+{
+	__u64 id = (__u64)skb->cb[SF_REFUSAL_ID_HIGH] << 32 | skb->cb[SF_REFUSAL_ID_LOW];
+	const struct sf_host_config *cfg = host_config();
+	struct work *w = work_get(RUN);
+	struct sf_flow *f = flow_of(&flows, id);
+
+	if (!cfg || !w || !f || f->state == SF_FLOW_CONNECTING)
+		return SF_REFUSAL_NONE;
+	w->tuple = f->tuple;
+	f->fail = (__u8)skb->cb[SF_REFUSAL_REASON];
+	sf_flow_reset(f);
+	count(skb, f->fail);
+	if (f->tuple.proto != SF_NEXTHDR_TCP)
+		return 0;
+	refused_over(skb, cfg, w, f);
+	/* Redirected to our own ingress, which this kind of run does not do by itself. */
+	reply_reset(skb, RUN, refused_expects(skb, w, 0), 0, 0);
+	return bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS) ? SF_REFUSAL_LOST : 0;
 }
 
 /** quote_datagram() - whose datagram is quoted: w->tuple's addresses. Return: 0 or a reason. */

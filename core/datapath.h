@@ -115,6 +115,21 @@ struct sf_control_event {
 	__u8 packet[SF_CONTROL_MAX];
 };
 
+/*
+ * The program sf_flow_refuse, run by BPF_PROG_TEST_RUN: a flow is over, its local socket is reset.
+ * Its context has the uplink's ifindex, and in cb[] the socketID and enum sf_reason; its packet is
+ * an Ethernet frame of SF_REFUSAL_LEN bytes from the uplink's own address. Returns one of:
+ */
+enum sf_refusal {
+	SF_REFUSAL_DONE = 0,
+	SF_REFUSAL_NONE = 1, /* there is no such flow, or it is not answered yet */
+	SF_REFUSAL_LOST = 2, /* the flow is over, the socket could not be told: it is, when it next
+				sends */
+};
+
+enum sf_refusal_cb { SF_REFUSAL_ID_HIGH, SF_REFUSAL_ID_LOW, SF_REFUSAL_REASON };
+#define SF_REFUSAL_LEN 74 /* Ethernet, IPv6 and TCP header */
+
 /** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */
 struct sf_peer_key {
 	struct sf_addr peer;

@@ -4,6 +4,7 @@
  * left to try, and what does not count as a refusal.
  */
 #include "tests/bpf/host.h"
+#include "util/bpf.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -351,6 +352,86 @@ static void soft_fail_is_retried_or_told(void **state)
 	assert_memory_equal(q.payload + 8, &t.local, 16);
 	assert_memory_equal(q.payload + 24, &t.peer, 16);
 	assert_int_equal(flow_of(&a, &t.client).state, SF_FLOW_BOUND);
+	/* And the agent sees that it has to ask. */
+	assert_int_equal(flow_of(&a, &t.client).fail, SF_HOST_UNREACHABLE);
+}
+
+/* Data that left before a move is refused after it. The peer's word counts, from where it is now;
+ * not from where it was, nor about names that are long gone. */
+static void refusal_crosses_a_move(void **state)
+{
+	struct sf_addr was, before;
+	struct segment s;
+	struct sf_flow f;
+	struct talk t;
+
+	talk_start(&t);
+	was = t.client;
+	s = talk_from_a(&t, SF_TCP_ACK, 500);
+	host_sends(&a, &syn, &s);
+	f = flow_of(&a, &t.client);
+	before = f.peer;
+	f.flags |= SF_FLOW_MOVED | SF_FLOW_OPEN;
+	f.formers = 1;
+	f.before = before;
+	sf_locator_set_sock(&f.peer, sf_locator_sock(&f.peer) + 1);
+	f.peer = sf_locator(&a.cfg.net, 0x10044, sf_locator_sock(&f.peer));
+	sf_locator_set_sock(&f.own, sf_socket_id(sf_socket_key(sf_locator_sock(&was)),
+						 (uint8_t)(sf_locator_sock(&was) + 1)));
+	host_flow_set(&a, &f);
+	packet_fail(&p, &before, &other_sid, SF_NO_SUCH_SOCKET, &syn);
+	assert_int_equal(host_in(&a, &p), DROPPED);
+	assert_int_equal(host_count(&a, SF_WRONG_PEER), 1);
+	f.flags &= ~SF_FLOW_OPEN;
+	f.moved = sf_used_of(1);
+	host_flow_set(&a, &f);
+	packet_fail(&p, &f.peer, &other_sid, SF_SHED, &syn);
+	assert_int_equal(host_in(&a, &p), DROPPED);
+	assert_int_equal(host_count(&a, SF_UNKNOWN_SOCKET), 1);
+	f.flags |= SF_FLOW_OPEN;
+	host_flow_set(&a, &f);
+	packet_fail(&p, &f.peer, &other_sid, SF_SHED, &syn);
+	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	assert_int_equal(flow_of(&a, &f.own).state, SF_FLOW_CLOSING);
+	assert_int_equal(flow_of(&a, &f.own).fail, SF_SHED);
+}
+
+static int refuse(struct host *h, const struct sf_addr *own, uint8_t reason)
+{
+	uint64_t id = sf_locator_sock(own);
+	struct __sk_buff skb = { .ifindex = 1,
+				 .cb = { [SF_REFUSAL_ID_HIGH] = (uint32_t)(id >> 32),
+					 [SF_REFUSAL_ID_LOW] = (uint32_t)id,
+					 [SF_REFUSAL_REASON] = reason } };
+	uint8_t frame[SF_REFUSAL_LEN] = { [12] = 0x86, [13] = 0xdd };
+	struct sf_bpf_run run = {
+		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
+	};
+
+	assert_int_equal(sf_bpf_prog_run(bpf_program__fd(h->skel->progs.sf_flow_refuse), &run), 0);
+	return (int)run.retval;
+}
+
+static void agent_ends_a_flow(void **state)
+{
+	struct sf_addr other;
+	struct talk t;
+
+	talk_start(&t);
+	other = t.server;
+	sf_locator_set_sock(&other, sf_locator_sock(&other) ^ 1);
+	assert_int_equal(refuse(&b, &other, SF_SHED), SF_REFUSAL_NONE);
+	assert_int_equal(flow_of(&b, &t.server).state, SF_FLOW_BOUND);
+	assert_int_equal(refuse(&b, &t.server, SF_SHED), SF_REFUSAL_DONE);
+	assert_int_equal(flow_of(&b, &t.server).state, SF_FLOW_CLOSING);
+	assert_int_equal(flow_of(&b, &t.server).fail, SF_SHED);
+	assert_int_equal(host_count(&b, SF_SHED), 1);
+	/* What has no answer yet is left to the next attempt. */
+	host_clear(NULL);
+	talk_init(&t);
+	talk_syn(&t, &p);
+	assert_int_equal(refuse(&a, &t.client, SF_SHED), SF_REFUSAL_NONE);
+	assert_int_equal(flow_of(&a, &t.client).state, SF_FLOW_CONNECTING);
 }
 
 static void fail_for_the_plain_address_goes_up(void **state)
@@ -418,6 +499,8 @@ int main(void)
 		T(established_flow_is_reset_by_its_peer_alone),
 		T(half_open_server_hears_of_its_rival),
 		T(soft_fail_is_retried_or_told),
+		T(refusal_crosses_a_move),
+		T(agent_ends_a_flow),
 		T(fail_for_the_plain_address_goes_up),
 		T(big_packet_is_quoted_in_part),
 		T(partial_checksum_is_completed_in_the_quotation),

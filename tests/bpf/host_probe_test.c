@@ -137,6 +137,65 @@ static void dead_sockets_are_named(void **state)
 	assert_int_equal(is_ack(&q)->len, 0);
 }
 
+/* A prober that has not heard of a move yet asks by the former name; one that has moved itself,
+ * from a place that is not known yet. Neither makes a live socket a dead one. */
+static void moved_sockets_are_alive(void **state)
+{
+	struct sf_sid self = sf_addr_sid(&b.cfg.self);
+	struct probe tlvs = { 0 };
+	struct parsed q;
+	struct sf_flow f;
+	struct talk t;
+	uint64_t id;
+
+	talk_start(&t);
+	id = sf_locator_sock(&t.server);
+	assert_true(host_flow(&b, id, false, &f));
+	f.flags |= SF_FLOW_MOVED | SF_FLOW_OPEN;
+	f.formers = 1;
+	f.before = f.peer;
+	f.peer = sf_locator(&b.cfg.net, 0x10044, sf_locator_sock(&f.peer));
+	sf_locator_set_sock(&f.own, sf_socket_id(sf_socket_key(id), (uint8_t)(id + 1)));
+	host_flow_set(&b, &f);
+	sock_put(tlvs.socks[0], id);
+	sock_put(tlvs.socks[1], sf_locator_sock(&f.own));
+	sock_put(tlvs.socks[2], sf_socket_id(sf_socket_key(id), (uint8_t)(id - 1)));
+	probe(&self, 0, 0, &tlvs, 3);
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
+	assert_int_equal(is_ack(&q)->len, 6);
+	assert_memory_equal(((struct probe *)(q.hdr + 1))->socks[0], tlvs.socks[2], 6);
+	/* Once the ends agree and some time has passed, what was is no more. */
+	f.flags &= ~SF_FLOW_OPEN;
+	f.moved = sf_used_of(1);
+	host_flow_set(&b, &f);
+	probe(&self, 0, 0, &tlvs, 2);
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
+	assert_int_equal(is_ack(&q)->len, 12);
+}
+
+/* Its entry waits for what is still under way; the socket is gone. */
+static void closed_sockets_are_dead(void **state)
+{
+	struct probe tlvs = { 0 };
+	struct sf_sid none = { 0 };
+	struct parsed q;
+	struct sf_flow f;
+	struct talk t;
+
+	talk_start(&t);
+	assert_true(host_flow(&b, sf_locator_sock(&t.server), false, &f));
+	sock_put(tlvs.socks[0], sf_locator_sock(&t.server));
+	/* Who does not know the host's name asks whoever is there. */
+	probe(&none, 0, 0, &tlvs, 1);
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
+	assert_int_equal(is_ack(&q)->len, 0);
+	f.state = SF_FLOW_CLOSING;
+	host_flow_set(&b, &f);
+	probe(&none, 0, 0, &tlvs, 1);
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
+	assert_int_equal(is_ack(&q)->len, 6);
+}
+
 static void bad_probes_are_counted(void **state)
 {
 	struct sf_sid self = sf_addr_sid(&b.cfg.self);
@@ -173,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(live_instance_answers),	T(host_itself_answers),
 		T(unknown_instance_draws_fail), T(dead_sockets_are_named),
+		T(moved_sockets_are_alive),	T(closed_sockets_are_dead),
 		T(bad_probes_are_counted),
 	};
 
