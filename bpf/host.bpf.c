@@ -247,3 +247,17 @@ int sf_host_ingress(struct __sk_buff *skb)
 	count_traffic(skb, SF_TRAFFIC_IN_BOUND);
 	return TC_ACT_UNSPEC;
 }
+
+/** sf_flow_turn - export a flow, or take that back (struct sf_flow_turn). Return: 0, or 1 where it
+ * is gone or in another state. */
+SEC("syscall")
+int sf_flow_turn(struct sf_flow_turn *turn)
+{
+	struct sf_flow *f = flow_of(&flows, turn->id);
+
+	if (!f || f->state != turn->from)
+		return 1;
+	f->moved = sf_used_of(bpf_ktime_get_ns());
+	f->state = turn->to;
+	return 0;
+}

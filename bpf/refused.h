@@ -234,6 +234,10 @@ static __always_inline struct sf_flow *quote_flow(const struct sf_host_config *c
 	*reason = SF_UNKNOWN_SOCKET;
 	if (!f)
 		return NULL;
+	/* About what was sent before: the socket is gone, and the peer will hear from elsewhere. */
+	*reason = SF_HANDED_OVER;
+	if (f->state == SF_FLOW_EXPORTED)
+		return NULL;
 	*reason = SF_WRONG_ACK;
 	if (!quote_is_named(f, &q->src, now) || q->seg.sport != f->tuple.lport ||
 	    q->seg.dport != f->tuple.pport)

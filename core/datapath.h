@@ -88,6 +88,19 @@ struct sf_host_config {
 	__u32 pad;
 };
 
+/**
+ * struct sf_flow_turn - argument of the program sf_flow_turn, run by BPF_PROG_TEST_RUN: a bound
+ * flow is exported, or one whose export failed is bound again. In place: packets pass meanwhile.
+ * @id: the own socketID
+ * @from, @to: enum sf_flow_state; nothing happens where it is not in @from
+ */
+struct sf_flow_turn {
+	__u64 id;
+	__u8 from;
+	__u8 to;
+	__u8 pad[6];
+};
+
 #define SF_UPLINKS_MAX 16
 
 /**

@@ -12,7 +12,7 @@ const char *sf_flow_state_name(unsigned int state)
 		[SF_FLOW_FREE] = "free",	 [SF_FLOW_CONNECTING] = "connecting",
 		[SF_FLOW_OPENING] = "opening",	 [SF_FLOW_HALF_OPEN] = "half-open",
 		[SF_FLOW_BOUND] = "bound",	 [SF_FLOW_CLOSING] = "closing",
-		[SF_FLOW_DATAGRAM] = "datagram",
+		[SF_FLOW_DATAGRAM] = "datagram", [SF_FLOW_EXPORTED] = "exported",
 	};
 
 	return state < SF_FLOW_STATES ? names[state] : "?";

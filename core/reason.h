@@ -66,6 +66,8 @@
 	X(69, POLICED, "policed", "more control messages than a link or a session may send")      \
 	X(70, INTERNAL, "internal", "a kernel helper failed")                                     \
 	X(71, EVENTS_LOST, "events-lost", "socket events that the agent had to look for itself")  \
+	/* hand-over */                                                                           \
+	X(80, HANDED_OVER, "handed-over", "the connection is, or will be, at another host")       \
 	/* control */                                                                             \
 	X(96, DENIED_POLICY, "denied-policy",                                                     \
 	  "the controller's policy does not let this host register")                              \

@@ -168,6 +168,17 @@ void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct 
 	out->acts |= SF_MOVE_APPLY;
 }
 
+void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now)
+{
+	m->at = *own;
+	m->echo = 0;
+	m->allow = 0;
+	m->began = m->heard = now;
+	m->cand_since = has_candidate(m) ? now : 0;
+	m->flags &= ~SF_MOVE_CONFIRMED;
+	timer_start(m, now);
+}
+
 /* ---- judging ---------------------------------------------------------------------------- */
 
 enum judgement { STRANGER, BEHIND, PAST, REPEAT, NEXT };

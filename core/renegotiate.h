@@ -209,6 +209,13 @@ struct sf_addr sf_move_peer(const struct sf_move *m);
 void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct sf_move_env *env,
 		   struct sf_move_out *out);
 
+/**
+ * sf_move_rehome() - the flow was handed over to this host, where other keys hold and another clock
+ * runs. sf_move_start() follows, which tells the peer.
+ * @own: our locator, with a socketID of this host's
+ */
+void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now);
+
 /** sf_move_in() - an RSYN, RSYN-ACK or RACK has come, and its key is this flow's. */
 void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
 		struct sf_move_out *out);

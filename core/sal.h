@@ -130,6 +130,8 @@ SF_INLINE struct sf_verdict sf_sal_out(const struct sf_flow *f, const struct sf_
 	case SF_FLOW_BOUND:
 	case SF_FLOW_CLOSING:
 		return sf_verdict(SF_ACT_PLAIN);
+	case SF_FLOW_EXPORTED:
+		return sf_verdict_drop(SF_HANDED_OVER);
 	}
 	return sf_verdict_drop(SF_WRONG_STATE);
 }
@@ -159,12 +161,15 @@ SF_INLINE struct sf_verdict sf_sal_in_syn_ack(const struct sf_flow *f, const str
  * @kind: of its header; SF_KIND_NONE without one
  * @src: source locator
  *
+ * A flow that was handed over is silent to all: a FAIL would end the connection at its peer.
  * Ports must be the flow's: else a peer could reach through its own flow what is not registered.
  * Unknown sockets and wrong peers draw the same FAIL, so a guesser of socketIDs learns nothing.
  */
 SF_INLINE struct sf_verdict sf_sal_in(const struct sf_flow *f, __u8 kind, const struct sf_addr *src,
 				      const struct sf_segment *s)
 {
+	if (f->state == SF_FLOW_EXPORTED)
+		return sf_verdict_drop(SF_HANDED_OVER);
 	if (s->sport != f->tuple.pport || s->dport != f->tuple.lport)
 		return sf_verdict_drop(SF_WRONG_STATE);
 	if (kind == SF_KIND_SYN_ACK)
