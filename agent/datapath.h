@@ -79,6 +79,15 @@ int datapath_map(const struct host *h, const char *name);
  */
 int datapath_change(struct host *h, const struct sf_flow_change *c);
 
+/**
+ * datapath_refuse() - flow @id is over: its socket is reset, as by a FAIL of the peer's.
+ * @id: its socketID
+ * @reason: enum sf_reason, for the event log and the flow's entry
+ * Return: 0, -ENOENT no such flow, or not answered yet; other -errno: its socket will be told when
+ * it next sends.
+ */
+int datapath_refuse(struct host *h, uint64_t id, uint8_t reason);
+
 /** datapath_count() - one counter, summed over CPUs. @map: "counters" or "traffic". */
 int datapath_count(const struct host *h, const char *map, uint32_t index, struct sf_count *out);
 
