@@ -118,6 +118,7 @@ static void free_flows(struct host *h, const struct gc_flow *gone, size_t n)
 		if (flows_take(flows, gone[i].id, &f))
 			continue;
 		keep_load(h, &f);
+		moves_forget(h, sf_socket_key(gone[i].id));
 		h->flows.freed++;
 	}
 }
@@ -249,7 +250,22 @@ const struct flow_load *flows_load_of(const struct host *h, const struct registr
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
+/* Who knows the key knows most of the socketID, which is to be known by the ends alone. */
+uint32_t flows_id(const struct host *h, uint64_t key)
+{
+	__u64 words[2] = { 0x666c6f7700000000ull, key };
+
+	return (uint32_t)sf_siphash24(&h->datapath.config.key, words, 2);
+}
+
+char *flows_id_print(uint32_t id, char *buf)
+{
+	snprintf(buf, FLOWS_ID_STRLEN, "%08x", id);
+	return buf;
+}
+
 struct listing {
+	const struct host *host;
 	const struct sf_net *net;
 	const struct flow_filter *filter;
 	json_t *list;
@@ -278,10 +294,12 @@ static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 {
 	char local[SF_ADDR_STRLEN], peer[SF_ADDR_STRLEN], own[SF_ADDR_STRLEN], at[SF_ADDR_STRLEN];
 	bool inbound = f->flags & SF_FLOW_INBOUND;
+	uint64_t key = sf_socket_key(sf_locator_sock(&f->own));
+	char id[FLOWS_ID_STRLEN];
 
 	return json_pack(
 		"{s:s, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:I, s:I, "
-		"s:I, s:s?}",
+		"s:I, s:s?, s:s, s:o}",
 		"proto", sf_proto_name(f->tuple.proto), "direction", inbound ? "in" : "out",
 		"local", sf_addr_print(&f->tuple.local, local), "local_port", ntohs(f->tuple.lport),
 		"peer", sf_addr_print(&f->tuple.peer, peer), "peer_port", ntohs(f->tuple.pport),
@@ -291,7 +309,8 @@ static json_t *to_json(const struct listing *ls, const struct sf_flow *f)
 		"rx_packets", (json_int_t)f->rx_packets, "rx_bytes", (json_int_t)f->rx_bytes,
 		"attempt", f->attempt, "epoch", (json_int_t)f->epoch, "age_ms",
 		since_ms(ls, f->created), "idle_ms", since_ms(ls, f->used), "fail",
-		f->fail ? sf_reason_name(f->fail) : NULL);
+		f->fail ? sf_reason_name(f->fail) : NULL, "id",
+		flows_id_print(flows_id(ls->host, key), id), "move", moves_json(ls->host, key));
 }
 
 static int list_flow(const void *key, const void *value, void *ctx)
@@ -309,7 +328,8 @@ static int list_flow(const void *key, const void *value, void *ctx)
 
 json_t *flows_list(struct host *h, const struct flow_filter *filter, size_t *total)
 {
-	struct listing ls = { .net = &h->net,
+	struct listing ls = { .host = h,
+			      .net = &h->net,
 			      .filter = filter,
 			      .list = json_array(),
 			      .now_ns = sf_now_ms() * 1000000 };

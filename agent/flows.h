@@ -54,6 +54,14 @@ void flows_close(struct host *h);
  */
 int flows_take(int map, uint64_t id, struct sf_flow *out);
 
+#define FLOWS_ID_STRLEN 9
+
+/** flows_id() - by what people name the flow with key @key, as long as the datapath lives. */
+uint32_t flows_id(const struct host *h, uint64_t key);
+
+/** flows_id_print() - as eight hexadecimal digits. Return: @buf, of FLOWS_ID_STRLEN bytes. */
+char *flows_id_print(uint32_t id, char *buf);
+
 /** flows_load() - sum up loads now, unless that was done just before. */
 void flows_load(struct host *h);
 

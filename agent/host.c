@@ -429,6 +429,8 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	if (!ret)
 		ret = flows_open(h, err, errlen);
 	if (!ret)
+		ret = moves_open(h, err, errlen);
+	if (!ret)
 		ret = watch_open(h, err, errlen);
 	if (!ret)
 		ret = heartbeat_open(h, err, errlen);
@@ -559,6 +561,7 @@ void host_close(struct host *h)
 		uplink_close(h);
 		heartbeat_close(h);
 		watch_close(h);
+		moves_close(h);
 		flows_close(h);
 		sockets_close(h);
 	}

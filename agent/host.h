@@ -12,7 +12,7 @@
  *	setup      addresses, routes, rules, sysctls      runs      control groups of `scaffold run`
  *	registry   services that are registered           control   REST for the CLI
  *	policy     who may register                       events    the recent past
- *	names      what services are called
+ *	names      what services are called               moves     flows whose ends move
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.
@@ -31,6 +31,7 @@
 #include "agent/hooks.h"
 #include "agent/join.h"
 #include "agent/lookup.h"
+#include "agent/moves.h"
 #include "agent/names.h"
 #include "agent/policy.h"
 #include "agent/registry.h"
@@ -83,6 +84,7 @@ struct host {
 	struct sockets sockets;
 	struct runs runs;
 	struct flows flows;
+	struct moves moves;
 	struct heartbeat heartbeat;
 	struct control control;
 	struct watch watch;

@@ -64,6 +64,38 @@ static void put_services(struct host *h, struct sf_metrics *m)
 	}
 }
 
+static void put_moves(const struct host *h, struct sf_metrics *m)
+{
+	const struct mover_counts *c = &h->moves.mover.counts;
+	const struct {
+		const char *name, *help;
+		uint64_t value;
+	} totals[] = {
+		{ "moves_begun_total", "Flows of which this end began to move.", c->begun },
+		{ "moves_peer_total", "Flows of which the peer turned up elsewhere.", c->peer },
+		{ "moves_settled_total", "Renegotiations that both ends were through with.",
+		  c->settled },
+		{ "move_messages_sent_total", "RSYN, RSYN-ACK and RACK sent.", c->sent },
+		{ "move_messages_repeated_total", "Of these, by a timer.", c->repeated },
+		{ "move_messages_taken_total", "RSYN, RSYN-ACK and RACK taken.", c->taken },
+		{ "move_messages_stale_total", "Of the past, or a stranger's.", c->stale },
+		{ "move_messages_unknown_total", "Of no flow of ours.", c->unknown },
+		{ "move_messages_bad_total", "Malformed.", c->bad },
+		{ "move_messages_refused_total", "Answered by FAIL.", c->refused },
+		{ "moves_over_total", "Flows that ended here by a FAIL of their RSYN.", c->over },
+		{ "moves_redirected_total", "Suggestions by REDIRECT that were followed.",
+		  c->redirected },
+		{ "moves_kicks_total", "Sockets told that their segments arrive again.", c->kicks },
+	};
+	size_t open, all = mover_size(&h->moves.mover, &open);
+
+	for (size_t i = 0; i < sizeof(totals) / sizeof(totals[0]); i++)
+		sf_metrics_one(m, totals[i].name, "counter", totals[i].help, totals[i].value);
+	sf_metrics_one(m, "moved_flows", "gauge", "Flows that have moved, or whose peers have.",
+		       all);
+	sf_metrics_one(m, "moving_flows", "gauge", "Of these, those that are not settled.", open);
+}
+
 char *metrics_text(struct host *h, size_t *len)
 {
 	struct sf_datapath_counts counts = control_counts(h);
@@ -88,6 +120,7 @@ char *metrics_text(struct host *h, size_t *len)
 		       h->session.repeated);
 	sf_metrics_one(&m, "control_bad_total", "counter",
 		       "Control messages dropped as malformed or foreign.", h->session.bad);
+	put_moves(h, &m);
 	put_services(h, &m);
 	sf_metrics_datapath(&m, &counts);
 	return sf_metrics_close(&m, len);

@@ -146,7 +146,7 @@ static void kick_wait(struct mover *m, struct mover_entry *e, int list, uint64_t
 
 static void kick(struct mover *m, struct mover_entry *e, int next, uint64_t now)
 {
-	if (e->tuple.proto != SF_NEXTHDR_TCP)
+	if (!m->ops->kick || e->tuple.proto != SF_NEXTHDR_TCP)
 		return;
 	m->ops->kick(m->ops->ctx, &e->tuple);
 	m->counts.kicks++;

@@ -55,7 +55,7 @@ struct mover_report {
  * @change: bring an entry in line. Return: 0, -ENOENT where it is no more, or -errno
  * @send: @n messages
  * @refuse: answer @in by a FAIL
- * @kick: segments arrive again: the local socket of @tuple should send
+ * @kick: segments arrive again: the local socket of @tuple should send; may be NULL
  * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
  * @moved: tell
  */

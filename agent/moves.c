@@ -1,0 +1,650 @@
+// SPDX-License-Identifier: Apache-2.0
+/* moves.c - the mover's ties to kernel, network and loop; see moves.h. */
+#include "agent/moves.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/host.h"
+#include "agent/tell.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+#define SLICE	      256 /* flows that begin to move, or timers that fire, in one turn */
+#define SLICE_MS      10
+#define LOOK_MS	      100 /* while flows wait for a place */
+#define SWEEP_MS      10000
+#define SWEEP	      4096
+#define QUIET_NS      200000000ull  /* nothing more came: tell */
+#define PATIENT_NS    2000000000ull /* tell although more comes */
+#define TELL_MS	      50
+#define FAILS_PER_SEC 1000
+#define NS_PER_MS     1000000ull
+
+/** struct moves_job - flows that are to leave a place. @begun: @keys are known. */
+struct moves_job {
+	struct moves_job *next;
+	struct sf_addr from, to;
+	bool begun;
+	uint64_t *keys, *ids; /* those to move; socketIDs of those to ask for anew */
+	size_t n_keys, n_ids, room_keys, room_ids, at;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static void add_ms(struct event *timer, uint64_t ms)
+{
+	struct timeval wait = sf_ms_timeval(ms);
+
+	event_add(timer, &wait);
+}
+
+/* The timer of what is due next; to be called after whatever may have changed it. */
+static void arm(struct host *h)
+{
+	uint64_t due = mover_due(&h->moves.mover), now = now_ns();
+
+	if (due)
+		add_ms(h->moves.timer, due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0);
+	else
+		event_del(h->moves.timer);
+	if (h->moves.mover.parked && !evtimer_pending(h->moves.look, NULL))
+		add_ms(h->moves.look, LOOK_MS);
+}
+
+/* ---- places ----------------------------------------------------------------------------- */
+
+/* Index of the link of our place @place; 0: it is none of ours, or not usable. */
+static int link_of(const struct host *h, const struct sf_addr *place)
+{
+	if (h->join.state == JOIN_JOINING || !sf_locator_same_host(&h->join.locator, place))
+		return 0;
+	return uplink_usable(h) ? h->uplink.link.ifindex : 0;
+}
+
+bool moves_usable(const struct host *h, const struct sf_addr *place)
+{
+	return link_of(h, place) > 0;
+}
+
+/* ---- what the mover asks for ------------------------------------------------------------ */
+
+static uint64_t op_now(void *ctx)
+{
+	return now_ns();
+}
+
+static int op_random(void *ctx, uint64_t out[2])
+{
+	return sf_random(out, 2 * sizeof(*out));
+}
+
+static int op_flow(void *ctx, uint64_t key, struct sf_flow *out)
+{
+	struct host *h = ctx;
+
+	if (!bpf_map_lookup_elem(datapath_map(h, "flows"), &key, out))
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	/* Half open: it is no flow yet, but it is not gone either. */
+	return bpf_map_lookup_elem(datapath_map(h, "halfopen"), &key, out) ? -ENOENT : -EAGAIN;
+}
+
+static bool op_usable(void *ctx, const struct sf_addr *place)
+{
+	return moves_usable(ctx, place);
+}
+
+static int op_keep(void *ctx, const uint64_t *keys, const struct sf_move *moves, size_t n)
+{
+	struct host *h = ctx;
+	int ret = sf_bpf_map_put_batch(datapath_map(h, "moves"), keys, moves, (uint32_t)n, NULL);
+
+	if (ret)
+		sf_error("map moves: %s: nothing is said that is not kept", strerror(-ret));
+	return ret;
+}
+
+static void op_forget(void *ctx, uint64_t key)
+{
+	bpf_map_delete_elem(datapath_map(ctx, "moves"), &key);
+}
+
+static int op_change(void *ctx, const struct sf_flow_change *c)
+{
+	int ret = datapath_change(ctx, c);
+
+	if (ret && ret != -ENOENT)
+		sf_error("a flow's locators cannot be changed: %s", strerror(-ret));
+	return ret;
+}
+
+static int op_link(void *ctx, const struct sf_addr *place)
+{
+	return link_of(ctx, place);
+}
+
+static void op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
+{
+	struct host *h = ctx;
+	size_t sent = rsyn_send(h->moves.fd, messages, n, op_link, h);
+
+	if (sent < n)
+		sf_debug("moves: %zu of %zu messages left", sent, n);
+}
+
+/* As many as a flood of false RSYNs may cost others. */
+static bool may_fail(struct moves *m)
+{
+	uint64_t second = sf_now_ms() / 1000;
+
+	if (second != m->fails_at) {
+		m->fails_at = second;
+		m->fails = FAILS_PER_SEC;
+	}
+	return m->fails && m->fails--;
+}
+
+static void op_refuse(void *ctx, const struct rsyn_in *in, uint8_t reason)
+{
+	struct host *h = ctx;
+	uint8_t packet[RSYN_QUOTING_MAX];
+	int len = rsyn_fail_encode(packet, sizeof(packet), in, &h->identity, reason);
+
+	if (len > 0 && may_fail(&h->moves))
+		rsyn_send_packet(h->moves.fd, packet, (size_t)len, link_of(h, &in->msg.dst));
+}
+
+/* ---- telling ---------------------------------------------------------------------------- */
+
+static bool is_alike(const struct moves_group *a, const struct moves_group *b)
+{
+	return a->kind == b->kind && a->own == b->own && a->reason == b->reason &&
+	       sf_addr_eq(&a->from, &b->from) && sf_addr_eq(&a->to, &b->to);
+}
+
+static const char *from_text(const struct moves_group *g, char *buf, size_t len)
+{
+	char from[SF_ADDR_STRLEN];
+
+	buf[0] = '\0';
+	if (!sf_addr_is_zero(&g->from))
+		snprintf(buf, len, " from %s", sf_addr_print(&g->from, from));
+	return buf;
+}
+
+static void group_text(const struct moves_group *g, char *text, size_t len)
+{
+	char to[SF_ADDR_STRLEN], from[SF_ADDR_STRLEN + 8];
+	unsigned long long ms = (g->ended - g->began) / NS_PER_MS;
+	char flows[48] = "a flow";
+
+	if (g->count > 1)
+		snprintf(flows, sizeof(flows), "%llu flows", (unsigned long long)g->count);
+	if (g->reason)
+		snprintf(text, len, "%s: over here: %s", flows, sf_reason_text(g->reason));
+	else
+		snprintf(text, len, "%s%s moved%s to %s in %llu ms", flows,
+			 g->own ? "" : (g->count > 1 ? "' peers" : "'s peer"),
+			 from_text(g, from, sizeof(from)), sf_addr_print(&g->to, to), ms);
+}
+
+static void group_tell(struct host *h, struct moves_group *g)
+{
+	struct sf_event e = { .kind = g->kind,
+			      .reason = g->reason,
+			      .locator = g->to,
+			      .count = g->count,
+			      .interval_ms = (g->ended - g->began) / NS_PER_MS };
+	const struct sf_tuple *t = &g->tuple;
+	char text[200];
+
+	if (g->count == 1) {
+		bool served = registry_find(&h->registry,
+					    &(struct registration_key){ .addr = t->local,
+									.port = t->lport,
+									.proto = t->proto });
+		const struct sf_addr *end = served ? &t->local : &t->peer;
+
+		if (sf_addr_is_service(&h->net, end))
+			e.service = sf_addr_sid(end);
+		e.service_name = names_of(h, &e.service);
+		e.has_port = true;
+		e.port = served ? t->lport : t->pport;
+		e.proto = t->proto;
+	}
+	group_text(g, text, sizeof(text));
+	host_tell(h, g->reason ? SF_LOG_WARN : SF_LOG_INFO, &e, "%s", text);
+	g->kind = NULL;
+}
+
+static void group_add(struct host *h, const struct moves_group *add)
+{
+	struct moves_group *free_one = NULL, *g;
+
+	for (g = h->moves.groups; g < h->moves.groups + MOVES_GROUPS; g++) {
+		if (g->kind && is_alike(g, add))
+			break;
+		if (!g->kind && !free_one)
+			free_one = g;
+	}
+	if (g == h->moves.groups + MOVES_GROUPS) {
+		g = free_one ? free_one : h->moves.groups;
+		if (g->kind)
+			group_tell(h, g);
+		*g = *add;
+		g->since = now_ns();
+	} else if (add->began < g->began) {
+		g->began = add->began;
+	}
+	g->ended = add->ended;
+	g->count++;
+	if (!evtimer_pending(h->moves.teller, NULL))
+		add_ms(h->moves.teller, TELL_MS);
+}
+
+static void on_teller(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	uint64_t now = now_ns();
+	bool more = false;
+
+	for (int i = 0; i < MOVES_GROUPS; i++) {
+		struct moves_group *g = &h->moves.groups[i];
+
+		if (g->kind && (now - g->ended > QUIET_NS || now - g->since > PATIENT_NS))
+			group_tell(h, g);
+		more |= g->kind != NULL;
+	}
+	if (more)
+		add_ms(h->moves.teller, TELL_MS);
+}
+
+static void op_moved(void *ctx, const struct mover_report *r)
+{
+	struct moves_group g = { .kind = "flow-moved",
+				 .from = r->from,
+				 .to = r->to,
+				 .tuple = r->tuple,
+				 .began = r->began,
+				 .ended = r->ended,
+				 .own = r->own };
+
+	group_add(ctx, &g);
+}
+
+static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
+{
+	struct host *h = ctx;
+	uint64_t now = now_ns();
+	struct moves_group g = { .kind = reason == SF_SUPERSEDED ? "flow-superseded" : "flow-over",
+				 .tuple = f->tuple,
+				 .began = now,
+				 .ended = now,
+				 .own = true,
+				 .reason = reason };
+	int ret = datapath_refuse(h, sf_locator_sock(&f->own), reason);
+
+	if (ret && ret != -ENOENT)
+		sf_warn("the socket of a flow that is over cannot be told: %s", strerror(-ret));
+	group_add(h, &g);
+}
+
+static const struct mover_ops ops_template = { .now = op_now,
+					       .random = op_random,
+					       .flow = op_flow,
+					       .usable = op_usable,
+					       .keep = op_keep,
+					       .forget = op_forget,
+					       .change = op_change,
+					       .send = op_send,
+					       .refuse = op_refuse,
+					       .over = op_over,
+					       .moved = op_moved };
+
+/* ---- flows that leave a place ----------------------------------------------------------- */
+
+static int put(uint64_t **list, size_t *n, size_t *room, uint64_t value)
+{
+	if (*n == *room) {
+		size_t more = *room ? *room * 2 : 256;
+		uint64_t *p = reallocarray(*list, more, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		*list = p;
+		*room = more;
+	}
+	(*list)[(*n)++] = value;
+	return 0;
+}
+
+struct choosing {
+	const struct host *h;
+	struct moves_job *job;
+};
+
+static int choose(const void *key, const void *value, void *ctx)
+{
+	struct choosing *c = ctx;
+	struct moves_job *j = c->job;
+	struct sf_flow f;
+	uint64_t k;
+
+	memcpy(&k, key, sizeof(k));
+	memcpy(&f, value, sizeof(f));
+	if (sf_locator_same_host(&f.own, &j->to))
+		return 0;
+	if (sf_addr_is_zero(&j->from) ? moves_usable(c->h, &f.own)
+				      : !sf_locator_same_host(&f.own, &j->from))
+		return 0;
+	if (f.state == SF_FLOW_CONNECTING)
+		return put(&j->ids, &j->n_ids, &j->room_ids, sf_locator_sock(&f.own));
+	return put(&j->keys, &j->n_keys, &j->room_keys, k);
+}
+
+/* Looked for when its turn has come: those before it may have moved flows to where this begins. */
+static void job_begin(struct host *h, struct moves_job *j)
+{
+	struct choosing c = { .h = h, .job = j };
+	char to[SF_ADDR_STRLEN];
+	struct sf_flow f;
+	int ret = sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t),
+				  sizeof(struct sf_flow), choose, &c);
+
+	j->begun = true;
+	if (ret)
+		sf_error("flows that are to move to %s: %s", sf_addr_print(&j->to, to),
+			 strerror(-ret));
+	/* The next SYN finds no entry, and opens the flow from where we are now. */
+	for (size_t i = 0; i < j->n_ids; i++)
+		flows_take(datapath_map(h, "flows"), j->ids[i], &f);
+	if (j->n_keys)
+		sf_info("%zu flow%s begin%s to move to %s", j->n_keys, j->n_keys == 1 ? "" : "s",
+			j->n_keys == 1 ? "s" : "", sf_addr_print(&j->to, to));
+}
+
+static void job_end(struct host *h, struct moves_job *j)
+{
+	h->moves.jobs = j->next;
+	free(j->keys);
+	free(j->ids);
+	free(j);
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	struct moves_job *j = h->moves.jobs;
+	uint64_t began = sf_now_ms();
+
+	if (j && !j->begun)
+		job_begin(h, j);
+	for (size_t n = 0; j && j->at < j->n_keys && n < SLICE && sf_now_ms() - began < SLICE_MS;
+	     n++) {
+		int ret = mover_start(&h->moves.mover, j->keys[j->at++], &j->to);
+
+		if (ret && ret != -ENOENT && ret != -EAGAIN)
+			sf_warn("a flow cannot move: %s", strerror(-ret));
+	}
+	mover_flush(&h->moves.mover);
+	if (j && j->at == j->n_keys)
+		job_end(h, j);
+	if (h->moves.jobs)
+		add_ms(h->moves.work, 0);
+	arm(h);
+}
+
+void moves_place(struct host *h, const struct sf_addr *from, const struct sf_addr *to)
+{
+	struct moves_job *j = calloc(1, sizeof(*j)), **at = &h->moves.jobs;
+
+	if (!j) {
+		sf_error("flows cannot move: no memory");
+		return;
+	}
+	j->from = sf_locator_place(from);
+	j->to = sf_locator_place(to);
+	while (*at)
+		at = &(*at)->next;
+	*at = j;
+	add_ms(h->moves.work, 0);
+}
+
+int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to)
+{
+	struct sf_addr place = sf_locator_place(to);
+	int ret = mover_start(&h->moves.mover, key, &place);
+
+	mover_flush(&h->moves.mover);
+	arm(h);
+	return ret;
+}
+
+size_t moves_pending(const struct host *h)
+{
+	size_t n = 0;
+
+	for (const struct moves_job *j = h->moves.jobs; j; j = j->next)
+		n += j->n_keys - j->at;
+	return n;
+}
+
+/* ---- events ----------------------------------------------------------------------------- */
+
+static int on_control(void *ctx, void *data, size_t size)
+{
+	struct host *h = ctx;
+	const struct sf_control_event *e = data;
+	size_t head = offsetof(struct sf_control_event, packet);
+	struct rsyn_in in;
+	uint8_t reason;
+	int ret;
+
+	if (size < head || e->len > size - head)
+		return 0;
+	ret = rsyn_decode(e->packet, e->len, &in, &reason);
+	if (!ret)
+		mover_in(&h->moves.mover, &in);
+	else if (ret == -EBADMSG)
+		h->moves.mover.counts.bad++;
+	return 0;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+
+	ring_buffer__consume(h->moves.ring);
+	mover_flush(&h->moves.mover);
+	arm(h);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+
+	mover_run(&h->moves.mover, SLICE);
+	arm(h);
+}
+
+void moves_resume(struct host *h)
+{
+	mover_resume(&h->moves.mover);
+	arm(h);
+}
+
+void moves_forget(struct host *h, uint64_t key)
+{
+	mover_forget(&h->moves.mover, key);
+}
+
+/* Places that come back, for flows that wait; flows that are gone, for states that are left. */
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	struct mover *m = &h->moves.mover;
+
+	mover_resume(m);
+	h->moves.swept = mover_sweep(m, h->moves.swept, SWEEP);
+	add_ms(h->moves.look, m->parked ? LOOK_MS : SWEEP_MS);
+	arm(h);
+}
+
+/* ---- showing ---------------------------------------------------------------------------- */
+
+json_t *moves_json(const struct host *h, uint64_t key)
+{
+	const struct sf_move *m = mover_find(&h->moves.mover, key);
+	uint64_t now = now_ns();
+
+	if (!m)
+		return json_null();
+	return json_pack(
+		"{s:s, s:i, s:i, s:i, s:o, s:I}", "state", sf_move_state_name(m), "own",
+		(int)m->moves, "peer", (int)m->peer_moves, "tries", (int)m->tries, "since_ms",
+		sf_move_is_settled(m) ? json_null()
+				      : json_integer((json_int_t)((now - m->began) / NS_PER_MS)),
+		"heard_ms", (json_int_t)((now - m->heard) / NS_PER_MS));
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+struct kept {
+	uint64_t key;
+	struct sf_move move;
+};
+
+struct keeping {
+	struct kept *list;
+	size_t n, room;
+};
+
+static int collect(const void *key, const void *value, void *ctx)
+{
+	struct keeping *k = ctx;
+
+	if (k->n == k->room) {
+		size_t room = k->room ? k->room * 2 : 256;
+		struct kept *more = reallocarray(k->list, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		k->list = more;
+		k->room = room;
+	}
+	memcpy(&k->list[k->n].key, key, sizeof(k->list[k->n].key));
+	memcpy(&k->list[k->n].move, value, sizeof(k->list[k->n].move));
+	k->n++;
+	return 0;
+}
+
+/* First all, then one by one: loading changes the map. */
+static int load(struct host *h)
+{
+	struct keeping k = { .n = 0 };
+	size_t loaded = 0;
+	int ret = sf_bpf_map_walk(datapath_map(h, "moves"), sizeof(uint64_t),
+				  sizeof(struct sf_move), collect, &k);
+
+	for (size_t i = 0; !ret && i < k.n; i++) {
+		if (mover_find(&h->moves.mover, k.list[i].key))
+			continue; /* seen twice, where the table changed meanwhile */
+		loaded += !mover_load(&h->moves.mover, k.list[i].key, &k.list[i].move);
+	}
+	free(k.list);
+	mover_flush(&h->moves.mover);
+	if (loaded)
+		sf_info("%zu flows that have moved: taken over", loaded);
+	return ret;
+}
+
+static int listen_ring(struct host *h)
+{
+	struct moves *m = &h->moves;
+	int fd = datapath_map(h, "control");
+
+	if (fd < 0)
+		return fd;
+	m->ring = ring_buffer__new(fd, on_control, h, NULL);
+	if (!m->ring)
+		return -errno;
+	m->readable = event_new(h->daemon.base, ring_buffer__epoll_fd(m->ring),
+				EV_READ | EV_PERSIST, on_readable, h);
+	if (!m->readable || event_add(m->readable, NULL))
+		return -ENOMEM;
+	event_active(m->readable, EV_READ, 0); /* what came before we looked */
+	return 0;
+}
+
+int moves_open(struct host *h, char *err, size_t errlen)
+{
+	struct moves *m = &h->moves;
+	int ret;
+
+	m->ops = ops_template;
+	m->ops.ctx = h;
+	m->timer = evtimer_new(h->daemon.base, on_timer, h);
+	m->work = evtimer_new(h->daemon.base, on_work, h);
+	m->look = evtimer_new(h->daemon.base, on_look, h);
+	m->teller = evtimer_new(h->daemon.base, on_teller, h);
+	ret = m->timer && m->work && m->look && m->teller ? 0 : -ENOMEM;
+	if (!ret)
+		ret = mover_open(&m->mover, &m->ops, &h->datapath.config.key, &h->net,
+				 &h->identity);
+	if (!ret) {
+		m->fd = rsyn_open();
+		ret = m->fd < 0 ? m->fd : 0;
+	}
+	if (!ret)
+		ret = load(h);
+	if (!ret)
+		ret = listen_ring(h);
+	if (ret) {
+		snprintf(err, errlen, "moves: %s", strerror(-ret));
+		return ret;
+	}
+	add_ms(m->look, LOOK_MS);
+	arm(h);
+	return 0;
+}
+
+static void event_done(struct event **e)
+{
+	if (*e)
+		event_free(*e);
+	*e = NULL;
+}
+
+void moves_close(struct host *h)
+{
+	struct moves *m = &h->moves;
+
+	event_done(&m->readable);
+	event_done(&m->timer);
+	event_done(&m->work);
+	event_done(&m->look);
+	event_done(&m->teller);
+	ring_buffer__free(m->ring);
+	m->ring = NULL;
+	while (m->jobs)
+		job_end(h, m->jobs);
+	if (m->fd > 0)
+		close(m->fd);
+	m->fd = 0;
+	mover_close(&m->mover);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * moves.h - flows of this host that move, or whose peers do: mover.h with the kernel's tables, the
+ * datapath's ring, a raw socket and the event loop.
+ *
+ * Theory of operation
+ *
+ * attachment.h decides which places the host has and which is primary, and calls here when flows
+ * are to leave one. Where there are thousands they are begun in slices, a turn of the loop each, so
+ * that nothing else waits. What comes from the network is in the ring `control`; what a
+ * renegotiation knows is in the pinned map `moves`, from which a new agent goes on.
+ *
+ * Moves that end within a moment of each other are told as one event.
+ */
+#ifndef SF_AGENT_MOVES_H
+#define SF_AGENT_MOVES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/mover.h"
+
+struct host;
+struct event;
+struct ring_buffer;
+struct moves_job;
+
+/** struct moves_group - what is told as one: @count flows that moved alike. */
+struct moves_group {
+	const char *kind; /* NULL: free */
+	struct sf_addr from, to;
+	struct sf_tuple tuple; /* of the first */
+	uint64_t count, began, ended, since;
+	bool own;
+	uint8_t reason;
+};
+
+#define MOVES_GROUPS 16
+
+struct moves {
+	struct mover mover;
+	struct mover_ops ops;
+	int fd; /* raw socket; 0: none */
+	struct ring_buffer *ring;
+	struct event *readable, *timer, *work, *look, *teller;
+	struct moves_job *jobs; /* in order */
+	struct moves_group groups[MOVES_GROUPS];
+	uint64_t swept; /* where the last sweep ended */
+	uint64_t fails_at;
+	unsigned int fails; /* FAILs that may be sent */
+};
+
+/** moves_open() - (privileged, the datapath is open) take over what an earlier agent kept, begin to
+ * listen. Return: 0 or -errno with @err. */
+int moves_open(struct host *h, char *err, size_t errlen);
+void moves_close(struct host *h);
+
+/**
+ * moves_place() - flows leave a place of ours.
+ * @from: the place; zero: all that are not usable
+ * @to: where they go on
+ * Returns at once; flows begin to move in the next turns of the loop. Connections that are not
+ * answered yet are asked for anew from where new ones leave.
+ */
+void moves_place(struct host *h, const struct sf_addr *from, const struct sf_addr *to);
+
+/** moves_flow() - flow @key moves to @to. Return: as mover_start(). */
+int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to);
+
+/** moves_resume() - a place of ours is usable again: flows there that wait go on at once. */
+void moves_resume(struct host *h);
+
+/** moves_forget() - flow @key was freed. */
+void moves_forget(struct host *h, uint64_t key);
+
+/** moves_usable() - whether packets can leave from our place @place. */
+bool moves_usable(const struct host *h, const struct sf_addr *place);
+
+/** moves_json() - what is known of a flow's moves, as docs/api.md has it; null: it never did. */
+json_t *moves_json(const struct host *h, uint64_t key);
+
+/** moves_pending() - flows that have yet to begin a move that was ordered. */
+size_t moves_pending(const struct host *h);
+
+#endif
