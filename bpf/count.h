@@ -25,6 +25,8 @@ struct {
 	__type(value, struct sf_count);
 } traffic SEC(".maps");
 
+#define SF_CONTROL_PER_SEC 65536 /* packets of renegotiations that the agent is shown */
+
 /**
  * enum budget - what we answer without being asked by a flow, each with a limit of its own, so that
  * a flood of one kind leaves the others theirs: retry depends on the FAILs of SYNs.
@@ -33,8 +35,9 @@ enum budget {
 	BUDGET_BOUND, /* to segments without a flow, and to SYN-ACKs of another instance */
 	BUDGET_SYN,
 	BUDGET_DATA,
-	BUDGET_PROBE, /* and RSYN */
-	BUDGET_LOCAL, /* resets to our own sockets */
+	BUDGET_PROBE,	/* and RSYN */
+	BUDGET_LOCAL,	/* resets to our own sockets */
+	BUDGET_CONTROL, /* packets of renegotiations for the agent */
 	BUDGETS,
 };
 
@@ -108,7 +111,8 @@ static __always_inline __u32 budget_reason(__u32 budget)
 }
 
 /**
- * budget_take() - whether one more answer fits @budget: SF_FAIL_PER_SEC a second.
+ * budget_take() - whether one more answer fits @budget: SF_FAIL_PER_SEC a second,
+ * SF_CONTROL_PER_SEC of what the agent is to hear.
  *
  * Two CPUs that see a new second at once may both open it: that costs exactness, not the limit.
  */
@@ -123,7 +127,7 @@ static __always_inline bool budget_take(__u32 budget)
 		s->second = second;
 		s->answers = 0;
 	}
-	if (s->answers >= SF_FAIL_PER_SEC)
+	if (s->answers >= (budget == BUDGET_CONTROL ? SF_CONTROL_PER_SEC : SF_FAIL_PER_SEC))
 		return false;
 	__sync_fetch_and_add(&s->answers, 1);
 	return true;

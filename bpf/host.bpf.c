@@ -20,10 +20,10 @@
 #include "bpf/egress_tcp.h"
 #include "bpf/ingress_tcp.h"
 #include "bpf/datagram.h"
+#include "bpf/moves.h"
 #include "bpf/refused.h"
 #include "bpf/icmp.h"
 #include "bpf/probe.h"
-#include "bpf/moves.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -49,9 +49,9 @@ SUBPROG int out_other(struct __sk_buff *skb)
 	case SF_NEXTHDR_ICMPV6:
 		return out_icmp6(skb);
 	case SF_NEXTHDR_DSTOPTS:
-		/* Already what the network understands: a SYN that we turn round, a probe of the
-		 * agent's. */
-		if (cfg->host && sf_locator_same_host(&w->src, &cfg->own))
+		/* Already what the network understands: a SYN that we turn round, a probe or a
+		 * renegotiation of the agent's. */
+		if (place_is_own(cfg, &w->src))
 			return TC_ACT_UNSPEC;
 	}
 	return drop(skb, SF_BAD_PROTOCOL);
@@ -158,7 +158,11 @@ static __always_inline int in_kind(struct __sk_buff *skb, const struct sf_host_c
 		return in_probe(skb);
 	case SF_KIND_PROBE_ACK:
 		return unset ? TC_ACT_UNSPEC : drop(skb, SF_WRONG_STATE);
-		/* Renegotiation (RSYN, RSYN-ACK, RACK, REDIRECT) takes its place here. */
+	case SF_KIND_RSYN:
+	case SF_KIND_RSYN_ACK:
+	case SF_KIND_RACK:
+	case SF_KIND_REDIRECT:
+		return in_move(skb);
 	}
 	return drop(skb, SF_BAD_KIND);
 }

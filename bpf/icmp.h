@@ -134,6 +134,8 @@ SUBPROG int in_icmp6(struct __sk_buff *skb)
 		return drop(skb, bad);
 	if (!sf_addr_eq(&w->quote.src, &w->dst))
 		return drop(skb, SF_WRONG_ACK);
+	if (kind_is_move(w->quote.kind))
+		return in_control(skb);
 	if (w->quote.proto == SF_NEXTHDR_UDP) {
 		bad = quote_datagram(cfg, w);
 		return bad ? drop(skb, bad) : in_icmp6_pass(skb, w, i.type);

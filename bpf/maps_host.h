@@ -148,6 +148,15 @@ struct quote {
 	bool whole;
 };
 
+/** struct told - the front of a struct sf_control_event. */
+struct told {
+	__u32 ifindex;
+	__u32 len;
+};
+
+SF_STATIC_ASSERT(__builtin_offsetof(struct sf_control_event, packet) == sizeof(struct told),
+		 "front of a control event");
+
 /** struct work - what the slow paths know of the packet in hand, and what they build. */
 struct work {
 	struct sf_addr src; /* as in the packet */
@@ -172,8 +181,13 @@ struct work {
 	struct sf_frag frag;
 	struct sf_flow flow;
 	struct quote quote;
+	struct told told; /* with @build behind it */
 	struct build build;
 };
+
+SF_STATIC_ASSERT(__builtin_offsetof(struct work, build) ==
+			 __builtin_offsetof(struct work, told) + sizeof(struct told),
+		 "a told event is one piece");
 
 /* One for each direction, and one for what the agent runs: none of these programs interrupts itself
  * on a CPU. */
@@ -194,6 +208,19 @@ static __always_inline const struct sf_host_config *host_config(void)
 static __always_inline struct work *work_get(__u32 out)
 {
 	return bpf_map_lookup_elem(&scratch, &out);
+}
+
+/** place_is_own() - whether a locator is of one of the places by which this host is joined. */
+static __noinline bool place_is_own(const struct sf_host_config *cfg, const struct sf_addr *a)
+{
+	struct sf_addr place;
+
+	if (!cfg->host)
+		return false;
+	if (sf_locator_same_host(a, &cfg->own))
+		return true;
+	place = sf_locator_place(a);
+	return bpf_map_lookup_elem(&uplinks, &place);
 }
 
 /* Opens a SUBPROG: the configuration as cfg, the working memory of direction @dir as w. */

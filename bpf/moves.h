@@ -3,13 +3,115 @@
  * moves.h - renegotiation as far as the kernel has a part in it (paper section 4.2.2;
  * core/renegotiate.h): what it is that the agent hears of, and what the agent has done to a flow.
  *
- * The agent decides, and keeps what it has decided in `moves`; no program waits for it. With it
- * dead, flows stay where they are and the ring fills.
+ * The agent decides, and keeps what it has decided in `moves`; no packet waits for it. With it dead
+ * flows stay where they are, and the ring fills. What is of no flow of ours it never sees: who
+ * guesses keys reaches no daemon.
  */
 #ifndef SF_BPF_MOVES_H
 #define SF_BPF_MOVES_H
 
 #include "bpf/flows.h"
+#include "bpf/reply.h"
+
+/** kind_is_move() - whether packets of @kind are a renegotiation's, from end to end. */
+static __always_inline bool kind_is_move(__u8 kind)
+{
+	return kind >= SF_KIND_RSYN && kind <= SF_KIND_RACK;
+}
+
+/**
+ * control_tell() - the packet in hand, whose checksum is right, goes to the agent.
+ *
+ * Of an ICMPv6 error that is longer than an event the end is left out: the
+ * quotation goes before it.
+ */
+static __noinline int control_tell(struct __sk_buff *skb, struct work *w)
+{
+	__u32 n = SF_IPV6_LEN + w->plen;
+
+	if (n > SF_BUILD_MAX)
+		n = SF_BUILD_MAX;
+	if (OUTSIDE(n, SF_IPV6_LEN + L4_MIN, SF_BUILD_MAX) || load(skb, IP_AT, &w->build, n))
+		return drop(skb, SF_TRUNCATED);
+	if (!budget_take(BUDGET_CONTROL))
+		return drop(skb, SF_RATE_LIMITED);
+	w->told.ifindex = skb->ifindex;
+	w->told.len = n;
+	if (bpf_ringbuf_output(&control, &w->told, sizeof(w->told) + n, 0))
+		return drop(skb, SF_CONTROL_LOST);
+	return TC_ACT_SHOT;
+}
+
+/** in_control() - a refusal of a packet of a renegotiation of ours. Its checksum is right. */
+SUBPROG int in_control(struct __sk_buff *skb)
+{
+	__u64 key;
+	WITH_WORK(IN);
+
+	key = sf_socket_key(sf_locator_sock(&w->dst));
+	if (!bpf_map_lookup_elem(&flows, &key))
+		return drop(skb, SF_UNKNOWN_SOCKET);
+	return control_tell(skb, w);
+}
+
+/**
+ * move_key() - the key of the flow that a packet of a renegotiation is about: w->key.
+ *
+ * An RSYN that a service router brought here names no socket: what its sender knows of ours does.
+ * Return: 0 or a reason.
+ */
+static __always_inline int move_key(struct work *w)
+{
+	const struct sf_tlv_move *t = (const void *)&w->build.b[SF_IPV6_LEN + SF_HDR_LEN];
+	__u64 id = sf_locator_sock(&w->dst);
+
+	if (kind_is_move(w->kind) && (w->hlen < SF_MOVE_HDR_LEN || w->plen != w->hlen ||
+				      t->type != SF_TLV_MOVE || t->len != TLV_LEN(*t)))
+		return SF_BAD_HEADER;
+	if (sf_sock_is_unset(id)) {
+		if (w->kind != SF_KIND_RSYN)
+			return SF_WRONG_STATE;
+		id = (__u64)sf_be16(t->you_sock_high) << 32 | sf_be32(t->you_sock_low);
+	}
+	w->key = sf_socket_key(id);
+	return 0;
+}
+
+/**
+ * in_move() - a packet with header RSYN, RSYN-ACK, RACK or REDIRECT.
+ *
+ * An RSYN of a flow that is over is refused, so that its sender does not wait for ever; all that it
+ * says is quoted.
+ */
+SUBPROG int in_move(struct __sk_buff *skb)
+{
+	__u32 n;
+	int bad;
+	WITH_WORK(IN);
+
+	n = SF_IPV6_LEN + w->plen;
+	if (n > SF_BUILD_MAX)
+		return drop(skb, SF_BAD_HEADER);
+	if (OUTSIDE(n, SF_IPV6_LEN + SF_HDR_LEN, SF_BUILD_MAX) || load(skb, IP_AT, &w->build, n))
+		return drop(skb, SF_TRUNCATED);
+	build_pad(&w->build, n);
+	if (sf_csum_fold(sf_alone_pseudo(&w->src, &w->dst, w->plen) +
+			 build_sum(&w->build, SF_IPV6_LEN, n)) != 0xffff)
+		return drop(skb, SF_BAD_CHECKSUM);
+	bad = move_key(w);
+	if (bad)
+		return drop(skb, bad);
+	if (bpf_map_lookup_elem(&flows, &w->key))
+		return control_tell(skb, w);
+	if (w->kind != SF_KIND_RSYN)
+		return drop(skb, SF_UNKNOWN_SOCKET);
+	/* The opener moves before we have heard that it is there. */
+	if (bpf_map_lookup_elem(&halfopen, &w->key))
+		return drop(skb, SF_WRONG_STATE);
+	if (half_open_may_be_lost())
+		return drop(skb, SF_HALF_OPEN_LOST);
+	return reply_fail(skb, SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
+}
 
 /**
  * sf_flow_alter - change a flow's entry as a renegotiation has it, run by the agent

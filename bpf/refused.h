@@ -11,6 +11,7 @@
 #define SF_BPF_REFUSED_H
 
 #include "bpf/flows.h"
+#include "bpf/moves.h"
 #include "bpf/reply.h"
 
 /** quote_ports() - ports, and for TCP numbers and flags, of the quoted packet. Return: 0, reason.
@@ -77,6 +78,8 @@ static __noinline int quote_parse(struct work *w)
 		q->proto = f->nexthdr;
 		q->l4 += sizeof(*f);
 	}
+	if (kind_is_move(q->kind))
+		return 0;
 	if (q->proto != SF_NEXTHDR_TCP && q->proto != SF_NEXTHDR_UDP)
 		return SF_BAD_PROTOCOL;
 	return quote_ports(w);
@@ -375,6 +378,8 @@ SUBPROG int in_fail(struct __sk_buff *skb)
 		return drop(skb, bad);
 	if (!sf_addr_eq(&w->quote.src, &w->dst))
 		return drop(skb, SF_WRONG_ACK);
+	if (kind_is_move(w->quote.kind))
+		return in_control(skb);
 	if (w->quote.proto == SF_NEXTHDR_TCP)
 		return refused_stream(skb, cfg, w, reason);
 	return refused_datagram(skb, cfg, w, reason);

@@ -66,6 +66,11 @@
 	X(69, POLICED, "policed", "more control messages than a link or a session may send")      \
 	X(70, INTERNAL, "internal", "a kernel helper failed")                                     \
 	X(71, EVENTS_LOST, "events-lost", "socket events that the agent had to look for itself")  \
+	/* moves */                                                                               \
+	X(72, UNPROVEN_PLACE, "unproven-place",                                                   \
+	  "more than may go to a place that the peer has not proven")                             \
+	X(73, CONTROL_LOST, "control-lost",                                                       \
+	  "a renegotiation's packet for which the agent's ring has no room")                      \
 	/* hand-over */                                                                           \
 	X(80, HANDED_OVER, "handed-over", "the connection is, or will be, at another host")       \
 	/* control */                                                                             \

@@ -344,8 +344,8 @@ static void broken_headers_are_counted(void **state)
 	BREAK(q.hdr->nexthdr = 59, SF_BAD_KIND);
 	BREAK(q.hdr->nexthdr = 132, SF_BAD_PROTOCOL);
 	BREAK(q.hdr->vers_kind = 0x10 | SF_KIND_RSYN, SF_BAD_KIND);
-	BREAK((q.hdr->vers_kind = 0x10 | SF_KIND_RSYN, q.hdr->nexthdr = 59), SF_BAD_KIND);
-	BREAK((q.hdr->vers_kind = 0x10 | SF_KIND_REDIRECT, q.hdr->nexthdr = 59), SF_BAD_KIND);
+	BREAK((q.hdr->vers_kind = 0x10 | SF_KIND_RSYN, q.hdr->nexthdr = 59), SF_BAD_CHECKSUM);
+	BREAK((q.hdr->vers_kind = 0x10 | SF_KIND_REDIRECT, q.hdr->nexthdr = 59), SF_BAD_CHECKSUM);
 	BREAK(q.hdr->vers_kind = 0x10 | SF_KIND_SYN_ACK, SF_WRONG_STATE);
 	BREAK(q.hdr->vers_kind = 0x10 | SF_KIND_DATA, SF_BAD_PROTOCOL);
 	BREAK(q.tcp->ack = 1, SF_WRONG_STATE);
