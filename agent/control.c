@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/migrate.h"
 #include "agent/peer.h"
 #include "agent/trust.h"
 #include "core/name.h"
@@ -50,6 +51,11 @@ static int forbidden(const struct host *h, json_t **reply)
 	return sf_http_fail(reply, 403, "not allowed for this user", NULL, expected);
 }
 
+int control_allow(const struct host *h, const struct sf_http_req *req, json_t **reply)
+{
+	return may_change(h, req) ? 0 : forbidden(h, reply);
+}
+
 static bool may_run(const struct host *h, const struct sf_http_req *req)
 {
 	const struct sf_http_peer *peer = sf_http_peer(req);
@@ -71,7 +77,7 @@ static bool may_run(const struct host *h, const struct sf_http_req *req)
 
 /* ---- arguments -------------------------------------------------------------------------- */
 
-static int get_service(const struct host *h, const char *text, struct sf_addr *out, json_t **reply)
+int control_service(const struct host *h, const char *text, struct sf_addr *out, json_t **reply)
 {
 	struct sf_sid sid;
 	const char *why = "";
@@ -95,7 +101,7 @@ static int get_key(const struct host *h, const char *service, const char *proto,
 	int status;
 
 	memset(&key, 0, sizeof(key));
-	status = get_service(h, service, &key.addr, reply);
+	status = control_service(h, service, &key.addr, reply);
 	if (status)
 		return status;
 	if (!proto || sf_proto_parse(proto, &key.proto))
@@ -206,7 +212,7 @@ static int get_flows(struct sf_http_req *req, json_t **reply, void *ctx)
 	int status;
 
 	if (service) {
-		status = get_service(h, service, &addr, reply);
+		status = control_service(h, service, &addr, reply);
 		if (status)
 			return status;
 		filter.service = &addr;
@@ -378,8 +384,8 @@ static int post_run(struct sf_http_req *req, json_t **reply, void *ctx)
 		return sf_http_fail(reply, 403, sf_reason_text(SF_DENIED_UID), NULL,
 				    "a user that [host] allow_uid, allow_gid or allow_cgroup lets "
 				    "register");
-	status = get_service(h, json_string_value(json_object_get(body, "service")), &service,
-			     reply);
+	status = control_service(h, json_string_value(json_object_get(body, "service")), &service,
+				 reply);
 	if (status)
 		return status;
 	if (move && peer_open(peer, &mover))
@@ -466,6 +472,8 @@ static const struct sf_http_route routes[] = {
 	{ "GET", "/v1/runs", get_runs, "control groups of scaffold run" },
 	{ "POST", "/v1/runs", post_run,
 	  "a control group for a service: {service, move: the asking process into it}" },
+	{ "POST", "/v1/migrate", migrate_post,
+	  "flows move: {flow: ID | service | all: true, to: interface}" },
 	{ "GET", "/v1/lookup/{service}", lookup_get, "what a service is registered for" },
 	{ "GET", "/v1/names", get_names, "names of services that were used here" },
 	{ "POST", "/v1/names", post_name, "remember one: {name}" },

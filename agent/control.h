@@ -9,6 +9,7 @@
  *	                                         that listens on the wildcard address
  *	DELETE /v1/services/{service}/{proto}/{port}
  *	GET    /v1/runs, POST /v1/runs           {service, move}: a control group of `scaffold run`
+ *	POST   /v1/migrate                       {flow | service | all, to}: flows move
  *	GET    /v1/counters                      drops and traffic by name
  *	GET    /v1/events?since=&limit=&follow=  the recent past, or a stream
  *	GET    /metrics                          Prometheus
@@ -26,6 +27,7 @@
 
 struct host;
 struct sf_http;
+struct sf_http_req;
 
 struct control {
 	struct sf_http *http;
@@ -36,6 +38,13 @@ struct control {
 /** control_open() - serve REST at RUN/agent.sock (docs/api.md). Return: 0 or -errno with @err. */
 int control_open(struct host *h, char *err, size_t errlen);
 void control_close(struct host *h);
+
+/** control_allow() - whether the asker may change things. Return: 0, or the status with @reply. */
+int control_allow(const struct host *h, const struct sf_http_req *req, json_t **reply);
+
+/** control_service() - a service in any form as its address. Return: 0, or the status with @reply.
+ */
+int control_service(const struct host *h, const char *text, struct sf_addr *out, json_t **reply);
 
 /** control_counts() - the datapath's counters. (metrics.c) */
 struct sf_datapath_counts control_counts(struct host *h);

@@ -200,7 +200,7 @@ bool mover_is_of(const struct sf_move *s, const struct sf_flow *f)
 	       (int32_t)(f->created - sf_used_of(s->heard)) <= 0;
 }
 
-static bool may_move(const struct sf_flow *f)
+bool mover_takes(const struct sf_flow *f)
 {
 	return f->state == SF_FLOW_BOUND || f->state == SF_FLOW_CLOSING ||
 	       f->state == SF_FLOW_OPENING;
@@ -429,7 +429,7 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
 
 	if (ret)
 		return ret;
-	if (!may_move(&f))
+	if (!mover_takes(&f))
 		return -EAGAIN;
 	ret = env_of(m, &env);
 	if (ret)
@@ -525,7 +525,7 @@ void mover_in(struct mover *m, const struct rsyn_in *in)
 	struct sf_flow f;
 	int ret = look(m, sf_socket_key(id), &f, &e);
 
-	if (ret || (about_ours ? !e : !e && !may_move(&f))) {
+	if (ret || (about_ours ? !e : !e && !mover_takes(&f))) {
 		m->counts.unknown++;
 		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
 			m->counts.refused++;

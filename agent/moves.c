@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,27 @@ static int link_of(const struct host *h, const struct sf_addr *place)
 bool moves_usable(const struct host *h, const struct sf_addr *place)
 {
 	return link_of(h, place) > 0;
+}
+
+int moves_place_on(const struct host *h, const char *name, struct sf_addr *place, char *err,
+		   size_t errlen)
+{
+	struct sf_nl_link link;
+
+	if (sf_link_get(h->nl, name, &link)) {
+		snprintf(err, errlen, "no such interface");
+		return -ENODEV;
+	}
+	if (!(link.flags & IFF_UP) || !link.carrier) {
+		snprintf(err, errlen, "the interface is down");
+		return -ENETDOWN;
+	}
+	if (link.ifindex != h->uplink.link.ifindex || h->join.state != JOIN_JOINED) {
+		snprintf(err, errlen, "no router has been joined by this interface");
+		return -ENETDOWN;
+	}
+	*place = sf_locator_place(&h->join.locator);
+	return 0;
 }
 
 /* ---- what the mover asks for ------------------------------------------------------------ */
@@ -409,20 +431,42 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 	arm(h);
 }
 
-void moves_place(struct host *h, const struct sf_addr *from, const struct sf_addr *to)
+static struct moves_job *job_new(struct host *h, const struct sf_addr *to)
 {
 	struct moves_job *j = calloc(1, sizeof(*j)), **at = &h->moves.jobs;
 
-	if (!j) {
-		sf_error("flows cannot move: no memory");
-		return;
-	}
-	j->from = sf_locator_place(from);
+	if (!j)
+		return NULL;
 	j->to = sf_locator_place(to);
 	while (*at)
 		at = &(*at)->next;
 	*at = j;
 	add_ms(h->moves.work, 0);
+	return j;
+}
+
+void moves_place(struct host *h, const struct sf_addr *from, const struct sf_addr *to)
+{
+	struct moves_job *j = job_new(h, to);
+
+	if (j)
+		j->from = sf_locator_place(from);
+	else
+		sf_error("flows cannot move: no memory");
+}
+
+int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *to)
+{
+	struct moves_job *j = job_new(h, to);
+
+	if (!j) {
+		free(keys);
+		return -ENOMEM;
+	}
+	j->begun = true;
+	j->keys = keys;
+	j->n_keys = n;
+	return 0;
 }
 
 int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to)

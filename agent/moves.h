@@ -69,6 +69,21 @@ void moves_place(struct host *h, const struct sf_addr *from, const struct sf_add
 /** moves_flow() - flow @key moves to @to. Return: as mover_start(). */
 int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to);
 
+/**
+ * moves_list() - these flows move to @to, as with moves_place().
+ * @keys: @n of them, malloc'ed; the callee's, also on failure
+ * Return: 0 or -ENOMEM.
+ */
+int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *to);
+
+/**
+ * moves_place_on() - where flows that move to an interface go.
+ * @err: why they cannot: "no such interface", "the interface is down", ...
+ * Return: 0, -ENODEV or -ENETDOWN.
+ */
+int moves_place_on(const struct host *h, const char *link, struct sf_addr *place, char *err,
+		   size_t errlen);
+
 /** moves_resume() - a place of ours is usable again: flows there that wait go on at once. */
 void moves_resume(struct host *h);
 

@@ -180,6 +180,7 @@ SF_COMMAND(hosts);
 SF_COMMAND(routers);
 SF_COMMAND(services);
 SF_COMMAND(flows);
+SF_COMMAND(migrate);
 SF_COMMAND(events);
 SF_COMMAND(register);
 SF_COMMAND(unregister);

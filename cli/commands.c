@@ -17,6 +17,8 @@ static const struct sf_command commands[] = {
 	{ "flows",
 	  "[SERVICE] [--state STATE] [--proto PROTO] [--limit N] [--watch SECONDS] [--ids]",
 	  "flows of this host", cmd_flows },
+	{ "migrate", "--flow ID|--service SERVICE|--all --to LINK [--timeout SECONDS]",
+	  "flows of this host move to another link, while they run", cmd_migrate },
 	{ "events", "[--follow] [--since N] [--limit N]", "what happened, and why", cmd_events },
 	{ "register", "SERVICE PROTO PORT", "register a program that listens on a wildcard",
 	  cmd_register },

@@ -7,6 +7,7 @@
  * listens here), and a lab's nodes and links.
  */
 #include <ctype.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static const struct {
 	{ "--state", "STATE" }, { "--proto", "PROTO" },
 	{ "--limit", "" },	{ "--watch", "" },
 	{ "--timeout", "" },	{ "--since", "" },
+	{ "--flow", "FLOW" },	{ "--to", "LINK" },
 	{ "-c", "" },		{ "-i", "" },
 	{ "-W", "" },		{ "-m", "" },
 };
@@ -76,6 +78,35 @@ static void words_print(const char *words)
 	}
 }
 
+static void flows_print(const struct sf_cli *cli)
+{
+	json_t *reply = NULL;
+	const json_t *flow;
+	char err[256];
+	size_t i;
+
+	if (sf_cli_try(cli, SF_AGENT, "GET", "/v1/flows", NULL, &reply, err, sizeof(err)))
+		return;
+	json_array_foreach (json_object_get(reply, "flows"), i, flow) {
+		const char *id = json_string_value(json_object_get(flow, "id"));
+
+		if (id)
+			puts(id);
+	}
+	json_decref(reply);
+}
+
+static void links_print(void)
+{
+	struct if_nameindex *list = if_nameindex();
+
+	for (const struct if_nameindex *l = list; l && l->if_index; l++)
+		if (strcmp(l->if_name, "lo") != 0)
+			puts(l->if_name);
+	if (list)
+		if_freenameindex(list);
+}
+
 static void kind_print(struct sf_cli *cli, const char *kind)
 {
 	json_t *rows = NULL;
@@ -87,6 +118,10 @@ static void kind_print(struct sf_cli *cli, const char *kind)
 		names_print(rows, "service");
 	else if (!strcmp(kind, "HOST") && !sf_hosts_rows(cli, sf_cli_who(cli), false, &rows))
 		names_print(rows, "host");
+	else if (!strcmp(kind, "FLOW"))
+		flows_print(cli);
+	else if (!strcmp(kind, "LINK"))
+		links_print();
 	else if (!strcmp(kind, "PROTO"))
 		puts("tcp\nudp\nany");
 	else if (!strcmp(kind, "STATE"))

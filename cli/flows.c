@@ -41,15 +41,36 @@ static json_t *end_text(const struct flows *f, const json_t *row, const char *en
 	return json_string(text);
 }
 
+/* "2+1": moves of our end and of the peer's; "2+1 moving" while they are not through. */
+static json_t *moves_text(const json_t *row)
+{
+	const json_t *move = json_object_get(row, "move");
+	const char *state = json_string_value(json_object_get(move, "state"));
+	char text[64];
+
+	if (!json_is_object(move))
+		return json_null();
+	snprintf(text, sizeof(text), "%d+%d%s%s",
+		 (int)json_integer_value(json_object_get(move, "own")),
+		 (int)json_integer_value(json_object_get(move, "peer")),
+		 state && !strcmp(state, "settled") ? "" : " ",
+		 state && !strcmp(state, "settled") ? ""
+		 : state			    ? state
+						    : "?");
+	return json_string(text);
+}
+
 static int flows_table(const struct flows *f, const json_t *rows)
 {
 	static const struct sf_show_column columns[] = {
+		{ "ID", "id", SF_SHOW_TEXT },
 		{ "PROTO", "proto", SF_SHOW_TEXT },
 		{ "LOCAL", "local_text", SF_SHOW_TEXT },
 		{ "PEER", "peer_text", SF_SHOW_TEXT },
 		{ "OWN LOCATOR", "own_locator", SF_SHOW_TEXT },
 		{ "PEER LOCATOR", "peer_locator", SF_SHOW_TEXT },
 		{ "STATE", "state", SF_SHOW_TEXT },
+		{ "MOVES", "moves_text", SF_SHOW_TEXT },
 		{ "AGE", "age_ms", SF_SHOW_MS },
 		{ "IDLE", "idle_ms", SF_SHOW_MS },
 		{ "TX", "tx_bytes", SF_SHOW_BYTES },
@@ -64,6 +85,7 @@ static int flows_table(const struct flows *f, const json_t *rows)
 
 		json_object_set_new(r, "local_text", end_text(f, row, "local"));
 		json_object_set_new(r, "peer_text", end_text(f, row, "peer"));
+		json_object_set_new(r, "moves_text", moves_text(row));
 		json_array_append_new(shown, r);
 	}
 	ret = sf_cli_rows(f->cli, shown, columns, sizeof(columns) / sizeof(columns[0]));

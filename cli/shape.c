@@ -263,9 +263,10 @@ void sf_shape_routers(const json_t *reply, json_t *rows)
 json_t *sf_shape_flow(const json_t *f, const struct sf_names *names)
 {
 	static const char *const same[] = {
-		"proto",       "direction",    "local",	     "local_port", "peer",   "peer_port",
-		"own_locator", "peer_locator", "state",	     "attempt",	   "age_ms", "idle_ms",
-		"tx_packets",  "tx_bytes",     "rx_packets", "rx_bytes",   "fail"
+		"proto",     "direction",   "local",	    "local_port", "peer",
+		"peer_port", "own_locator", "peer_locator", "state",	  "attempt",
+		"age_ms",    "idle_ms",	    "tx_packets",   "tx_bytes",	  "rx_packets",
+		"rx_bytes",  "fail",	    "id",	    "move"
 	};
 	json_t *row = json_object();
 	char sid[SF_ADDR_STRLEN];
