@@ -332,14 +332,16 @@ SF_INLINE void sf_flow_change(struct sf_flow *f, const struct sf_flow_change *c,
 {
 	__u8 drawn = (__u8)(sf_locator_sock(&c->own) - sf_locator_sock(&f->own));
 	bool live = f->flags & (SF_FLOW_MOVED | SF_FLOW_OPEN);
+	bool there = sf_locator_same_host(&f->peer, &c->peer);
 	__u32 formers = drawn + (live ? f->formers : 0);
 
 	if (!sf_addr_is_zero(&c->before))
 		f->before = c->before;
-	else if (!live || !sf_locator_same_host(&f->peer, &c->peer))
+	else if (!live || !there)
 		f->before = f->peer;
 	f->formers = formers > SF_GRACE_FORMERS ? SF_GRACE_FORMERS : (__u8)formers;
-	f->budget = (f->flags & SF_FLOW_BUDGET ? f->budget : 0) + c->credit;
+	/* What one place has earned is not another's. */
+	f->budget = ((f->flags & SF_FLOW_BUDGET) && there ? f->budget : 0) + c->credit;
 	f->moved = sf_used_of(now);
 	f->csum_out = sf_csum_delta(&f->tuple.local, &f->tuple.peer, &c->own, &c->peer);
 	f->own = c->own;
@@ -380,6 +382,16 @@ SF_INLINE bool sf_flow_is_peer(const struct sf_flow *f, const struct sf_addr *sr
 	if (key != sf_socket_key(sf_locator_sock(&f->peer)) || !sf_flow_in_grace(f, now))
 		return false;
 	return sf_locator_same_host(&f->peer, src) || sf_locator_same_host(&f->before, src);
+}
+
+/**
+ * sf_flow_may_refuse() - whether a hard FAIL from @src ends the flow: the peer's own does, from
+ * where both ends agree that it is. Until then whoever is at its place has no such socket, perhaps;
+ * what answers RSYN decides.
+ */
+SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr *src)
+{
+	return sf_addr_eq(&f->peer, src) && !(f->flags & SF_FLOW_OPEN);
 }
 
 /** sf_tuple_eq() - whether two tuples are one. */

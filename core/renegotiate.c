@@ -49,12 +49,15 @@ static const struct sf_addr *newest_place(const struct sf_move *m)
 	return has_candidate(m) ? &m->cand : &m->valid;
 }
 
-/* @place with the socketID by which the peer goes now. */
+/* @place with the socketID by which the peer goes now; where the flow had, or has, another key (it
+ * was handed over), with that. */
 static struct sf_addr peer_at(const struct sf_move *m, const struct sf_addr *place)
 {
+	__u64 now = sf_locator_sock(newest_place(m)), there = sf_locator_sock(place);
 	struct sf_addr a = *place;
 
-	sf_locator_set_sock(&a, sf_locator_sock(newest_place(m)));
+	if (sf_sock_is_unset(there) || sf_socket_key(there) == sf_socket_key(now))
+		sf_locator_set_sock(&a, now);
 	return a;
 }
 
@@ -149,6 +152,22 @@ void sf_move_init(struct sf_move *m, const struct sf_flow *f, __u64 now)
 	m->heard = now;
 }
 
+/* To where an RSYN goes: the newest place; each third to the last validated one, for the candidate
+ * may be an attacker's, and so do those that it has not asked for; and where nobody answers, to
+ * whoever is the peer's host now. */
+static struct sf_addr rsyn_goal(struct sf_move *m, const struct sf_move_env *env)
+{
+	if (m->tries >= SF_MOVE_UNRESOLVED && (m->tries - SF_MOVE_UNRESOLVED) % 2 == 0 &&
+	    !sf_sid_is_zero(&m->peer_host))
+		return sf_service_addr(env->net, &m->peer_host);
+	if (!has_candidate(m))
+		return peer_at(m, &m->valid);
+	if (m->tries % 3 == 2 || !m->allow)
+		return peer_at(m, &m->valid);
+	m->allow--;
+	return peer_at(m, &m->cand);
+}
+
 void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct sf_move_env *env,
 		   struct sf_move_out *out)
 {
@@ -163,7 +182,7 @@ void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct 
 	m->flags &= ~SF_MOVE_CONFIRMED;
 	m->moves++;
 	timer_start(m, env->now);
-	to = peer_at(m, newest_place(m));
+	to = rsyn_goal(m, env);
 	say(m, SF_KIND_RSYN, &to, env, out);
 	out->acts |= SF_MOVE_APPLY;
 }
@@ -230,6 +249,8 @@ static void take(struct sf_move *m, const struct sf_move_msg *in, const struct s
 		m->valid = in->src;
 	} else {
 		m->flags &= ~SF_MOVE_EXPIRED;
+		if (!sf_locator_same_host(&in->src, &m->cand))
+			m->allow = 0; /* it was another place's */
 		m->cand = in->src;
 		m->cand_since = env->now;
 	}
@@ -313,7 +334,10 @@ void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf
 	switch (j) {
 	case BEHIND:
 	case PAST:
-		if (in->kind == SF_KIND_RSYN)
+		/* Who has but our claim knows a name that we do not: maybe we are the stale copy.
+		 */
+		if (in->kind == SF_KIND_RSYN &&
+		    (j == BEHIND || in->you == m->own.name || in->you == m->acked))
 			out->fail = SF_SUPERSEDED;
 		out->acts = SF_MOVE_STALE;
 		return;
@@ -355,16 +379,6 @@ static void expire(struct sf_move *m, __u64 now, struct sf_move_out *out)
 	out->acts |= SF_MOVE_APPLY;
 }
 
-/* To where an RSYN goes: the newest place; each third to the last validated one, for the candidate
- * may be an attacker's; and where nobody answers, to whoever is the peer's host now. */
-static struct sf_addr rsyn_goal(const struct sf_move *m, const struct sf_move_env *env)
-{
-	if (m->tries >= SF_MOVE_UNRESOLVED && (m->tries - SF_MOVE_UNRESOLVED) % 2 == 0 &&
-	    !sf_sid_is_zero(&m->peer_host))
-		return sf_service_addr(env->net, &m->peer_host);
-	return peer_at(m, has_candidate(m) && m->tries % 3 == 2 ? &m->valid : newest_place(m));
-}
-
 void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_move_out *out)
 {
 	struct sf_addr to;
@@ -395,15 +409,20 @@ void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_m
 
 /* ---- refusals --------------------------------------------------------------------------- */
 
+/* Whoever is at a candidate's place need not be the peer: an attacker chose it, perhaps. */
+static bool is_validated(const struct sf_move *m, const struct sf_addr *src)
+{
+	return !has_candidate(m) && sf_locator_same_host(src, &m->valid);
+}
+
 void sf_move_failed(struct sf_move *m, __u8 reason, const struct sf_move_msg *quoted,
 		    const struct sf_addr *src, struct sf_move_out *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (quoted->name != m->own.name)
 		return;
-	if (reason == SF_SUPERSEDED
-		    ? !sf_move_is_open(m)
-		    : !sf_reason_is_hard(reason) || !sf_locator_same_host(src, newest_place(m)))
+	if (reason == SF_SUPERSEDED ? !sf_move_is_open(m)
+				    : !sf_reason_is_hard(reason) || !is_validated(m, src))
 		return;
 	out->acts = SF_MOVE_OVER;
 	out->fail = reason;

@@ -227,8 +227,8 @@ void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_m
  * sf_move_failed() - a FAIL quotes a message of ours.
  * @quoted: the message as we sent it
  * @src: who refuses
- * Brings about OVER where it is superseded, or refused for good by the peer itself; @out->fail is
- * the reason then.
+ * Brings about OVER where it is superseded, or refused for good by the peer itself, at a place that
+ * is validated and not in question; @out->fail is the reason then.
  */
 void sf_move_failed(struct sf_move *m, __u8 reason, const struct sf_move_msg *quoted,
 		    const struct sf_addr *src, struct sf_move_out *out);
@@ -236,7 +236,7 @@ void sf_move_failed(struct sf_move *m, __u8 reason, const struct sf_move_msg *qu
 /**
  * sf_move_redirected() - somebody who knew the peer suggests where it is.
  * @quoted: the RSYN of ours that is answered
- * @place: the suggestion
+ * @place: the suggestion; with a socketID where the flow has another key there
  * Brings about one RSYN to there, if the quoted one is our newest.
  */
 void sf_move_redirected(struct sf_move *m, const struct sf_move_msg *quoted,

@@ -94,7 +94,8 @@ enum sf_tlv {
 	SF_TLV_MOVE = 5,   /* RSYN, RSYN-ACK, RACK: struct sf_tlv_move (core/renegotiate.h) */
 	SF_TLV_MAC = 6,	   /* reserved for authenticated flows */
 	SF_TLV_FULL_ID = 7, /* reserved for 256-bit identities */
-	SF_TLV_PLACE = 8,   /* REDIRECT: a locator without socketID, 16 bytes */
+	SF_TLV_PLACE =
+		8, /* REDIRECT: a locator, with socketID if it has another key there; 16 bytes */
 };
 
 /** struct sf_tlv_reason - the TLV of a FAIL, 8 bytes. */

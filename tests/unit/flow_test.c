@@ -186,6 +186,30 @@ static void datagram_ids(void **state)
 	assert_int_not_equal(sf_socket_id_datagram(&key, &a, sf_be16(53), 17), id);
 }
 
+/* What a place earned is not for the next one, and who is asked there by mistake ends nothing. */
+static void budget_is_of_one_place(void **state)
+{
+	struct sf_net net = sf_net_default(1);
+	struct sf_flow f = { .own = sf_locator(&net, 1, 0x12345678ull),
+			     .peer = sf_locator(&net, 2, 0x23456789ull) };
+	struct sf_flow_change c = { .own = f.own, .peer = f.peer, .credit = 100 };
+
+	assert_true(sf_flow_may_refuse(&f, &c.peer));
+	c.flags = SF_FLOW_OPEN | SF_FLOW_BUDGET;
+	c.peer = sf_locator(&net, 3, 0x23456789ull);
+	sf_flow_change(&f, &c, 0);
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.budget, 200);
+	assert_false(sf_flow_may_refuse(&f, &c.peer));
+	c.peer = sf_locator(&net, 4, 0x23456789ull);
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.budget, 100);
+	c.flags = 0;
+	sf_flow_change(&f, &c, 0);
+	assert_true(sf_flow_may_refuse(&f, &c.peer));
+	assert_false(sf_flow_may_refuse(&f, &c.own));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +221,7 @@ int main(void)
 		cmocka_unit_test(last_use_is_kept_coarsely),
 		cmocka_unit_test(keys_rarely_meet),
 		cmocka_unit_test(datagram_ids),
+		cmocka_unit_test(budget_is_of_one_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/* core/renegotiate: what single messages do to an end; tests/sim has what many do. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/renegotiate.h"
+
+#define SEC  1000000000ull
+#define KEY  0x123456789aull
+#define HERE 1
+#define HOME 2
+#define AWAY 3
+#define AFAR 4
+
+static const struct sf_hashkey secret = { 1, 2 };
+static struct sf_net net;
+
+static struct sf_addr at(__u32 host, __u64 sock)
+{
+	return sf_locator(&net, host, sock);
+}
+
+static struct sf_move_env env_at(__u64 now)
+{
+	static __u64 drawn = 1000;
+	struct sf_move_env env = { .now = now, .key = &secret, .net = &net };
+
+	env.random[0] = ++drawn;
+	env.random[1] = ++drawn;
+	env.self = sf_sid_make(SF_SSID_HOSTS, 7);
+	return env;
+}
+
+/* An end at HERE whose peer is at HOME, never renegotiated. */
+static struct sf_move end_new(void)
+{
+	struct sf_flow f = { .state = SF_FLOW_BOUND };
+	struct sf_move m;
+
+	f.own = at(HERE, sf_socket_id(KEY, 1));
+	f.peer = at(HOME, sf_socket_id(KEY + 1, 1));
+	f.peer_host = sf_sid_make(SF_SSID_HOSTS, 8);
+	sf_move_init(&m, &f, SEC);
+	return m;
+}
+
+/* The peer's move number @epoch, to @host, as it says of it to @m. */
+static struct sf_move_msg rsyn_from(const struct sf_move *m, __u32 host, __u32 epoch)
+{
+	struct sf_move_msg in = { .kind = SF_KIND_RSYN, .epoch = epoch, .flags = SF_MOVE_ASK };
+
+	in.src = at(host, sf_socket_id(KEY + 1, (__u8)(1 + epoch)));
+	in.dst = m->at;
+	in.was = sf_locator_sock(&m->valid);
+	in.name = 500 + epoch;
+	in.claim = 400;
+	in.you = m->own.name;
+	in.your_claim = m->own.claim;
+	in.len = SF_MOVE_LEN;
+	return in;
+}
+
+static struct sf_move_out hear(struct sf_move *m, const struct sf_move_msg *in)
+{
+	struct sf_move_env env = env_at(2 * SEC);
+	struct sf_move_out out;
+
+	sf_move_in(m, in, &env, &out);
+	return out;
+}
+
+/* What is sent to a candidate because of what it sent is not for the next one. */
+static void candidates_do_not_inherit(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_msg in = rsyn_from(&m, AWAY, 1);
+
+	hear(&m, &in);
+	hear(&m, &in);
+	assert_int_equal(m.allow, 2);
+	in = rsyn_from(&m, AFAR, 2);
+	hear(&m, &in);
+	assert_true(sf_locator_same_host(&m.cand, &in.src));
+	assert_int_equal(m.allow, 1);
+}
+
+static unsigned int sent_to(struct sf_move *m, __u32 host, int times)
+{
+	struct sf_addr there = at(host, 0);
+	unsigned int n = 0;
+
+	for (int i = 0; i < times; i++) {
+		struct sf_move_env env = env_at(m->due);
+		struct sf_move_out out;
+
+		sf_move_timer(m, &env, &out);
+		n += (out.acts & SF_MOVE_SEND) && sf_locator_same_host(&out.msg.dst, &there);
+	}
+	return n;
+}
+
+/* Nor does an end that moves itself send it more than that. */
+static void candidates_are_not_bombed(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_env env = env_at(SEC);
+	struct sf_move_msg in = rsyn_from(&m, AWAY, 1);
+	struct sf_addr there = at(AFAR, 0);
+	struct sf_move_out out;
+
+	hear(&m, &in);
+	sf_move_start(&m, &there, &env, &out);
+	assert_int_equal(out.msg.kind, SF_KIND_RSYN);
+	assert_true(sf_locator_same_host(&out.msg.dst, &in.src));
+	assert_int_equal(m.allow, 0);
+	assert_int_equal(sent_to(&m, AWAY, 50), 0);
+	assert_int_not_equal(sent_to(&m, HOME, 10), 0);
+}
+
+/* Where an attacker lets us ask is somebody who refuses. */
+static void candidates_do_not_refuse(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_env env = env_at(SEC);
+	struct sf_addr there = at(AFAR, 0), home = m.valid;
+	struct sf_move_msg in = rsyn_from(&m, AWAY, 1);
+	struct sf_move_out out, refused;
+
+	sf_move_start(&m, &there, &env, &out);
+	sf_move_failed(&m, SF_HOST_UNREACHABLE, &out.msg, &home, &refused);
+	assert_int_equal(refused.acts, 0);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &refused);
+	assert_int_equal(refused.acts, 0);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &refused);
+	assert_int_equal(refused.acts, SF_MOVE_OVER);
+	assert_int_equal(refused.fail, SF_NO_SUCH_SOCKET);
+
+	in.you = m.acked;
+	hear(&m, &in);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &refused);
+	assert_int_equal(refused.acts, 0);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &refused);
+	assert_int_equal(refused.acts, 0);
+}
+
+/* A copy of ours may have told the peer what we do not know: then it is we who are stale. */
+static void stale_copies_refuse_nobody(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_env env = env_at(SEC);
+	struct sf_addr there = at(AFAR, 0);
+	struct sf_move_msg in;
+	struct sf_move_out out;
+
+	sf_move_start(&m, &there, &env, &out);
+	in = rsyn_from(&m, AWAY, 3);
+	in.was = 77;
+	out = hear(&m, &in);
+	assert_int_equal(out.acts, SF_MOVE_STALE);
+	assert_int_equal(out.fail, SF_SUPERSEDED); /* it knows our name, and we not its: a rival */
+	in.you = 88;				   /* of our series, by its claim */
+	out = hear(&m, &in);
+	assert_int_equal(out.acts, SF_MOVE_STALE);
+	assert_int_equal(out.fail, SF_NONE);
+}
+
+/* A flow that was handed over has another key there, and each place is told its own. */
+static void keys_belong_to_places(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_env env = env_at(SEC);
+	struct sf_addr there = at(AFAR, 0), home = m.valid, moved = at(AWAY, 0);
+	struct sf_addr taken = at(AWAY, sf_socket_id(KEY + 9, 4));
+	struct sf_move_msg in = rsyn_from(&m, AWAY, 1), mine;
+	struct sf_move_out out;
+
+	sf_move_start(&m, &there, &env, &out);
+	mine = out.msg;
+	sf_move_redirected(&m, &mine, &moved, &env, &out);
+	assert_int_equal(sf_locator_sock(&out.msg.dst), sf_locator_sock(&home));
+	sf_move_redirected(&m, &mine, &taken, &env, &out);
+	assert_true(sf_addr_eq(&out.msg.dst, &taken));
+
+	in.you = m.own.name;
+	in.src = taken;
+	hear(&m, &in);
+	env = env_at(m.cand_since + SF_MOVE_CANDIDATE_NS);
+	sf_move_timer(&m, &env, &out);
+	assert_true(m.flags & SF_MOVE_EXPIRED);
+	there = sf_move_peer(&m);
+	assert_true(sf_addr_eq(&there, &home));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(candidates_do_not_inherit),
+		cmocka_unit_test(candidates_are_not_bombed),
+		cmocka_unit_test(candidates_do_not_refuse),
+		cmocka_unit_test(stale_copies_refuse_nobody),
+		cmocka_unit_test(keys_belong_to_places),
+	};
+
+	net = sf_net_default(1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
