@@ -62,13 +62,20 @@ static void entry_change(struct sim *s, struct sim_end *e, uint32_t credit)
 		return;
 	sf_move_apply(&e->m, sf_locator_sock(&e->f.own), credit, &c);
 	sf_flow_change(&e->f, &c, s->now);
+	e->applied = e->settled;
 }
 
 /* ---- the agent -------------------------------------------------------------------------- */
 
+/* Timers rest while our place is away. */
+static bool is_parked(const struct sim *s, const struct sim_end *e)
+{
+	return !sim_is_at(s, e->host, sim_place_of(s, &e->m.at));
+}
+
 void sim_end_arm(struct sim *s, struct sim_end *e)
 {
-	if (!e->m.due || e->m.due == e->armed)
+	if (!e->has_move || !e->m.due || e->m.due == e->armed || is_parked(s, e))
 		return;
 	e->armed = e->m.due;
 	sim_at(s, e->m.due > s->now ? e->m.due : s->now, SIM_EV_TIMER, (uint16_t)(e - s->ends));
@@ -199,14 +206,25 @@ void sim_end_timer(struct sim *s, struct sim_end *e)
 	struct sf_move_out out;
 	struct sf_move_env env;
 
-	if (e->fate != SIM_LIVES || !e->has_move || !s->hosts[e->host].agent)
+	if (s->now >= e->armed)
+		e->armed = 0;
+	if (e->fate != SIM_LIVES || !e->has_move || !s->hosts[e->host].agent || is_parked(s, e))
 		return;
 	env = env_of(s, e);
 	sf_move_timer(&m, &env, &out);
-	if (s->now >= e->armed)
-		e->armed = 0;
 	sim_break_out(s, &m, &e->m, &out, false);
 	commit(s, e, &m, &out, SIM_NONE, false);
+}
+
+/* What was under way begins anew: the agent, or our place, was away. */
+void sim_end_again(struct sim *s, struct sim_end *e)
+{
+	if (!e->has_move || e->fate != SIM_LIVES || sf_move_is_settled(&e->m))
+		return;
+	e->m.tries = 0;
+	e->m.wait = SF_MOVE_FIRST_NS;
+	e->m.due = s->now;
+	sim_end_arm(s, e);
 }
 
 void sim_agent_start(struct sim *s, uint16_t host)
@@ -227,8 +245,7 @@ void sim_agent_start(struct sim *s, uint16_t host)
 			e->has_move = false;
 		if (e->has_move) {
 			entry_change(s, e, 0);
-			e->armed = 0;
-			sim_end_arm(s, e);
+			sim_end_again(s, e);
 		}
 		at = sim_place_of(s, e->has_move ? &e->m.at : &e->f.own);
 		if (!sim_is_at(s, host, at) && h->primary != SIM_NONE)
@@ -260,12 +277,11 @@ static struct sim_end *find(struct sim *s, uint16_t host, uint64_t id)
 
 static void not_here(struct sim *s, const struct sim_end *e, const struct sim_packet *p, bool rsyn)
 {
-	uint16_t to = e && e->heir != SIM_NONE ? s->hosts[s->ends[e->heir].host].primary : SIM_NONE;
-
 	if (!rsyn && p->kind != SIM_DATA)
 		return;
-	if (e && rsyn && to != SIM_NONE)
-		sim_redirect(s, p, &p->dst, to);
+	/* What the importer told: its locator then. */
+	if (e && rsyn && e->heir != SIM_NONE)
+		sim_redirect(s, p, &p->dst, &e->forward);
 	else if (!e)
 		sim_refuse(s, p, SF_NO_SUCH_SOCKET, &p->dst);
 }
@@ -356,8 +372,9 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 		return;
 	}
 	if (p->of_data) {
-		if (sf_reason_is_hard(reason) && sf_addr_eq(&p->quoted_src, &e->f.own) &&
-		    sf_addr_eq(&p->quoted_dst, &e->f.peer) && sf_addr_eq(&p->src, &e->f.peer))
+		if (sf_reason_is_hard(reason) &&
+		    sim_end_takes(s, e, &p->quoted_dst, &p->quoted_src) &&
+		    sf_flow_may_refuse(&e->f, &p->src))
 			end_over(s, e, reason);
 		return;
 	}

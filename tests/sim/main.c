@@ -27,7 +27,8 @@ static const struct scenario {
 	uint32_t always, maybe;
 	const char *text;
 } scenarios[] = {
-	{ "mixed", 0, SIM_EVERY & ~SIM_BOTHCOPY, "everything, each feature in half of the seeds" },
+	{ "mixed", 0, SIM_EVERY & ~(SIM_BOTHCOPY | SIM_REUSE),
+	  "everything, each feature in half of the seeds" },
 	{ "one", 0, 0, "two hosts, one flow, one side moves, a network without fault" },
 	{ "loss", SIM_LOSS, SIM_REPEAT | SIM_REORDER | SIM_CORRUPT | SIM_PART, "one side moves" },
 	{ "crossing", SIM_BOTH,
@@ -36,17 +37,19 @@ static const struct scenario {
 	{ "crash", SIM_KILL | SIM_BOTH, SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_LONG,
 	  "agents are killed" },
 	{ "attack", SIM_SPOOF | SIM_REPLAY | SIM_BOTH,
-	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_REDIRECT | SIM_REUSE,
-	  "somebody sends again what he saw" },
+	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_REDIRECT, "somebody sends again what he saw" },
 	{ "copy", SIM_COPY | SIM_BOTH,
 	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_PART | SIM_REDIRECT | SIM_LONG,
 	  "hosts are copied" },
 	{ "handover", SIM_HANDOVER | SIM_BOTH | SIM_MANY | SIM_REDIRECT,
 	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_TWICE | SIM_PART | SIM_KILL,
 	  "flows are handed over" },
-	{ "death", SIM_DEATH | SIM_CLOSE | SIM_BOTH | SIM_MANY,
-	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_REUSE, "hosts die, flows are closed" },
-	{ "bothcopy", SIM_COPY | SIM_BOTHCOPY | SIM_BOTH, SIM_EVERY,
+	{ "death", SIM_DEATH | SIM_CLOSE | SIM_BOTH | SIM_MANY, SIM_LOSS | SIM_REPEAT | SIM_REORDER,
+	  "hosts die, flows are closed" },
+	{ "reuse", SIM_REUSE | SIM_LONG | SIM_BOTH | SIM_MANY,
+	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_REPLAY | SIM_SPOOF,
+	  "hostAddrs are given to other hosts" },
+	{ "bothcopy", SIM_COPY | SIM_BOTHCOPY | SIM_BOTH, SIM_EVERY & ~SIM_REUSE,
 	  "hosts on both sides are copied" },
 };
 

@@ -108,12 +108,12 @@ void sim_refuse(struct sim *s, const struct sim_packet *p, uint8_t reason,
 }
 
 void sim_redirect(struct sim *s, const struct sim_packet *p, const struct sf_addr *src,
-		  uint16_t place)
+		  const struct sf_addr *place)
 {
 	struct sim_packet r = *p;
 
 	r.kind = SIM_REDIR;
-	r.place = sim_locator(s, place);
+	r.place = *place;
 	r.src = *src;
 	r.dst = p->src;
 	r.len = SF_IPV6_LEN + SF_FAIL_LEN + 16 + SF_MOVE_LEN;
@@ -157,16 +157,19 @@ static void absent(struct sim *s, const struct sim_packet *p, uint16_t place)
 {
 	struct sf_addr router = router_of(s, place);
 	uint16_t host = s->places[place].host, now;
+	struct sf_addr there;
 
 	sim_trace_packet(s, "absent", p);
 	if (!draws_fail(p))
 		return;
 	now = host == SIM_NONE ? SIM_NONE : s->registered[s->hosts[host].identity];
 	if (p->kind == SIM_MOVE && (s->features & SIM_REDIRECT) && now != SIM_NONE &&
-	    now != place && sim_chance(&s->rnd, 500))
-		sim_redirect(s, p, &router, now);
-	else
-		sim_refuse(s, p, SF_HOST_UNREACHABLE, &router);
+	    now != place && sim_chance(&s->rnd, 500)) {
+		there = sim_locator(s, now);
+		sim_redirect(s, p, &router, &there);
+		return;
+	}
+	sim_refuse(s, p, SF_HOST_UNREACHABLE, &router);
 }
 
 void sim_arrive(struct sim *s, uint16_t number)

@@ -79,6 +79,10 @@ void sim_primary(struct sim *s, uint16_t host, uint16_t place)
 {
 	s->hosts[host].primary = place;
 	sim_trace(s, "h%u: p%u is primary", host, place);
+	/* Flows that were there before it went wait for it. */
+	for (uint32_t i = 0; i < s->n_ends && s->hosts[host].agent; i++)
+		if (s->ends[i].host == host && sim_place_of(s, &s->ends[i].m.at) == place)
+			sim_end_again(s, &s->ends[i]);
 	sim_at(s, s->now + sim_between(&s->rnd, SIM_MS, s->calm ? 300 * SIM_MS : SIM_S),
 	       SIM_EV_REGISTER, host);
 	move_flows(s, host, sim_chance(&s->rnd, 700));
@@ -263,16 +267,26 @@ static void export_flow(struct sim *s, uint16_t number)
 /* Whether @host can take the flow of @e: nothing of it is there, nor of what looks like it. */
 static bool can_import(const struct sim *s, uint16_t host, const struct sim_end *e)
 {
-	uint64_t key = sf_socket_key(sf_locator_sock(&e->f.own));
-
-	if (!s->hosts[host].alive || !s->hosts[host].agent)
+	if (!s->hosts[host].alive || !s->hosts[host].agent || s->hosts[host].primary == SIM_NONE)
 		return false;
 	for (uint32_t i = 0; i < s->n_ends; i++)
-		if (s->ends[i].host == host &&
-		    (s->ends[i].flow == e->flow ||
-		     sf_socket_key(sf_locator_sock(&s->ends[i].f.own)) == key))
+		if (s->ends[i].host == host && s->ends[i].flow == e->flow)
 			return false;
 	return true;
+}
+
+/* Another host, another key: the flow has another socketID there. */
+static void rehome(struct sim *s, struct sim_end *e)
+{
+	uint16_t place = s->hosts[e->host].primary;
+	struct sf_addr own = sim_locator(s, place);
+
+	sf_locator_set_sock(&own, sim_socket_of(s, e, &e->f.tuple, NULL));
+	e->f.own = own;
+	e->f.flags &= ~(SF_FLOW_MOVED | SF_FLOW_OPEN | SF_FLOW_BUDGET);
+	e->f.formers = 0;
+	sf_move_rehome(&e->m, &own, s->now);
+	sim_end_move(s, e, place);
 }
 
 void sim_import(struct sim *s, uint16_t number)
@@ -294,6 +308,7 @@ void sim_import(struct sim *s, uint16_t number)
 	}
 	*e = *from;
 	e->host = host;
+	e->has_move = true;
 	e->heir = SIM_NONE;
 	e->fate = SIM_LIVES;
 	e->armed = 0;
@@ -301,8 +316,9 @@ void sim_import(struct sim *s, uint16_t number)
 		from->heir = (uint16_t)s->n_ends;
 	sim_at(s, s->now, SIM_EV_DATA, (uint16_t)s->n_ends++);
 	sim_trace(s, "%s: taken over", sim_trace_end(s, e));
-	if (s->hosts[host].primary != SIM_NONE)
-		sim_end_move(s, e, s->hosts[host].primary);
+	rehome(s, e);
+	if (s->ends + from->heir == e)
+		from->forward = e->f.own;
 }
 
 /* ---- ends ------------------------------------------------------------------------------- */

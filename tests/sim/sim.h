@@ -119,10 +119,10 @@ enum sim_fate { SIM_LIVES, SIM_CLOSED, SIM_SUPERSEDED, SIM_REFUSED, SIM_EXPORTED
  * struct sim_end - one end of a flow at one host; copies are ends of their own.
  * @f: the datapath's entry, which outlives the agent
  * @m: as the agent keeps it; only if @has_move
- * @heir: the end that it was handed over to, for REDIRECT
+ * @heir, @forward: the end that it was handed over to, and its locator, for REDIRECT
  * @armed: when its timer is queued
- * @view, @taken, @settled: ghosts: its own view, the peer's as last taken, and as of when it was
- *                          settled last
+ * @view, @taken: ghosts: its own view, the peer's as last taken
+ * @settled, @applied: ghosts: the peer's as of when it was settled last, and its entry knew of it
  * @tx, @rx, @proven: ghosts, by place: bytes sent and come, whether validated once
  */
 struct sim_end {
@@ -130,11 +130,12 @@ struct sim_end {
 	uint16_t heir;
 	uint8_t fate;
 	bool has_move;
+	struct sf_addr forward;
 	struct sf_flow f;
 	struct sf_move m;
 	uint64_t armed;
 	uint32_t seq;
-	uint16_t view, taken, settled;
+	uint16_t view, taken, settled, applied;
 	uint32_t tx[SIM_PLACES], rx[SIM_PLACES];
 	bool proven[SIM_PLACES];
 };
@@ -230,6 +231,9 @@ int sim_run(struct sim *s, uint64_t seed, uint32_t features);
 void sim_at(struct sim *s, uint64_t at, uint16_t kind, uint16_t arg);
 struct sf_sid sim_sid(uint16_t identity);
 struct sf_addr sim_locator(const struct sim *s, uint16_t place);
+/** sim_socket_of() - the socketID of a new flow at its host. @peer: of who opens it; NULL: we do */
+uint64_t sim_socket_of(struct sim *s, const struct sim_end *e, const struct sf_tuple *t,
+		       const struct sf_addr *peer);
 /** sim_place_of() - the number of the place of @a, SIM_NONE for what is no host's. */
 uint16_t sim_place_of(const struct sim *s, const struct sf_addr *a);
 bool sim_is_at(const struct sim *s, uint16_t host, uint16_t place);
@@ -242,7 +246,7 @@ void sim_arrive(struct sim *s, uint16_t number);
 void sim_refuse(struct sim *s, const struct sim_packet *p, uint8_t reason,
 		const struct sf_addr *src);
 void sim_redirect(struct sim *s, const struct sim_packet *p, const struct sf_addr *src,
-		  uint16_t place);
+		  const struct sf_addr *place);
 /** sim_replay() - the attacker sends again what he saw. */
 void sim_replay(struct sim *s);
 
@@ -252,6 +256,7 @@ void sim_end_move(struct sim *s, struct sim_end *e, uint16_t place);
 void sim_end_timer(struct sim *s, struct sim_end *e);
 void sim_end_data(struct sim *s, struct sim_end *e);
 void sim_end_arm(struct sim *s, struct sim_end *e);
+void sim_end_again(struct sim *s, struct sim_end *e);
 void sim_agent_kill(struct sim *s, uint16_t host);
 void sim_agent_start(struct sim *s, uint16_t host);
 /** sim_end_takes() - whether the datapath of @e takes what @src sends to @dst. */

@@ -88,8 +88,8 @@ static struct sim_end *end_new(struct sim *s, uint16_t flow, uint16_t side, uint
 }
 
 /* The socketID of a new flow at its host; the second choice of a key is for clashes. */
-static uint64_t socket_of(struct sim *s, const struct sim_end *e, const struct sf_tuple *t,
-			  const struct sf_addr *peer)
+uint64_t sim_socket_of(struct sim *s, const struct sim_end *e, const struct sf_tuple *t,
+		       const struct sf_addr *peer)
 {
 	const struct sf_hashkey *key = &s->hosts[e->host].key;
 	uint64_t k = sf_flow_key(sf_flow_hash(key, t), false);
@@ -125,11 +125,11 @@ static void connect(struct sim *s, struct sim_end *a, struct sim_end *b)
 
 	ta.local = tb.peer = sf_service_addr(&s->net, &sid_a);
 	ta.peer = tb.local = sf_service_addr(&s->net, &sid_b);
-	sf_locator_set_sock(&own_a, socket_of(s, a, &ta, NULL));
+	sf_locator_set_sock(&own_a, sim_socket_of(s, a, &ta, NULL));
 	sf_flow_open(&a->f, &s->net, &ta, &own_a, &syn, s->now);
 	must(s, sf_sal_out(&a->f, &syn), SF_ACT_SYN);
 
-	sf_locator_set_sock(&own_b, socket_of(s, b, &tb, &own_a));
+	sf_locator_set_sock(&own_b, sim_socket_of(s, b, &tb, &own_a));
 	sf_flow_accept(&b->f, &tb, &own_b, &own_a, sim_chance(&s->rnd, 100) ? &none : &sid_a,
 		       syn.seq, s->now);
 	must(s, sf_sal_out(&b->f, &back), SF_ACT_SYN_ACK);
@@ -164,8 +164,8 @@ static void flow_new(struct sim *s, uint16_t a_host, uint16_t b_host)
 	connect(s, a, b);
 	first_view(s, a, b);
 	first_view(s, b, a);
-	a->taken = a->settled = b->view;
-	b->taken = b->settled = a->view;
+	a->taken = a->settled = a->applied = b->view;
+	b->taken = b->settled = b->applied = a->view;
 	sim_trace(s, "flow %u: %s and %s", number, sim_trace_end(s, a), sim_trace_end(s, b));
 	for (int i = 0; i < 2; i++)
 		sim_at(s, s->now + sim_between(&s->rnd, 0, s->data_gap), SIM_EV_DATA,
