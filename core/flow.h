@@ -385,13 +385,15 @@ SF_INLINE bool sf_flow_is_peer(const struct sf_flow *f, const struct sf_addr *sr
 }
 
 /**
- * sf_flow_may_refuse() - whether a hard FAIL from @src ends the flow: the peer's own does, from
- * where both ends agree that it is. Until then whoever is at its place has no such socket, perhaps;
- * what answers RSYN decides.
+ * sf_flow_may_refuse() - whether a hard FAIL from @src ends the flow: the peer's own does, from a
+ * place that it has proven to be at.
+ * @unknown: it says that there is no such socket. While the ends do not agree where they are, so
+ *           does whoever is at the wrong place; what answers RSYN decides then.
  */
-SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr *src)
+SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr *src, bool unknown)
 {
-	return sf_addr_eq(&f->peer, src) && !(f->flags & SF_FLOW_OPEN);
+	return sf_addr_eq(&f->peer, src) && !(f->flags & SF_FLOW_BUDGET) &&
+	       !(unknown && (f->flags & SF_FLOW_OPEN));
 }
 
 /** sf_tuple_eq() - whether two tuples are one. */

@@ -374,7 +374,7 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 	if (p->of_data) {
 		if (sf_reason_is_hard(reason) &&
 		    sim_end_takes(s, e, &p->quoted_dst, &p->quoted_src) &&
-		    sf_flow_may_refuse(&e->f, &p->src))
+		    sf_flow_may_refuse(&e->f, &p->src, reason == SF_NO_SUCH_SOCKET))
 			end_over(s, e, reason);
 		return;
 	}

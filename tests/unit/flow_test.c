@@ -194,20 +194,25 @@ static void budget_is_of_one_place(void **state)
 			     .peer = sf_locator(&net, 2, 0x23456789ull) };
 	struct sf_flow_change c = { .own = f.own, .peer = f.peer, .credit = 100 };
 
-	assert_true(sf_flow_may_refuse(&f, &c.peer));
+	assert_true(sf_flow_may_refuse(&f, &c.peer, true));
 	c.flags = SF_FLOW_OPEN | SF_FLOW_BUDGET;
 	c.peer = sf_locator(&net, 3, 0x23456789ull);
 	sf_flow_change(&f, &c, 0);
 	sf_flow_change(&f, &c, 0);
 	assert_int_equal(f.budget, 200);
-	assert_false(sf_flow_may_refuse(&f, &c.peer));
+	assert_false(sf_flow_may_refuse(&f, &c.peer, true));
 	c.peer = sf_locator(&net, 4, 0x23456789ull);
 	sf_flow_change(&f, &c, 0);
 	assert_int_equal(f.budget, 100);
+	assert_false(sf_flow_may_refuse(&f, &c.peer, false));
+	c.flags = SF_FLOW_OPEN;
+	sf_flow_change(&f, &c, 0);
+	assert_true(sf_flow_may_refuse(&f, &c.peer, false));
+	assert_false(sf_flow_may_refuse(&f, &c.peer, true));
 	c.flags = 0;
 	sf_flow_change(&f, &c, 0);
-	assert_true(sf_flow_may_refuse(&f, &c.peer));
-	assert_false(sf_flow_may_refuse(&f, &c.own));
+	assert_true(sf_flow_may_refuse(&f, &c.peer, true));
+	assert_false(sf_flow_may_refuse(&f, &c.own, true));
 }
 
 int main(void)
