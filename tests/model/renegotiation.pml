@@ -212,7 +212,8 @@ inline refuse(k) {
 	q.dst = m.src;
 	q.side = 1 - SIDE(e);
 	q.you = m.name; /* what it quotes */
-	q.epoch = 0; q.claim = 0; q.was = 0; q.name = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
+	q.was = m.you;
+	q.epoch = 0; q.claim = 0; q.name = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
 	emit()
 }
 
@@ -342,9 +343,9 @@ inline control() {
 		fi
 #endif
 	:: knows && !same && next -> reply = 1
-	:: else ->
+	:: else -> /* who knows us by the claim alone may know more than we: a copy of ours that is stale */
 		if
-		:: m.kind == RSYN -> refuse(SUPER)
+		:: m.kind == RSYN && (m.you == E.name || m.you == E.acked) -> refuse(SUPER)
 		:: else
 		fi
 	fi;
@@ -388,10 +389,10 @@ inline finish() {
 /* A FAIL reaches e. */
 inline failed() {
 	if
-	:: m.kind == SUPER && m.you == E.name && OPEN(E) ->
+	:: m.kind == SUPER && m.you == E.name && m.was == E.peer.name && OPEN(E) ->
 		assert(OTHER_LIVE); /* 3: not both */
 		finish()
-	:: m.kind == HARD && m.you == E.name && m.src == NEWEST(E) ->
+	:: m.kind == HARD && m.you == E.name && !E.cand && m.src == E.valid ->
 		assert(PEER_CLOSED);
 		finish()
 #ifdef SOFT_IS_HARD
