@@ -25,7 +25,7 @@
 /* ---- who may ---------------------------------------------------------------------------- */
 
 /* Nothing here asks the user database, which may take its time. */
-static bool may_change(const struct host *h, const struct sf_http_req *req)
+bool control_may(const struct host *h, const struct sf_http_req *req)
 {
 	const struct sf_http_peer *peer = sf_http_peer(req);
 	gid_t gids[GROUPS_MAX];
@@ -53,7 +53,7 @@ static int forbidden(const struct host *h, json_t **reply)
 
 int control_allow(const struct host *h, const struct sf_http_req *req, json_t **reply)
 {
-	return may_change(h, req) ? 0 : forbidden(h, reply);
+	return control_may(h, req) ? 0 : forbidden(h, reply);
 }
 
 static bool may_run(const struct host *h, const struct sf_http_req *req)
@@ -63,7 +63,7 @@ static bool may_run(const struct host *h, const struct sf_http_req *req)
 	gid_t gids[GROUPS_MAX + 1];
 	char group[256];
 
-	if (may_change(h, req))
+	if (control_may(h, req))
 		return true;
 	if (!peer->local)
 		return false;
@@ -113,6 +113,13 @@ static int get_key(const struct host *h, const char *service, const char *proto,
 	key.port = htons((uint16_t)number);
 	*out = key;
 	return 0;
+}
+
+int control_key(const struct host *h, const struct sf_http_req *req, struct registration_key *out,
+		json_t **reply)
+{
+	return get_key(h, sf_http_param(req, "service"), sf_http_param(req, "proto"),
+		       sf_http_param(req, "port"), out, reply);
 }
 
 /* ---- status ----------------------------------------------------------------------------- */
@@ -250,7 +257,8 @@ static json_t *service_json(struct host *h, const struct registration *r)
 		"s:s, s:I, s:I, s:I, s:I, s:o}",
 		"service", sf_sid_print(&sid, service), "name", names_of(h, &sid), "address",
 		sf_addr_print(&r->key.addr, address), "proto", sf_proto_name(r->key.proto), "port",
-		ntohs(r->key.port), "state", listener_state_name(r->state), "at_router",
+		ntohs(r->key.port), "state",
+		r->drained ? "draining" : listener_state_name(r->state), "at_router",
 		registration_at_name(r->at), "origin", registration_origin_name(r->origin),
 		"reason", r->reason ? sf_reason_name(r->reason) : NULL, "reason_text",
 		r->reason ? sf_reason_text(r->reason) : NULL, "wildcard",
@@ -298,7 +306,7 @@ static int post_service(struct sf_http_req *req, json_t **reply, void *ctx)
 	bool live;
 	int status;
 
-	if (!may_change(h, req))
+	if (!control_may(h, req))
 		return forbidden(h, reply);
 	status = get_key(h, json_string_value(json_object_get(body, "service")),
 			 json_string_value(json_object_get(body, "proto")),
@@ -328,10 +336,9 @@ static int delete_service(struct sf_http_req *req, json_t **reply, void *ctx)
 	struct registration *r;
 	int status;
 
-	if (!may_change(h, req))
+	if (!control_may(h, req))
 		return forbidden(h, reply);
-	status = get_key(h, sf_http_param(req, "service"), sf_http_param(req, "proto"),
-			 sf_http_param(req, "port"), &key, reply);
+	status = control_key(h, req, &key, reply);
 	if (status)
 		return status;
 	r = registry_find(&h->registry, &key);
@@ -469,6 +476,12 @@ static const struct sf_http_route routes[] = {
 	{ "POST", "/v1/services", post_service, "register by hand: {service, proto, port}" },
 	{ "DELETE", "/v1/services/{service}/{proto}/{port}", delete_service,
 	  "take a registration by hand back" },
+	{ "POST", "/v1/services/{service}/{proto}/{port}/drain", shed_post_drain,
+	  "no new flows here; any and 0: on all ports" },
+	{ "POST", "/v1/services/{service}/{proto}/{port}/undrain", shed_post_undrain,
+	  "new flows again" },
+	{ "POST", "/v1/services/{service}/{proto}/{port}/shed", shed_post,
+	  "no new flows here, and those that are open end now" },
 	{ "GET", "/v1/runs", get_runs, "control groups of scaffold run" },
 	{ "POST", "/v1/runs", post_run,
 	  "a control group for a service: {service, move: the asking process into it}" },
@@ -495,7 +508,7 @@ int control_open(struct host *h, char *err, size_t errlen)
 	if (ret)
 		return ret;
 	snprintf(h->control.path, sizeof(h->control.path), "%s/agent.sock", h->config.run);
-	/* Readable for all; may_change() says who may do more. */
+	/* Readable for all; control_may() says who may do more. */
 	return sf_http_listen_unix(h->control.http, h->control.path, 0666, NULL, err, errlen);
 }
 

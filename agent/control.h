@@ -8,6 +8,7 @@
  *	POST   /v1/services                      {service, proto, port}: by hand, for a program
  *	                                         that listens on the wildcard address
  *	DELETE /v1/services/{service}/{proto}/{port}
+ *	POST   /v1/services/{service}/{proto}/{port}/drain, .../undrain, .../shed
  *	GET    /v1/runs, POST /v1/runs           {service, move}: a control group of `scaffold run`
  *	POST   /v1/migrate                       {flow | service | all, to}: flows move
  *	GET    /v1/counters                      drops and traffic by name
@@ -20,9 +21,12 @@
 #ifndef SF_AGENT_CONTROL_H
 #define SF_AGENT_CONTROL_H
 
+#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "agent/policy.h"
+#include "agent/registry.h"
 #include "util/metrics.h"
 
 struct host;
@@ -45,6 +49,16 @@ int control_allow(const struct host *h, const struct sf_http_req *req, json_t **
 /** control_service() - a service in any form as its address. Return: 0, or the status with @reply.
  */
 int control_service(const struct host *h, const char *text, struct sf_addr *out, json_t **reply);
+
+/** control_may() - whether the asking user may change things. */
+bool control_may(const struct host *h, const struct sf_http_req *req);
+
+/**
+ * control_key() - the {service}, {proto} and {port} of a path; any and 0 stand for all.
+ * Return: 0, or the HTTP status with @reply.
+ */
+int control_key(const struct host *h, const struct sf_http_req *req, struct registration_key *out,
+		json_t **reply);
 
 /** control_counts() - the datapath's counters. (metrics.c) */
 struct sf_datapath_counts control_counts(struct host *h);

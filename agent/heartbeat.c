@@ -66,8 +66,10 @@ static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct 
 	h->heartbeat.answered++;
 	if (answer->type == SF_CTRL_DENIED || answer->type == SF_CTRL_REFRESH)
 		join_hint(h, "the router has lost our state");
-	else
+	else {
 		host_take_results(h, 0, answer); /* late verdicts, if any */
+		shed_take(h, answer);
+	}
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -87,6 +89,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 		sf_ctrl_put(&q->out, SF_ITEM_DIGEST, &digest, sizeof(digest));
 	}
+	shed_put(h, &q->out);
 	put_loads(h, &q->out);
 	h->heartbeat.waiting = !session_send(q, on_answer);
 }
@@ -94,6 +97,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 void heartbeat_start(struct host *h)
 {
 	h->heartbeat.waiting = false; /* requests of the old session are void */
+	shed_restart(h);
 	arm(h);
 }
 

@@ -267,6 +267,8 @@ static void on_unasked(void *ctx, const struct sf_ctrl_in *in)
 		join_again(h, "the router asks for it");
 	else if (in->type == SF_CTRL_REGISTERED)
 		host_take_results(h, 0, in);
+	else if (in->type == SF_CTRL_SHED)
+		shed_take(h, in);
 }
 
 static void on_lost(void *ctx)
@@ -431,6 +433,8 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	if (!ret)
 		ret = moves_open(h, err, errlen);
 	if (!ret)
+		ret = shed_open(h, err, errlen);
+	if (!ret)
 		ret = watch_open(h, err, errlen);
 	if (!ret)
 		ret = heartbeat_open(h, err, errlen);
@@ -562,6 +566,7 @@ void host_close(struct host *h)
 		heartbeat_close(h);
 		watch_close(h);
 		moves_close(h);
+		shed_close(h);
 		flows_close(h);
 		sockets_close(h);
 	}

@@ -13,6 +13,7 @@
  *	registry   services that are registered           control   REST for the CLI
  *	policy     who may register                       events    the recent past
  *	names      what services are called               moves     flows whose ends move
+ *	shed       flows ended, instances drained
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.
@@ -38,6 +39,7 @@
 #include "agent/runs.h"
 #include "agent/session.h"
 #include "agent/setup.h"
+#include "agent/shed.h"
 #include "agent/sockets.h"
 #include "agent/sole.h"
 #include "agent/uplink.h"
@@ -86,6 +88,7 @@ struct host {
 	struct flows flows;
 	struct moves moves;
 	struct heartbeat heartbeat;
+	struct shed shed;
 	struct control control;
 	struct watch watch;
 	struct {

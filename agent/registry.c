@@ -154,9 +154,9 @@ struct registration *registry_listen(struct registry *g, const struct sf_socket_
 	} else {
 		if (r->at == AT_REFUSED)
 			move_to(g, r, AT_OUT); /* a new program: ask anew */
-		r->want = true;
+		r->want = !r->drained;
 		r->by_router = false;
-		set_state(g, r, SF_LISTENER_LIVE, 0);
+		set_state(g, r, r->drained ? SF_LISTENER_DRAINING : SF_LISTENER_LIVE, 0);
 		g->ops->tell(g->ops->ctx, "listening", r);
 	}
 	steer(g, r);
@@ -186,6 +186,7 @@ void registry_release(struct registry *g, const struct registration_key *key, in
 		return;
 	g->ops->tell(g->ops->ctx, "released", r);
 	r->want = false;
+	r->drained = false;
 	r->state = 0; /* the kernel has taken the listener away already */
 	steer(g, r);
 	reap(g, r);
@@ -211,10 +212,23 @@ struct registration *registry_add(struct registry *g, const struct registration_
 	return r;
 }
 
+void registry_drain(struct registry *g, struct registration *r, bool drained)
+{
+	bool there = r->state == SF_LISTENER_LIVE || r->origin == ORIGIN_SOCKET;
+
+	if (r->drained == drained || r->state == SF_LISTENER_DENIED)
+		return;
+	r->drained = drained;
+	if (drained || there)
+		registry_set_live(g, r, !drained);
+}
+
 void registry_set_live(struct registry *g, struct registration *r, bool live)
 {
-	uint8_t state = live ? SF_LISTENER_LIVE : SF_LISTENER_DRAINING;
+	uint8_t state;
 
+	live = live && !r->drained;
+	state = live ? SF_LISTENER_LIVE : SF_LISTENER_DRAINING;
 	if (r->state == state && r->want == live)
 		return;
 	if (live && r->at == AT_REFUSED)
@@ -222,7 +236,7 @@ void registry_set_live(struct registry *g, struct registration *r, bool live)
 	r->want = live;
 	r->by_router = false;
 	set_state(g, r, state, 0);
-	g->ops->tell(g->ops->ctx, live ? "listening" : "waiting", r);
+	g->ops->tell(g->ops->ctx, live ? "listening" : r->drained ? "draining" : "waiting", r);
 	steer(g, r);
 }
 
@@ -230,6 +244,7 @@ void registry_remove(struct registry *g, struct registration *r)
 {
 	r->want = false;
 	r->origin = ORIGIN_SOCKET;
+	r->drained = false;
 	r->sockets = 0;
 	r->flags &= ~SF_LISTENER_MANUAL;
 	set_state(g, r, 0, 0);

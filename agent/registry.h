@@ -66,8 +66,9 @@ struct registration {
 	bool by_router; /* the denial came from the router */
 	bool want;
 	bool dirty;
-	bool missed; /* the last scan found no socket of it */
-	bool mixed;  /* counted and uncounted (older) sockets share the key */
+	bool drained; /* by somebody here: no new flows while its sockets live, or until undrain */
+	bool missed;  /* the last scan found no socket of it */
+	bool mixed;   /* counted and uncounted (older) sockets share the key */
 	int32_t sockets;
 	uint32_t uid, pid;
 	uint64_t cgroup;
@@ -137,6 +138,12 @@ struct registration *registry_add(struct registry *g, const struct registration_
 
 /** registry_set_live() - a manual entry's program came (true) or went (false). */
 void registry_set_live(struct registry *g, struct registration *r, bool live);
+
+/**
+ * registry_drain() - somebody here wants no new flows for it (or again). That is forgotten with the
+ * entry: a program that is started anew takes flows.
+ */
+void registry_drain(struct registry *g, struct registration *r, bool drained);
 
 /** registry_remove() - take a manual or host entry back. */
 void registry_remove(struct registry *g, struct registration *r);

@@ -187,6 +187,7 @@ SF_COMMAND(unregister);
 SF_COMMAND(weight);
 SF_COMMAND(drain);
 SF_COMMAND(undrain);
+SF_COMMAND(shed);
 SF_COMMAND(policy);
 SF_COMMAND(id);
 SF_COMMAND(run);

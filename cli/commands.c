@@ -27,6 +27,8 @@ static const struct sf_command commands[] = {
 	  cmd_weight },
 	{ "drain", "SERVICE [--host HOST] [--ahead] [--wait] [--timeout SECONDS]",
 	  "no new flows; old ones finish", cmd_drain },
+	{ "shed", "SERVICE[/PROTO/PORT] [--host HOST] [--timeout SECONDS]",
+	  "no new flows; old ones end now", cmd_shed },
 	{ "undrain", "SERVICE [--host HOST] [--ahead]", "take new flows again", cmd_undrain },
 	{ "policy", "list|show|delete [SERVICE] [--host HOST]",
 	  "what was decided for services and hosts; taking it back", cmd_policy },

@@ -60,6 +60,16 @@ static json_t *moves_text(const json_t *row)
 	return json_string(text);
 }
 
+/* "bound", "closing (shed)": the last that a FAIL, or silence, said of it. */
+static json_t *state_text(const json_t *row)
+{
+	const char *state = json_string_value(json_object_get(row, "state"));
+	const char *fail = json_string_value(json_object_get(row, "fail"));
+
+	return fail ? json_sprintf("%s (%s)", state ? state : "?", fail)
+		    : json_string(state ? state : "?");
+}
+
 static int flows_table(const struct flows *f, const json_t *rows)
 {
 	static const struct sf_show_column columns[] = {
@@ -69,7 +79,7 @@ static int flows_table(const struct flows *f, const json_t *rows)
 		{ "PEER", "peer_text", SF_SHOW_TEXT },
 		{ "OWN LOCATOR", "own_locator", SF_SHOW_TEXT },
 		{ "PEER LOCATOR", "peer_locator", SF_SHOW_TEXT },
-		{ "STATE", "state", SF_SHOW_TEXT },
+		{ "STATE", "state_text", SF_SHOW_TEXT },
 		{ "MOVES", "moves_text", SF_SHOW_TEXT },
 		{ "AGE", "age_ms", SF_SHOW_MS },
 		{ "IDLE", "idle_ms", SF_SHOW_MS },
@@ -86,6 +96,7 @@ static int flows_table(const struct flows *f, const json_t *rows)
 		json_object_set_new(r, "local_text", end_text(f, row, "local"));
 		json_object_set_new(r, "peer_text", end_text(f, row, "peer"));
 		json_object_set_new(r, "moves_text", moves_text(row));
+		json_object_set_new(r, "state_text", state_text(row));
 		json_array_append_new(shown, r);
 	}
 	ret = sf_cli_rows(f->cli, shown, columns, sizeof(columns) / sizeof(columns[0]));

@@ -34,6 +34,7 @@
 	X(DENIED, "denied")                                                                 \
 	X(ALARM, "alarm")	/* reported by a router, or found here */                   \
 	X(FAILURES, "failures") /* what a router dropped and refused, counted */            \
+	X(SHED, "shed")		/* flows of an instance are to end */                       \
 	X(POLICY, "policy")                                                                 \
 	X(NAME, "name")                                                                     \
 	X(BLOCK, "block") /* hostAddr blocks leased; locator: the first */                  \

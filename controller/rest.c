@@ -409,6 +409,8 @@ static const struct sf_http_route routes[] = {
 	  "Weight of one instance." },
 	{ "POST", "/v1/services/{service}/instances/{host}/drain", rest_drain,
 	  "No new flows to this instance." },
+	{ "POST", "/v1/services/{service}/instances/{host}/shed", rest_shed,
+	  "No new flows to this instance, and those that are open end." },
 	{ "POST", "/v1/services/{service}/instances/{host}/undrain", rest_undrain,
 	  "New flows again." },
 	{ "GET", "/v1/policies", rest_policies, "All policies." },

@@ -47,6 +47,7 @@ int rest_policy_patch(struct sf_http_req *req, json_t **reply, void *ctx);
 int rest_policy_delete(struct sf_http_req *req, json_t **reply, void *ctx);
 int rest_weight(struct sf_http_req *req, json_t **reply, void *ctx);
 int rest_drain(struct sf_http_req *req, json_t **reply, void *ctx);
+int rest_shed(struct sf_http_req *req, json_t **reply, void *ctx);
 int rest_undrain(struct sf_http_req *req, json_t **reply, void *ctx);
 int rest_names(struct sf_http_req *req, json_t **reply, void *ctx);
 int rest_name(struct sf_http_req *req, json_t **reply, void *ctx);

@@ -14,6 +14,7 @@
 #include "controller/policies.h"
 #include "controller/routers.h"
 #include "controller/services.h"
+#include "controller/shed.h"
 #include "core/flow.h"
 #include "core/name.h"
 #include "util/crypto.h"
@@ -479,6 +480,61 @@ int rest_drain(struct sf_http_req *req, json_t **reply, void *ctx)
 int rest_undrain(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	return change_instance(req, reply, ctx, UNDRAIN);
+}
+
+/* {"proto", "port"}, or nothing: all of the service. */
+static int parse_endpoint(struct sf_http_req *req, json_t **reply, struct sf_service_key *key)
+{
+	json_t *body = sf_http_body(req), *proto = json_object_get(body, "proto");
+	json_t *port = json_object_get(body, "port");
+	json_int_t number = json_integer_value(port);
+
+	if (!json_object_size(body))
+		return 0;
+	if (json_object_size(body) != 2 || !json_is_string(proto) || !json_is_integer(port) ||
+	    sf_proto_parse(json_string_value(proto), &key->proto) || !key->proto || number < 1 ||
+	    number > 65535)
+		return sf_http_fail(reply, 400, "bad protocol and port", "body",
+				    "nothing, or {\"proto\": \"tcp\", \"port\": N}");
+	key->port = sf_be16((uint16_t)number);
+	return 0;
+}
+
+int rest_shed(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	struct controller *c = rest_controller(ctx);
+	struct shed what = { .identity = "" };
+	struct shed_found found;
+	struct meant host;
+	struct asked a;
+	int status = asked_service(req, reply, ctx, &a);
+
+	if (!status)
+		status = asked_host(c, req, reply, &a.sid, &host);
+	if (!status)
+		status = parse_endpoint(req, reply, &what.key);
+	if (status)
+		return status;
+	what.key.sid = a.sid;
+	what.identity = host.identity;
+	found = shed_look(c, &what);
+	if (!found.instances)
+		return sf_http_fail(
+			reply, 404, "no instance of it is on this host",
+			*host.name ? host.name : host.identity,
+			"a host that `scaffold services` shows for this service (and port)");
+	if (found.away == found.instances)
+		return sf_http_fail(reply, 503, "the host's access router is not connected",
+				    *host.name ? host.name : host.identity, NULL);
+	status = change_instance(req, reply, ctx, DRAIN);
+	if (status != 200)
+		return status;
+	shed_tell(c, &what, sf_http_peer(req)->address);
+	json_decref(*reply);
+	*reply = json_pack("{s:s, s:s, s:b, s:i, s:I}", "host", host.identity, "host_name",
+			   host.name, "draining", true, "instances", (int)found.instances, "open",
+			   (json_int_t)found.open);
+	return 200;
 }
 
 /* ---- names --------------------------------------------------------------------------------- */

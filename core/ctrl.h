@@ -55,6 +55,7 @@ SF_STATIC_ASSERT(sizeof(struct sf_ctrl_hdr) == 16, "control header");
 	X(12, DENIED, "DENIED")	  /* answer to anything, with REASON */                         \
 	X(13, LOOKUP, "LOOKUP")	  /* what is a service registered for? Also up, with HOST */    \
 	X(14, FOUND, "FOUND")	  /* answer to LOOKUP */                                        \
+	X(15, SHED, "SHED")	  /* SHEDs; from the controller with HOST; unsolicited */       \
 	/* router -> controller */                                                              \
 	X(32, HELLO, "HELLO")                                                                   \
 	X(33, HOST_JOINED, "HOST-JOINED")                                                       \
@@ -119,7 +120,8 @@ struct sf_item {
 	X(25, DIGEST, 8)	/* of a host's set of registrations, in HEARTBEAT */         \
 	X(26, TIME, 8)		/* sender's wall clock, milliseconds since 1970 */           \
 	X(27, SERVICE_NAME, 1)	/* canonical name; its digest is the serviceID it names */   \
-	X(28, FAILURE, 16)	/* struct sf_item_failure */
+	X(28, FAILURE, 16)	/* struct sf_item_failure */                                 \
+	X(29, SHED, 20)		/* struct sf_item_shed */
 
 enum sf_item_type {
 #define X(n, sym, min) SF_ITEM_##sym = n,
@@ -231,7 +233,20 @@ struct sf_item_failure {
 	__be64 count;
 } SF_WIRE;
 
+/**
+ * struct sf_item_shed - an instance whose flows are to be ended; port and protocol 0: all of the
+ * service. @number: the router's, rising; in HEARTBEAT: the last that the host has done.
+ */
+struct sf_item_shed {
+	struct sf_sid sid;
+	__u8 proto;
+	__u8 pad;
+	__be16 port;
+	__be32 number;
+} SF_WIRE;
+
 SF_STATIC_ASSERT(sizeof(struct sf_item_failure) == 16, "failure");
+SF_STATIC_ASSERT(sizeof(struct sf_item_shed) == 20, "shed");
 SF_STATIC_ASSERT(sizeof(struct sf_item_registration) == 20, "registration");
 SF_STATIC_ASSERT(sizeof(struct sf_item_result) == 20, "result");
 SF_STATIC_ASSERT(sizeof(struct sf_item_load) == 48, "load");

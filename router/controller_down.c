@@ -15,6 +15,7 @@
 #include "router/router.h"
 #include "router/routes.h"
 #include "router/rules.h"
+#include "router/shed.h"
 #include "util/clock.h"
 #include "util/crypto.h"
 #include "util/log.h"
@@ -296,6 +297,9 @@ const char *controller_down_handle(struct router *r, const struct sf_ctrl_in *in
 		break;
 	case SF_CTRL_FOUND:
 		why = lookup_found(r, in);
+		break;
+	case SF_CTRL_SHED:
+		why = shed_down(r, in);
 		break;
 	case SF_CTRL_SYNC_BEGIN:
 		controller_down_drop(r);

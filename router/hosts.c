@@ -17,6 +17,7 @@
 #include "router/routes.h"
 #include "router/router.h"
 #include "router/rules.h"
+#include "router/shed.h"
 #include "router/session.h"
 #include "router/store.h"
 #include "util/clock.h"
@@ -157,6 +158,7 @@ void host_free(struct router *r, struct host *h)
 	HASH_DEL(r->hosts->by_addr, h);
 	here_leave(r, h);
 	host_end_session(r, h);
+	shed_forget(h);
 	free(h->joined);
 	free(h);
 }
@@ -486,6 +488,7 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	h->released_ms = sf_wall_ms();
 	h->proven = h->settled = h->silent = h->dying = h->leased_out = false;
 	h->mismatches = 0;
+	shed_forget(h);
 	free(h->joined);
 	h->joined = NULL;
 	r->stats.leaves++;

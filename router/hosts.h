@@ -28,6 +28,7 @@
 #define HOST_NAME_LEN 64
 
 struct router;
+struct sheds;
 struct registration;
 struct source;
 
@@ -68,6 +69,7 @@ struct host {
 	int joined_len;
 	uint64_t joined_ms, seen_ms;
 
+	struct sheds *sheds;	   /* that it has not done yet; NULL: none ever (shed.h) */
 	struct registration *regs; /* hash by service key */
 	struct source *sources;	   /* hash by serviceID */
 	uint32_t n_regs, denied;   /* registrations; those that the controller denies */

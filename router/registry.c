@@ -14,6 +14,7 @@
 #include "router/router.h"
 #include "router/rules.h"
 #include "router/session.h"
+#include "router/shed.h"
 #include "util/crypto.h"
 #include "util/log.h"
 
@@ -229,6 +230,7 @@ void registry_heartbeat(struct router *r, struct request *q)
 		sf_ctrl_foreach (&q->in, it)
 			if (it.type == SF_ITEM_SERVICE_LOAD)
 				take_load(r, h, it.value);
+		shed_heard(h, &q->in);
 		controller_link_flush(r);
 		h->leased_out = false;
 		if (h->silent) {
@@ -239,6 +241,7 @@ void registry_heartbeat(struct router *r, struct request *q)
 	}
 	reply_begin(&p, h, SF_CTRL_ALIVE, q->in.seq);
 	put_denied(h, &p);
+	shed_put(h, &p);
 	reply_send(r, &p);
 	if (!q->repeat)
 		check_link_address(r, q);

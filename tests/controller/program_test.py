@@ -162,6 +162,38 @@ class Protocol(Test):
                      "host-left"):
             self.assertIn(kind, kinds)
 
+    def test_shed(self):
+        r1, r2, sr = self.three()
+        key = (service(7), 6, 80)
+        path = "/v1/services/00000001:0000000000000007/instances/"
+        r1.send(message("HOST_JOINED", host(1, 3, 3), item(wire.NAME, b"h3")),
+                message("HOST_REGISTERED", host(1, 3, 3), registration(service(7), 80)))
+        r2.send(message("HOST_JOINED", host(2, 4, 4), item(wire.NAME, b"h4")),
+                message("HOST_REGISTERED", host(2, 4, 4), registration(service(7), 80)))
+        sr.until(lambda r: len(r.rules.get(key, {})) == 2)
+        for bad in ({"proto": "tcp"}, {"proto": "any", "port": 0}, {"proto": "tcp", "port": 65536}, {"x": 1}):
+            self.assertEqual(self.c.ask("POST", path + "h3/shed", bad)[0], 400)
+        # Nothing is changed by what cannot be done.
+        self.assertEqual(self.c.ask("POST", path + "h3/shed", {"proto": "tcp", "port": 81})[0], 404)
+        self.assertEqual(self.c.ask("POST", "/v1/services/00000001:0000000000000008/instances/h3/shed")[0], 404)
+        self.assertEqual(self.c.get("/v1/policies"), {"policies": []})
+        status, reply = self.c.ask("POST", path + "h3/shed")
+        self.assertEqual((status, reply["host_name"], reply["instances"], reply["open"]), (200, "h3", 1, 0))
+        told = r1.wait("SHED")
+        self.assertEqual(told.find(wire.HOST)[16:28], identity(3))
+        self.assertEqual(told.find(wire.SHED), service(7) + struct.pack("!BBHI", 0, 0, 0, 0))
+        sr.until(lambda r: list(r.rules[key]) == [locator(2, 4)])
+        self.assertEqual(self.c.ask("POST", path + "h3/shed", {"proto": "tcp", "port": 80})[0], 200)
+        self.assertEqual(r1.wait("SHED").find(wire.SHED), service(7) + struct.pack("!BBHI", 6, 0, 80, 0))
+        # A router that is away cannot be told.
+        r2.close()
+        for _ in range(100):
+            if self.c.ask("POST", path + "h4/shed")[0] == 503:
+                break
+            time.sleep(0.05)
+        self.assertEqual(self.c.ask("POST", path + "h4/shed")[0], 503)
+        self.assertIn("shed", [e["kind"] for e in self.c.get("/v1/events?limit=1000")["events"]])
+
     def test_denied(self):
         r1, _, _ = self.three()
         self.c.ask("PUT", "/v1/services/web/policy", {"allow": ["80000000:0000000000000009"]})
@@ -308,6 +340,8 @@ class Rest(Test):
                 ("PUT", web + "/instances/80000000:0000000000000003/weight", '{"weight": true}', 400),
                 ("PUT", web + "/instances/h3/weight", '{"weight": 1}', 404),
                 ("POST", web + "/instances/fd5c:0:1:1:3::/drain", None, 404),
+                ("POST", web + "/instances/h3/shed", None, 404), ("GET", web + "/instances/h3/shed", None, 405),
+                ("POST", web + "/instances/80000000:0000000000000003/shed", None, 404),
                 ("PUT", web + "/instances/a%20b/weight", '{"weight": 1}', 400),
                 ("POST", web + "/instances//drain", None, 404), ("GET", web + "/instances/h3/drain", None, 405),
                 ("POST", "/v1/names", '{"name": "-"}', 400), ("POST", "/v1/names", '{"name": "1:2"}', 400),

@@ -451,6 +451,54 @@ static void verdicts(void **state)
 	wait_for(instances(&web) == 1);
 }
 
+static uint32_t shed_number(const struct sf_ctrl_in *told)
+{
+	const struct sf_item_shed *item = sf_ctrl_find(told, SF_ITEM_SHED, NULL);
+
+	return item ? sf_be32(item->number) : 0;
+}
+
+static void shed(const struct sf_sid *identity)
+{
+	struct sf_item_host host = { .locator = a->locator, .identity = *identity };
+	struct sf_item_shed item = { .sid = web, .proto = 6, .port = htons(80) };
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+
+	begin(&o, buf, SF_CTRL_SHED, TERM);
+	sf_ctrl_put(&o, SF_ITEM_HOST, &host, sizeof(host));
+	sf_ctrl_put(&o, SF_ITEM_SHED, &item, sizeof(item));
+	end(&o);
+}
+
+/* The host is told at once, and with each heartbeat until it says that it is done. */
+static void sheds(void **state)
+{
+	uint32_t first;
+
+	synced();
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	shed(&mail); /* another host than is there now */
+	shed(&a->identity);
+	guest_expect(a, SF_CTRL_SHED);
+	assert_true(a->in.seq > SF_SESSION_UNSOLICITED);
+	first = shed_number(&a->in);
+	assert_int_not_equal(first, 0);
+	guest_heartbeat(a, 0);
+	assert_int_equal(shed_number(&a->in), first);
+	guest_heartbeat_shed(a, first);
+	guest_heartbeat(a, 0);
+	assert_int_equal(shed_number(&a->in), 0);
+	/* Once more is another time. */
+	shed(&a->identity);
+	guest_expect(a, SF_CTRL_SHED);
+	assert_int_equal(shed_number(&a->in), first + 1);
+	guest_heartbeat_shed(a, first);
+	guest_heartbeat(a, 0);
+	assert_int_equal(shed_number(&a->in), first + 1);
+}
+
 static void lower_term(void **state)
 {
 	struct sf_addr list[1];
@@ -603,9 +651,18 @@ static int controller_place(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		T(place_and_events), T(failures),	   T(who_serves),      T(sync_at_once),
-		T(routes),	     T(verdicts),	   T(lower_term),      T(controller_gone),
-		T(renumbered),	     T(twin_is_forgotten), T(silence_is_told),
+		T(place_and_events),
+		T(failures),
+		T(who_serves),
+		T(sync_at_once),
+		T(routes),
+		T(verdicts),
+		T(sheds),
+		T(lower_term),
+		T(controller_gone),
+		T(renumbered),
+		T(twin_is_forgotten),
+		T(silence_is_told),
 	};
 
 	return WORLD_MAIN(argc, argv, tests, controller_place);

@@ -555,7 +555,7 @@ uint8_t guest_register(struct guest *g, uint8_t type, const struct sf_sid *sid, 
 	return result->reason;
 }
 
-void guest_heartbeat(struct guest *g, uint64_t digest)
+static void heartbeat(struct guest *g, uint64_t digest, const struct sf_item_shed *done)
 {
 	uint8_t buf[256] __attribute__((aligned(8)));
 	__be64 value = sf_be64(digest);
@@ -565,10 +565,24 @@ void guest_heartbeat(struct guest *g, uint64_t digest)
 	sf_session_begin(&g->session, &o, buf, sizeof(buf), SF_CTRL_HEARTBEAT,
 			 sf_session_next(&g->session, SF_SESSION_HOST));
 	sf_ctrl_put(&o, SF_ITEM_DIGEST, &value, sizeof(value));
+	if (done)
+		sf_ctrl_put(&o, SF_ITEM_SHED, done, sizeof(*done));
 	len = sf_session_seal(&g->session, &o);
 	assert_true(len > 0);
 	guest_say(g, &g->router, buf, (size_t)len);
 	guest_expect(g, SF_CTRL_ALIVE);
+}
+
+void guest_heartbeat(struct guest *g, uint64_t digest)
+{
+	heartbeat(g, digest, NULL);
+}
+
+void guest_heartbeat_shed(struct guest *g, uint32_t number)
+{
+	struct sf_item_shed done = { .number = sf_be32(number) };
+
+	heartbeat(g, 0, &done);
 }
 
 void guest_frame(struct guest *g, const uint8_t *mac, const struct sf_addr *src,

@@ -140,6 +140,8 @@ uint8_t guest_register(struct guest *g, uint8_t type, const struct sf_sid *sid, 
 		       uint16_t port);
 /** guest_heartbeat() - with @digest; the answer is left in g->in. */
 void guest_heartbeat(struct guest *g, uint64_t digest);
+/** guest_heartbeat_shed() - with digest 0, and a SHED: what is done up to @number. */
+void guest_heartbeat_shed(struct guest *g, uint32_t number);
 
 /**
  * guest_frame() - a packet of a bound flow, without SCAFFOLD header, to the router's link address.

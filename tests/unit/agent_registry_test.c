@@ -360,6 +360,37 @@ static void by_hand(void **state)
 	assert_null(registry_find(&w->g, &k));
 }
 
+/* Drained by somebody here: neither a further socket nor the router's answer brings it back. */
+static void drained_until_told(void **state)
+{
+	struct world *w = *state;
+	struct registration_key k = key(80);
+	struct registration *r;
+
+	listens(w, 80);
+	takes(w, SF_CTRL_REGISTER, 1);
+	r = registry_find(&w->g, &k);
+	registry_drain(&w->g, r, true);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	answers(w, SF_CTRL_REGISTER, 80, 0);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	takes(w, SF_CTRL_UNREGISTER, 1);
+	answers(w, SF_CTRL_UNREGISTER, 80, 0);
+	listens(w, 80);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	takes(w, 0, 0);
+	registry_drain(&w->g, r, false);
+	assert_int_equal(w->state, SF_LISTENER_LIVE);
+	takes(w, SF_CTRL_REGISTER, 1);
+	/* A program that is started anew takes flows. */
+	registry_drain(&w->g, r, true);
+	releases(w, 80, 0);
+	answers(w, SF_CTRL_REGISTER, 80, 0);
+	takes(w, SF_CTRL_UNREGISTER, 1);
+	listens(w, 80);
+	assert_int_equal(w->state, SF_LISTENER_LIVE);
+}
+
 /* Its release and the next one's listen() were lost: who listens now is another. */
 static void replaced_is_judged_anew(void **state)
 {
@@ -415,6 +446,7 @@ int main(void)
 		T(new_session_registers_all_and_forgets_the_unwanted),
 		T(batches_are_of_one_type),
 		T(by_hand),
+		T(drained_until_told),
 		T(strangers_are_ignored),
 		T(replaced_is_judged_anew),
 	};

@@ -96,6 +96,47 @@ static void drain_gives_up(void **state)
 			 SF_EXIT_USAGE);
 }
 
+static void shed_ends_flows(void **state)
+{
+	static const struct canned c[] = {
+		{ "POST", "/v1/services/web/instances/h4/shed", 200, "{}" },
+		{ "GET", "/v1/hosts/h4", 200, "{}" },
+		{ "GET", "/v1/services/web", 200, DRAINING("3") },
+		{ "GET", "/v1/services/web", 200, DRAINING("3") },
+		{ "GET", "/v1/services/web", 200, DRAINING("0") },
+		{ 0 },
+	};
+
+	(void)state;
+	fake_start("controller", c);
+	assert_int_equal(fake_run(cmd_shed, false, "shed", "web/tcp/80", "--host", "h4", NULL), 0);
+	assert_has(fake_text("asked"),
+		   "POST /v1/services/web/instances/h4/shed {\"port\":80,\"proto\":\"tcp\"}\n");
+	assert_string_equal(fake_text("out"), "web on h4: shed; no flows left\n");
+	for (const char *const *bad = (const char *const[]){ "web/tcp", "web/tcp/0", "web/any/1",
+							     "web/tcp/80x", "web/tcp/80/1", NULL };
+	     *bad; bad++) {
+		assert_int_equal(fake_run(cmd_shed, false, "shed", *bad, NULL), SF_EXIT_USAGE);
+		assert_has(fake_text("err"), "expected a service, or SERVICE/tcp/PORT");
+	}
+}
+
+static void shed_of_a_host_without_a_controller(void **state)
+{
+	static const struct canned c[] = {
+		{ "POST", "/v1/services/web/any/0/shed", 404, "not registered here" },
+		{ 0 },
+	};
+
+	(void)state;
+	fake_start("agent", c);
+	assert_int_equal(fake_run(cmd_shed, false, "shed", "web", NULL), SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "not registered here");
+	assert_int_equal(fake_run(cmd_shed, false, "shed", "web", "--host", "h4", NULL),
+			 SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "--host needs a controller");
+}
+
 static void undrain_takes_all_back(void **state)
 {
 	static const struct canned c[] = {
@@ -429,6 +470,8 @@ int main(void)
 		T(weight_sets),
 		T(drain_waits),
 		T(drain_gives_up),
+		T(shed_ends_flows),
+		T(shed_of_a_host_without_a_controller),
 		T(undrain_takes_all_back),
 		T(unknown_is_refused),
 		T(names_are_told),
