@@ -47,14 +47,63 @@ static __noinline int out_write(struct __sk_buff *skb, const struct sf_host_conf
 	return TC_ACT_UNSPEC;
 }
 
+/**
+ * out_leave() - a packet whose source is locator @own of this host leaves by the link of that
+ * place, whichever way it was routed. A place that is gone has none: an RSYN from another one is
+ * under way.
+ */
+static __noinline int out_leave(struct __sk_buff *skb, const struct sf_addr *own)
+{
+	struct bpf_redir_neigh next = { .nh_family = AF_INET6 };
+	struct sf_addr place = sf_locator_place(own);
+	struct sf_uplink *up = bpf_map_lookup_elem(&uplinks, &place);
+
+	if (!up || up->ifindex == skb->ifindex)
+		return TC_ACT_UNSPEC;
+	__builtin_memcpy(next.ipv6_nh, &up->router, sizeof(next.ipv6_nh));
+	return (int)bpf_redirect_neigh(up->ifindex, &next, sizeof(next), 0);
+}
+
+/** out_pay() - whether a segment may go to a place that the peer has not proven to be at; then it
+ * has cost its bytes, those of the headers that segmentation adds among them. */
+static __always_inline bool out_pay(struct __sk_buff *skb, const struct work *w, struct sf_flow *f)
+{
+	__s64 cost = skb->len;
+
+	if (skb->gso_segs > 1)
+		cost += (__s64)(skb->gso_segs - 1) * (skb->len - w->seg.len);
+	if (__sync_fetch_and_add(&f->budget, -cost) >= cost)
+		return true;
+	__sync_fetch_and_add(&f->budget, cost);
+	return false;
+}
+
+/**
+ * out_swallow() - drop a segment, behind the back of its socket.
+ *
+ * What is dropped as such is congestion of this host to TCP, which repeats it each half second and
+ * does not back off. What is redirected has been sent, whatever becomes of it; there is no device
+ * 0.
+ */
+static __always_inline int out_swallow(struct __sk_buff *skb, __u32 reason)
+{
+	count(skb, reason);
+	return (int)bpf_redirect(0, 0);
+}
+
 /** out_send() - send a segment of @f, and follow what it does to it. */
 static __always_inline int out_send(struct __sk_buff *skb, const struct sf_host_config *cfg,
 				    struct work *w, struct sf_flow *f, __u32 act)
 {
-	int ret = out_write(skb, cfg, w, f, act);
+	int ret;
 
+	if ((f->flags & SF_FLOW_BUDGET) && !out_pay(skb, w, f))
+		return out_swallow(skb, SF_UNPROVEN_PLACE);
+	ret = out_write(skb, cfg, w, f, act);
 	if (ret == TC_ACT_SHOT)
 		return ret;
+	if (!sf_locator_same_host(&f->own, &cfg->own))
+		ret = out_leave(skb, &f->own);
 	flow_count(f, skb, true);
 	sf_flow_track(f, &w->seg, true);
 	/* After our reset, or our acknowledgement of the last FIN, no socket but one in TIME_WAIT

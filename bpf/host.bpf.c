@@ -29,6 +29,13 @@ char _license[] SEC("license") = "GPL";
 
 #define IPV6_PROTOCOL sf_be16(ETH_P_IPV6)
 
+/** may_be_locator() - whether an address is, by its prefix, a locator of this or another AS. */
+static __always_inline bool may_be_locator(const struct sf_host_config *cfg,
+					   const struct sf_addr *a)
+{
+	return sf_addr_in_as(&cfg->net, a) || a->h[0] == sf_be16(SF_LOCATOR_PREFIX);
+}
+
 /** out_other() - a packet of a local socket that is not TCP. */
 SUBPROG int out_other(struct __sk_buff *skb)
 {
@@ -39,8 +46,7 @@ SUBPROG int out_other(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	ip_take(w, &ip);
 	/* A program bound to a service address that speaks to the plain world or the link. */
-	if (!sf_addr_is_service(&cfg->net, &w->dst) && !sf_addr_in_as(&cfg->net, &w->dst) &&
-	    w->dst.h[0] != sf_be16(SF_LOCATOR_PREFIX))
+	if (!sf_addr_is_service(&cfg->net, &w->dst) && !may_be_locator(cfg, &w->dst))
 		return TC_ACT_UNSPEC;
 	switch (ip.nexthdr) {
 	case SF_NEXTHDR_UDP:
@@ -106,7 +112,7 @@ int sf_host_egress(struct __sk_buff *skb)
 		return drop(skb, SF_INTERNAL);
 	flow_count(f, skb, true);
 	count_traffic(skb, SF_TRAFFIC_OUT_BOUND);
-	return TC_ACT_UNSPEC;
+	return sf_locator_same_host(&f->own, &cfg->own) ? TC_ACT_UNSPEC : out_leave(skb, &f->own);
 }
 
 /** in_header() - a packet with a SCAFFOLD header: w->front.hdr and what it says. Return: 0 or a
@@ -208,6 +214,7 @@ int sf_host_ingress(struct __sk_buff *skb)
 	struct work *w;
 	struct tcp *tcp;
 	struct ip6 *ip;
+	__u64 key;
 
 	if (skb->protocol != IPV6_PROTOCOL || tagged(skb))
 		return TC_ACT_UNSPEC;
@@ -217,12 +224,14 @@ int sf_host_ingress(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	ip = (void *)ip + IP_AT;
 	if (!cfg->host || !sf_locator_same_host(&ip->dst, &cfg->own)) {
-		if (ip->dst.w[0] != cfg->net.service)
+		if (ip->dst.w[0] == cfg->net.service) {
+			if (skb->mark != SF_MARK_OWN)
+				return drop(skb, SF_NO_HEADER);
+			skb->mark = 0;
 			return TC_ACT_UNSPEC;
-		if (skb->mark != SF_MARK_OWN)
-			return drop(skb, SF_NO_HEADER);
-		skb->mark = 0;
-		return TC_ACT_UNSPEC;
+		}
+		if (!may_be_locator(cfg, &ip->dst) || !place_is_own(cfg, &ip->dst))
+			return TC_ACT_UNSPEC;
 	}
 	if (ip->nexthdr != SF_NEXTHDR_TCP)
 		return in_other(skb);
@@ -231,11 +240,15 @@ int sf_host_ingress(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	ip = (void *)ip + IP_AT;
 	tcp = (void *)(ip + 1);
-	f = flow_of(&flows, sf_locator_sock(&ip->dst));
+	key = sf_socket_key(sf_locator_sock(&ip->dst));
+	f = bpf_map_lookup_elem(&flows, &key);
 	if (!f)
 		return in_other(skb);
-	if (!sf_flow_is_plain(f, tcp->flags) || !sf_addr_eq(&f->peer, &ip->src) ||
-	    tcp->sport != f->tuple.pport || tcp->dport != f->tuple.lport) {
+	if (!sf_flow_is_plain(f, tcp->flags) || !sf_addr_eq(&f->own, &ip->dst) ||
+	    !sf_addr_eq(&f->peer, &ip->src) || tcp->sport != f->tuple.pport ||
+	    tcp->dport != f->tuple.lport) {
+		if (sf_locator_sock(&f->own) != sf_locator_sock(&ip->dst))
+			return in_other(skb);
 		w = work_get(IN);
 		if (!w)
 			return TC_ACT_SHOT;

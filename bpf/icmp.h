@@ -231,8 +231,10 @@ static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct 
 		inner[1] = f->own;
 		w->front.pair[0] = f->own;
 		w->front.pair[1] = f->peer;
-		return icmp6_translate(skb, w, w->front.pair, inner) ? drop(skb, SF_INTERNAL)
-								     : TC_ACT_UNSPEC;
+		if (icmp6_translate(skb, w, w->front.pair, inner))
+			return drop(skb, SF_INTERNAL);
+		return sf_locator_same_host(&f->own, &cfg->own) ? TC_ACT_UNSPEC
+								: out_leave(skb, &f->own);
 	}
 	if (f->state == SF_FLOW_CONNECTING)
 		return drop(skb, SF_NO_FLOW);

@@ -282,7 +282,8 @@ SUBPROG int in_unknown(struct __sk_buff *skb)
 static __noinline int in_flow(struct __sk_buff *skb, const struct sf_host_config *cfg,
 			      struct work *w, struct sf_flow *f)
 {
-	struct sf_verdict v = sf_sal_in(f, w->kind, &w->src, &w->seg);
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct sf_verdict v = sf_sal_in(f, w->kind, &w->src, &w->seg, now);
 
 	switch (v.act) {
 	case SF_ACT_DROP:
@@ -302,7 +303,23 @@ static __noinline int in_flow(struct __sk_buff *skb, const struct sf_host_config
 		break;
 	}
 	count_traffic(skb, SF_TRAFFIC_IN_BOUND);
+	if ((f->flags & SF_FLOW_BUDGET) && sf_locator_same_host(&f->peer, &w->src))
+		__sync_fetch_and_add(&f->budget, (__s64)skb->len * SF_MOVE_AMPLIFY);
 	return in_deliver(skb, cfg, w, f);
+}
+
+/** in_overtakes() - whether a segment whose socketID names no flow is of one, before or after a
+ * move. Its peer is told nothing: all is well. */
+static __always_inline bool in_overtakes(const struct work *w)
+{
+	__u64 id = sf_locator_sock(&w->dst), key = sf_socket_key(id);
+	struct sf_flow *f;
+
+	/* The end of a handshake is one of a flow to be. */
+	if (w->kind != SF_KIND_NONE)
+		return false;
+	f = bpf_map_lookup_elem(&flows, &key);
+	return f && sf_flow_has_keys(f, id, &w->src);
 }
 
 /** in_tcp() - a segment for a socketID, with or without header. */
@@ -312,9 +329,11 @@ SUBPROG int in_tcp(struct __sk_buff *skb)
 	int ret;
 	WITH_WORK(IN);
 
-	f = flow_anywhere(sf_locator_sock(&w->dst));
+	f = flow_named(sf_locator_sock(&w->dst), bpf_ktime_get_coarse_ns());
 	if (f)
 		return in_flow(skb, cfg, w, f);
+	if (in_overtakes(w))
+		return drop(skb, SF_WRONG_PEER);
 	ret = in_unknown(skb);
 	if (ret != IN_UNKNOWN_FAIL)
 		return ret;

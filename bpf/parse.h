@@ -19,6 +19,8 @@
 #include "core/sal.h"
 #include "core/wire.h"
 
+#define AF_INET6 10
+
 #define IP_AT  ETH_HLEN			/* IPv6 header */
 #define SRC_AT (ETH_HLEN + 8)		/* both addresses, IP_ADDRS_LEN */
 #define DST_AT (ETH_HLEN + 24)		/* destination */

@@ -396,6 +396,20 @@ SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr 
 	       !(unknown && (f->flags & SF_FLOW_OPEN));
 }
 
+/**
+ * sf_flow_has_keys() - whether a packet between these socketIDs has the keys of both ends.
+ * @id: the destination's, whose key found the flow
+ *
+ * Who knows 80 bits is no stranger: it is a packet of a time, or from a place, that has passed, or
+ * one that overtook the message that tells of it.
+ */
+SF_INLINE bool sf_flow_has_keys(const struct sf_flow *f, __u64 id, const struct sf_addr *src)
+{
+	return f->state != SF_FLOW_CONNECTING &&
+	       sf_socket_key(sf_locator_sock(&f->own)) == sf_socket_key(id) &&
+	       sf_socket_key(sf_locator_sock(&f->peer)) == sf_socket_key(sf_locator_sock(src));
+}
+
 /** sf_tuple_eq() - whether two tuples are one. */
 SF_INLINE bool sf_tuple_eq(const struct sf_tuple *a, const struct sf_tuple *b)
 {

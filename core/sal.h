@@ -138,7 +138,7 @@ SF_INLINE struct sf_verdict sf_sal_out(const struct sf_flow *f, const struct sf_
 
 /** sf_sal_in_syn_ack() - the part of sf_sal_in() for packets with a SYN-ACK header. */
 SF_INLINE struct sf_verdict sf_sal_in_syn_ack(const struct sf_flow *f, const struct sf_addr *src,
-					      const struct sf_segment *s)
+					      const struct sf_segment *s, __u64 now)
 {
 	if (f->flags & SF_FLOW_INBOUND)
 		return sf_verdict_drop(SF_WRONG_STATE);
@@ -150,38 +150,44 @@ SF_INLINE struct sf_verdict sf_sal_in_syn_ack(const struct sf_flow *f, const str
 			return sf_verdict_drop(SF_WRONG_ACK);
 		return sf_verdict(SF_ACT_BIND);
 	}
-	if (!sf_addr_eq(&f->peer, src))
-		return sf_verdict_fail(SF_WRONG_PEER, SF_OTHER_INSTANCE);
-	return sf_verdict(SF_ACT_DELIVER);
+	if (sf_flow_is_peer(f, src, now))
+		return sf_verdict(SF_ACT_DELIVER);
+	if (sf_flow_has_keys(f, sf_locator_sock(&f->own), src))
+		return sf_verdict_drop(SF_WRONG_PEER);
+	return sf_verdict_fail(SF_WRONG_PEER, SF_OTHER_INSTANCE);
 }
 
 /**
- * sf_sal_in() - what becomes of a segment that is addressed to the socketID of a flow.
+ * sf_sal_in() - what becomes of a segment that is addressed to the socketID of a flow, or to a
+ * former one in grace.
  * @f: the flow, from either table
  * @kind: of its header; SF_KIND_NONE without one
  * @src: source locator
+ * @now: nanoseconds
  *
  * A flow that was handed over is silent to all: a FAIL would end the connection at its peer.
  * Ports must be the flow's: else a peer could reach through its own flow what is not registered.
- * Unknown sockets and wrong peers draw the same FAIL, so a guesser of socketIDs learns nothing.
+ * Unknown sockets and wrong peers draw the same FAIL, so a guesser of socketIDs learns nothing. The
+ * peer draws none from where it is not expected: it moves, and will say so.
  */
 SF_INLINE struct sf_verdict sf_sal_in(const struct sf_flow *f, __u8 kind, const struct sf_addr *src,
-				      const struct sf_segment *s)
+				      const struct sf_segment *s, __u64 now)
 {
 	if (f->state == SF_FLOW_EXPORTED)
 		return sf_verdict_drop(SF_HANDED_OVER);
 	if (s->sport != f->tuple.pport || s->dport != f->tuple.lport)
 		return sf_verdict_drop(SF_WRONG_STATE);
 	if (kind == SF_KIND_SYN_ACK)
-		return sf_sal_in_syn_ack(f, src, s);
+		return sf_sal_in_syn_ack(f, src, s, now);
 	if (f->state == SF_FLOW_CONNECTING) {
 		/* The peer speaks to what had this socketID before. */
 		if (kind == SF_KIND_NONE && !(s->flags & SF_TCP_RST))
 			return sf_verdict_fail(SF_WRONG_STATE, SF_NO_SUCH_SOCKET);
 		return sf_verdict_drop(SF_WRONG_STATE);
 	}
-	if (!sf_addr_eq(&f->peer, src)) {
-		if (kind == SF_KIND_NONE && !(s->flags & SF_TCP_RST))
+	if (!sf_flow_is_peer(f, src, now)) {
+		if (kind == SF_KIND_NONE && !(s->flags & SF_TCP_RST) &&
+		    !sf_flow_has_keys(f, sf_locator_sock(&f->own), src))
 			return sf_verdict_fail(SF_WRONG_PEER, SF_NO_SUCH_SOCKET);
 		return sf_verdict_drop(SF_WRONG_PEER);
 	}
@@ -328,8 +334,8 @@ SF_INLINE void sf_flow_unbind(struct sf_flow *f)
  * hot path's question. */
 SF_INLINE bool sf_flow_is_plain(const struct sf_flow *f, __u8 tcp_flags)
 {
-	return f->state == SF_FLOW_BOUND && !(f->end_out | f->end_in) &&
-	       !(tcp_flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST));
+	return f->state == SF_FLOW_BOUND && !(f->flags & SF_FLOW_BUDGET) &&
+	       !(f->end_out | f->end_in) && !(tcp_flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST));
 }
 
 /** sf_flow_is_over() - whether each end knows that the other has all: nothing that matters can come

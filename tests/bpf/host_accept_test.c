@@ -225,14 +225,14 @@ static void unknown_and_wrong_peers_look_alike(void **state)
 	s.src = t.client;
 	s.dst = t.server;
 	/* A third host that knows everything but A's socketID. */
-	s.src.b[15] ^= 1;
+	s.src.b[14] ^= 1;
 	packet_tcp(&p, &s);
 	before = p;
 	assert_int_equal(host_in(&b, &p), REDIRECTED);
 	is_fail(SF_NO_SUCH_SOCKET);
 	assert_int_equal(host_count(&b, SF_WRONG_PEER), 1);
-	s.src.b[15] ^= 1;
-	s.dst.b[15] ^= 1;
+	s.src.b[14] ^= 1;
+	s.dst.b[14] ^= 1;
 	packet_tcp(&p, &s);
 	before = p;
 	assert_int_equal(host_in(&b, &p), REDIRECTED);
@@ -242,8 +242,8 @@ static void unknown_and_wrong_peers_look_alike(void **state)
 	s.flags = SF_TCP_RST;
 	packet_tcp(&p, &s);
 	assert_int_equal(host_in(&b, &p), DROPPED);
-	s.dst.b[15] ^= 1;
-	s.src.b[15] ^= 1;
+	s.dst.b[14] ^= 1;
+	s.src.b[14] ^= 1;
 	packet_tcp(&p, &s);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 2);

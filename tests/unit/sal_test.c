@@ -11,6 +11,7 @@
 #include "core/sal.h"
 
 #define ISN 1000
+#define NOW 77000000000ull
 
 static struct sf_net net;
 static struct sf_addr peer, stranger;
@@ -19,7 +20,7 @@ static int setup(void **state)
 {
 	net = sf_net_default(1);
 	peer = sf_locator(&net, 0x10002, 0x123456789abc);
-	stranger = sf_locator(&net, 0x10003, 0x123456789abc);
+	stranger = sf_locator(&net, 0x10003, 0x12345678abbc);
 	return 0;
 }
 
@@ -65,7 +66,7 @@ static struct sf_verdict in(const struct sf_flow *f, uint8_t kind, const struct 
 {
 	struct sf_segment s = { f->tuple.pport, f->tuple.lport, 7, ack, 0, flags };
 
-	return sf_sal_in(f, kind, src, &s);
+	return sf_sal_in(f, kind, src, &s, NOW);
 }
 
 static void outbound_by_state(void **state)
@@ -151,16 +152,49 @@ static void syn_ack_binds_once_and_for_its_syn(void **state)
 	assert_int_equal(v.fail, SF_OTHER_INSTANCE);
 }
 
+/* The peer moves: what comes from where it was, or from where it has not said to be. */
+static void peer_is_told_by_its_key(void **state)
+{
+	struct sf_addr there = sf_locator(&net, 0x10003, 0x123456789abd), former = peer;
+	struct sf_flow f = flow_in(SF_FLOW_BOUND);
+	struct sf_verdict v;
+
+	/* Data overtook the RSYN: no FAIL. */
+	v = in(&f, SF_KIND_NONE, &there, SF_TCP_ACK, 1);
+	assert_int_equal(v.act, SF_ACT_DROP);
+	assert_int_equal(v.reason, SF_WRONG_PEER);
+	v = in(&f, SF_KIND_SYN_ACK, &there, SF_TCP_SYN | SF_TCP_ACK, ISN + 1);
+	assert_int_equal(v.act, SF_ACT_DROP);
+	/* It was told of; the former place is taken for a while. */
+	f.before = former;
+	f.peer = there;
+	f.flags = SF_FLOW_MOVED;
+	f.moved = sf_used_of(NOW);
+	assert_int_equal(in(&f, SF_KIND_NONE, &there, SF_TCP_ACK, 1).act, SF_ACT_DELIVER);
+	assert_int_equal(in(&f, SF_KIND_NONE, &former, SF_TCP_ACK, 1).act, SF_ACT_DELIVER);
+	assert_int_equal(in(&f, SF_KIND_NONE, &stranger, SF_TCP_ACK, 1).act, SF_ACT_FAIL);
+	f.moved = sf_used_of(NOW - SF_GRACE_NS - (2ull << SF_USED_SHIFT));
+	v = in(&f, SF_KIND_NONE, &former, SF_TCP_ACK, 1);
+	assert_int_equal(v.act, SF_ACT_DROP);
+	assert_int_equal(v.reason, SF_WRONG_PEER);
+	f.flags |= SF_FLOW_OPEN;
+	assert_int_equal(in(&f, SF_KIND_NONE, &former, SF_TCP_ACK, 1).act, SF_ACT_DELIVER);
+	/* A budget is for the slow path. */
+	assert_true(sf_flow_is_plain(&f, SF_TCP_ACK));
+	f.flags |= SF_FLOW_BUDGET;
+	assert_false(sf_flow_is_plain(&f, SF_TCP_ACK));
+}
+
 static void ports_must_be_the_flows(void **state)
 {
 	struct sf_flow f = flow_in(SF_FLOW_BOUND);
 	struct sf_segment s = { f.tuple.pport, sf_be16(22), 1, 1, SF_TCP_ACK, true };
 
-	assert_int_equal(sf_sal_in(&f, SF_KIND_NONE, &peer, &s).act, SF_ACT_DROP);
+	assert_int_equal(sf_sal_in(&f, SF_KIND_NONE, &peer, &s, NOW).act, SF_ACT_DROP);
 	s.dport = f.tuple.lport;
-	assert_int_equal(sf_sal_in(&f, SF_KIND_NONE, &peer, &s).act, SF_ACT_DELIVER);
+	assert_int_equal(sf_sal_in(&f, SF_KIND_NONE, &peer, &s, NOW).act, SF_ACT_DELIVER);
 	s.sport = sf_be16(81);
-	assert_int_equal(sf_sal_in(&f, SF_KIND_NONE, &peer, &s).act, SF_ACT_DROP);
+	assert_int_equal(sf_sal_in(&f, SF_KIND_NONE, &peer, &s, NOW).act, SF_ACT_DROP);
 }
 
 static void refusals(void **state)
@@ -331,6 +365,7 @@ int main(void)
 		cmocka_unit_test(a_flow_is_over_when_both_fins_are_acknowledged),
 		cmocka_unit_test(inbound_by_state),
 		cmocka_unit_test(syn_ack_binds_once_and_for_its_syn),
+		cmocka_unit_test(peer_is_told_by_its_key),
 		cmocka_unit_test(ports_must_be_the_flows),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(life_of_an_opener),
