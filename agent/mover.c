@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/sal.h"
+
 /* Kicks after the first one. */
 static const uint64_t kick_waits[] = { 10000000, 40000000 };
 #define KICKS (sizeof(kick_waits) / sizeof(kick_waits[0]))
@@ -200,10 +202,16 @@ bool mover_is_of(const struct sf_move *s, const struct sf_flow *f)
 	       (int32_t)(f->created - sf_used_of(s->heard)) <= 0;
 }
 
-bool mover_takes(const struct sf_flow *f)
+static bool is_established(const struct sf_flow *f)
 {
 	return f->state == SF_FLOW_BOUND || f->state == SF_FLOW_CLOSING ||
 	       f->state == SF_FLOW_OPENING;
+}
+
+bool mover_takes(const struct sf_flow *f)
+{
+	return is_established(f) && !sf_flow_is_over(f) &&
+	       !(f->flags & (SF_FLOW_RST | SF_FLOW_OVER));
 }
 
 /*
@@ -525,7 +533,7 @@ void mover_in(struct mover *m, const struct rsyn_in *in)
 	struct sf_flow f;
 	int ret = look(m, sf_socket_key(id), &f, &e);
 
-	if (ret || (about_ours ? !e : !e && !mover_takes(&f))) {
+	if (ret || (about_ours ? !e : !e && !is_established(&f))) {
 		m->counts.unknown++;
 		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
 			m->counts.refused++;

@@ -152,7 +152,7 @@ const struct sf_move *mover_find(const struct mover *m, uint64_t key);
  */
 bool mover_is_of(const struct sf_move *s, const struct sf_flow *f);
 
-/** mover_takes() - whether flow @f can move: it is established. */
+/** mover_takes() - whether flow @f can move: it is established, and not over. */
 bool mover_takes(const struct sf_flow *f);
 
 /** mover_forget() - the flow is gone, or was handed over: drop its state. Harmless without one. */

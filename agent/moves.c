@@ -319,8 +319,11 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 				 .ended = now,
 				 .own = true,
 				 .reason = reason };
-	int ret = datapath_refuse(h, sf_locator_sock(&f->own), reason);
+	int ret;
 
+	if (!mover_takes(f))
+		return; /* both ends were through with it */
+	ret = datapath_refuse(h, sf_locator_sock(&f->own), reason);
 	if (ret && ret != -ENOENT)
 		sf_warn("the socket of a flow that is over cannot be told: %s", strerror(-ret));
 	group_add(h, &g);
@@ -373,6 +376,8 @@ static int choose(const void *key, const void *value, void *ctx)
 		return 0;
 	if (sf_addr_is_zero(&j->from) ? moves_usable(c->h, &f.own)
 				      : !sf_locator_same_host(&f.own, &j->from))
+		return 0;
+	if (f.state != SF_FLOW_CONNECTING && !mover_takes(&f))
 		return 0;
 	if (f.state == SF_FLOW_CONNECTING)
 		return put(&j->ids, &j->n_ids, &j->room_ids, sf_locator_sock(&f.own));

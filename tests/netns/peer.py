@@ -140,6 +140,21 @@ def serve_source(s, _):
         n += 1
 
 
+def serve_sink(s, _):
+    """Numbered blocks, each of which must be the next; answer how many there were."""
+    n = 0
+    while True:
+        try:
+            block = read_exactly(s, 4096)
+        except EOFError:
+            break
+        if block != struct.pack(">Q", n) * 512:
+            s.sendall(b"block %d is another\n" % n)
+            return
+        n += 1
+    s.sendall(b"ok %d\n" % n)
+
+
 def serve_tcp(args):
     handle = globals()["serve_" + args.mode]
     listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
@@ -347,6 +362,20 @@ def download(args):
     return f"ok {n}"
 
 
+def upload(args):
+    """Send numbered blocks (serve sink) until FILE is there, and hear that all came."""
+    with opened(args) as s:
+        n = 0
+        while not os.path.exists(args.until):
+            s.sendall(struct.pack(">Q", n) * 512)
+            n += 1
+            if n == 100:
+                print("up", flush=True)
+        s.shutdown(socket.SHUT_WR)
+        said = read_line(s)
+    return said if said == f"ok {n}" else f"{said}, of {n}"
+
+
 def loop(args):
     """Connect, ask, close, until FILE is there (or --n times): outcomes by name, "cut" for what was reset in between."""
     results, who = collections.Counter(), collections.Counter()
@@ -428,7 +457,7 @@ def ask(args):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("do", choices=["serve", "connect", "exchange", "both", "many", "reset", "taken", "keep", "download",
-                                  "loop", "closing", "ask"])
+                                  "upload", "loop", "closing", "ask"])
     p.add_argument("address")
     p.add_argument("port", type=int)
     p.add_argument("mode", nargs="?", default="echo")
