@@ -233,6 +233,18 @@ int datapath_refuse(struct host *h, uint64_t id, uint8_t reason)
 	return run.retval == SF_REFUSAL_DONE ? 0 : -EIO;
 }
 
+int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to)
+{
+	struct sf_flow_turn arg = { .id = id, .from = from, .to = to };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &arg, .ctx_size_in = sizeof(arg));
+
+	if (!h->datapath.skel)
+		return -ENOENT;
+	if (bpf_prog_test_run_opts(bpf_program__fd(h->datapath.skel->progs.sf_flow_turn), &run))
+		return -errno;
+	return run.retval ? -ENOENT : 0;
+}
+
 /* ---- configuration and attachment ------------------------------------------------------- */
 
 static int write_config(struct host *h)

@@ -88,6 +88,12 @@ int datapath_change(struct host *h, const struct sf_flow_change *c);
  */
 int datapath_refuse(struct host *h, uint64_t id, uint8_t reason);
 
+/**
+ * datapath_turn() - flow @id goes from one state to another (struct sf_flow_turn).
+ * Return: 0, -ENOENT when it is gone or not in state @from, other -errno.
+ */
+int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to);
+
 /** datapath_count() - one counter, summed over CPUs. @map: "counters" or "traffic". */
 int datapath_count(const struct host *h, const char *map, uint32_t index, struct sf_count *out);
 

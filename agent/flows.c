@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/transfer.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/sockdiag.h"
@@ -36,6 +37,10 @@ static int scan_flow(const void *key, const void *value, void *ctx)
 	struct sf_flow f;
 
 	memcpy(&f, value, sizeof(f));
+	/* It has no socket, on purpose. */
+	if (f.state == SF_FLOW_EXPORTED &&
+	    sf_used_since(f.moved, sf_now_ms() * 1000000) < TRANSFER_TOMB_NS)
+		return 0;
 	flow.id = sf_locator_sock(&f.own);
 	flow.tuple = f.tuple;
 	flow.closing = f.state == SF_FLOW_CLOSING && !(f.flags & SF_FLOW_OVER);

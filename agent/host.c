@@ -446,6 +446,8 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 		ret = hooks_listen(h, err, errlen);
 	if (!ret)
 		ret = control_open(h, err, errlen);
+	if (!ret)
+		ret = handover_open(h, err, errlen);
 	if (ret)
 		return ret;
 	memset(&self, 0, sizeof(self));
@@ -458,13 +460,15 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 }
 
 /* What the loop still needs: netlink and tc, maps and the judging program. The root of the control
- * groups is writable to nobody, so runs_remove() takes up what it needs for that one call. */
+ * groups is writable to nobody, so runs_remove() takes up what it needs for that one call; so does
+ * transfer_import() for a connection of a low port. */
 static int drop_privileges(char *err, size_t errlen)
 {
-	const struct sf_priv_stage serve = { .name = "serve",
-					     .caps = SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_BPF) |
-						     SF_CAP(CAP_PERFMON),
-					     .held = SF_CAP(CAP_DAC_OVERRIDE) };
+	const struct sf_priv_stage serve = {
+		.name = "serve",
+		.caps = SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_BPF) | SF_CAP(CAP_PERFMON),
+		.held = SF_CAP(CAP_DAC_OVERRIDE) | SF_CAP(CAP_NET_BIND_SERVICE)
+	};
 	int ret = sf_priv_enter(&serve);
 
 	if (ret)
@@ -559,6 +563,7 @@ static void leave(struct host *h)
 void host_close(struct host *h)
 {
 	if (h->daemon.base) {
+		handover_close(h);
 		lookups_close(h);
 		control_close(h);
 		join_close(h);

@@ -13,7 +13,7 @@
  *	registry   services that are registered           control   REST for the CLI
  *	policy     who may register                       events    the recent past
  *	names      what services are called               moves     flows whose ends move
- *	shed       flows ended, instances drained
+ *	shed       flows ended, instances drained         handover  connections given away, taken over
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.
@@ -28,6 +28,7 @@
 #include "agent/control.h"
 #include "agent/datapath.h"
 #include "agent/flows.h"
+#include "agent/handover.h"
 #include "agent/heartbeat.h"
 #include "agent/hooks.h"
 #include "agent/join.h"
@@ -90,6 +91,7 @@ struct host {
 	struct heartbeat heartbeat;
 	struct shed shed;
 	struct control control;
+	struct handover handover;
 	struct watch watch;
 	struct {
 		uint64_t second;

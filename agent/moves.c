@@ -484,6 +484,26 @@ int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to)
 	return ret;
 }
 
+int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m)
+{
+	uint64_t key = sf_socket_key(sf_locator_sock(&f->own));
+	struct sf_addr place = sf_locator_place(&f->own);
+	int ret = mover_load(&h->moves.mover, key, m);
+
+	if (!ret)
+		ret = mover_start(&h->moves.mover, key, &place);
+	mover_flush(&h->moves.mover);
+	arm(h);
+	if (ret)
+		moves_forget(h, key);
+	return ret;
+}
+
+const struct sf_move *moves_find(const struct host *h, uint64_t key)
+{
+	return mover_find(&h->moves.mover, key);
+}
+
 size_t moves_pending(const struct host *h)
 {
 	size_t n = 0;

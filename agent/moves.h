@@ -87,6 +87,17 @@ int moves_place_on(const struct host *h, const char *link, struct sf_addr *place
 /** moves_resume() - a place of ours is usable again: flows there that wait go on at once. */
 void moves_resume(struct host *h);
 
+/**
+ * moves_import() - a flow was handed over to this host: tell its peer.
+ * @f: its entry, which is in the table
+ * @m: sf_move_rehome()d
+ * Return: 0, or -errno: then nothing is kept.
+ */
+int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m);
+
+/** moves_find() - the state of flow @key, NULL where it never moved, or is over. */
+const struct sf_move *moves_find(const struct host *h, uint64_t key);
+
 /** moves_forget() - flow @key was freed. */
 void moves_forget(struct host *h, uint64_t key);
 

@@ -214,7 +214,8 @@ int sf_listener_tcp(struct event_base *base, const char *address, struct sf_list
 /* ---- Unix ------------------------------------------------------------------------------- */
 
 /* Makes room for a socket file: removes one that nobody listens on. */
-static int path_clear(const char *path, const struct sockaddr_un *sun, char *err, size_t errlen)
+static int path_clear(const char *path, const struct sockaddr_un *sun, int type, char *err,
+		      size_t errlen)
 {
 	struct stat st;
 	int fd, rc;
@@ -225,7 +226,7 @@ static int path_clear(const char *path, const struct sockaddr_un *sun, char *err
 			       : sf_errtext(err, errlen, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return sf_errtext(err, errlen, -EEXIST, "%s: exists and is not a socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return sf_errtext(err, errlen, -errno, "%s: %s", path, strerror(errno));
 	rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) ? -errno : 0;
@@ -243,8 +244,8 @@ static int path_clear(const char *path, const struct sockaddr_un *sun, char *err
 			  strerror(-rc));
 }
 
-int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, const char *group,
-		     struct sf_listener **out, char *err, size_t errlen)
+static int unix_listener(struct event_base *base, const char *path, int type, mode_t mode,
+			 const char *group, struct sf_listener **out, char *err, size_t errlen)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct sf_listener *listener = NULL;
@@ -259,10 +260,10 @@ int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, con
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	if (group && !(gr = getgrnam(group)))
 		return sf_errtext(err, errlen, -EINVAL, "%s: no such group: %s", path, group);
-	rc = path_clear(path, &sun, err, errlen);
+	rc = path_clear(path, &sun, type, err, errlen);
 	if (rc)
 		return rc;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun))) {
 		rc = -errno;
 		if (fd >= 0)
@@ -285,4 +286,16 @@ int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, con
 	listener->ino = st.st_ino;
 	*out = listener;
 	return 0;
+}
+
+int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, const char *group,
+		     struct sf_listener **out, char *err, size_t errlen)
+{
+	return unix_listener(base, path, SOCK_STREAM, mode, group, out, err, errlen);
+}
+
+int sf_listener_packets(struct event_base *base, const char *path, mode_t mode,
+			struct sf_listener **out, char *err, size_t errlen)
+{
+	return unix_listener(base, path, SOCK_SEQPACKET, mode, NULL, out, err, errlen);
 }

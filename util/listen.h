@@ -59,6 +59,10 @@ int sf_listener_tcp(struct event_base *base, const char *address, struct sf_list
 int sf_listener_unix(struct event_base *base, const char *path, mode_t mode, const char *group,
 		     struct sf_listener **out, char *err, size_t errlen);
 
+/** sf_listener_packets() - The same with a Unix socket of type SOCK_SEQPACKET. */
+int sf_listener_packets(struct event_base *base, const char *path, mode_t mode,
+			struct sf_listener **out, char *err, size_t errlen);
+
 /**
  * sf_listener_ev() - libevent's listener: set its callback (evconnlistener_set_cb()), or hand it
  * to evhttp_bind_listener().

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+/* handover.c - see handover.h. */
+#include "agent/handover.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/host.h"
+#include "agent/transfer.h"
+#include "core/handover.h"
+#include "util/clock.h"
+#include "util/http.h"
+#include "util/listen.h"
+#include "util/log.h"
+
+#define TALKS_MAX   64
+#define REQUEST_MS  5000
+#define LOOK_MS	    1
+#define SEALS	    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define RIGHTS_ROOM CMSG_SPACE(sizeof(int))
+
+/* A connection to the socket. */
+struct talk {
+	struct host *h;
+	struct event *readable;
+	struct sf_http_peer peer;
+	struct transfer_in in; /* fd -1: nothing is on its way in */
+	struct talk *next, **at;
+};
+
+static void talk_free(struct talk *t)
+{
+	if (t->in.fd >= 0)
+		transfer_abandon(t->h, &t->in);
+	event_free(t->readable);
+	close(t->peer.fd);
+	t->h->handover.n_talks--;
+	*t->at = t->next;
+	if (t->next)
+		t->next->at = t->at;
+	free(t);
+}
+
+/* ---- messages --------------------------------------------------------------------------- */
+
+/* Return: 0 with the request and its descriptor (the caller's), -EAGAIN, or -errno. */
+static int receive(int from, struct sf_handover_request *q, int *fd)
+{
+	union {
+		char room[RIGHTS_ROOM];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = q, .iov_len = sizeof(*q) };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	*fd = -1;
+	if (n < 0)
+		return -errno;
+	/* What did not fit the kernel has closed. */
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	if ((size_t)n == sizeof(*q) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && *fd >= 0)
+		return 0;
+	if (*fd >= 0)
+		close(*fd);
+	return n ? -EBADMSG : -EPIPE;
+}
+
+/* @fd: to pass along; -1: none */
+static int answer(int to, const struct sf_handover_answer *a, int fd)
+{
+	union {
+		char room[RIGHTS_ROOM];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = (void *)a, .iov_len = sizeof(*a) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fd >= 0) {
+		memset(&control, 0, sizeof(control));
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(to, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(*a) ? 0 : -errno;
+}
+
+static void refuse(struct talk *t, int error, uint64_t len, const char *text)
+{
+	struct sf_handover_answer a = { .version = SF_HANDOVER_VERSION,
+					.error = (uint32_t)-error,
+					.len = len };
+
+	snprintf(a.text, sizeof(a.text), "%s", text);
+	sf_debug("hand-over for %s: %s", t->peer.address, text);
+	answer(t->peer.fd, &a, -1);
+	talk_free(t);
+}
+
+/* ---- states, in memory that both sides hold --------------------------------------------- */
+
+static int state_share(const uint8_t *state, size_t len)
+{
+	int fd = memfd_create("scaffold connection", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t done = 0;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	while (done < len) {
+		ssize_t n = write(fd, state + done, len - done);
+
+		if (n <= 0) {
+			ret = n ? -errno : -EIO;
+			close(fd);
+			return ret;
+		}
+		done += (size_t)n;
+	}
+	fcntl(fd, F_ADD_SEALS, SEALS);
+	return fd;
+}
+
+/* A file that nobody can change, nor make us wait for. Return: 0 with @state, malloc'ed; -errno. */
+static int state_read(int fd, uint8_t **state, size_t *len)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+	size_t done = 0;
+	uint8_t *b;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) || st.st_size < 0 ||
+	    (uint64_t)st.st_size > EXPORTED_MAX)
+		return -EBADMSG;
+	b = malloc((size_t)st.st_size + 1);
+	if (!b)
+		return -ENOMEM;
+	while (done < (size_t)st.st_size) {
+		ssize_t n = pread(fd, b + done, (size_t)st.st_size - done, (off_t)done);
+
+		if (n <= 0) {
+			free(b);
+			return -EBADMSG;
+		}
+		done += (size_t)n;
+	}
+	*state = b;
+	*len = done;
+	return 0;
+}
+
+/* ---- requests --------------------------------------------------------------------------- */
+
+static void export(struct talk *t, int fd, uint64_t room)
+{
+	struct sf_handover_answer a = { .version = SF_HANDOVER_VERSION };
+	struct transfer_out out;
+	char err[240] = "";
+	size_t len = 0;
+	int state, ret;
+
+	ret = transfer_export(t->h, fd, room > SIZE_MAX ? SIZE_MAX : (size_t)room, &out, &len, err,
+			      sizeof(err));
+	if (ret) {
+		refuse(t, ret, len, err);
+		return;
+	}
+	a.len = out.len;
+	state = state_share(out.state, out.len);
+	ret = state < 0 ? state : answer(t->peer.fd, &a, state);
+	if (state >= 0)
+		close(state);
+	if (ret) {
+		transfer_undo(t->h, &out);
+		refuse(t, ret, 0, "the state cannot be passed on");
+		return;
+	}
+	/* It is in the program's hands, whatever becomes of either of us. */
+	transfer_done(t->h, &out);
+	talk_free(t);
+}
+
+static void look_soon(struct host *h)
+{
+	struct timeval wait = sf_ms_timeval(LOOK_MS);
+
+	if (!evtimer_pending(h->handover.timer, NULL))
+		event_add(h->handover.timer, &wait);
+}
+
+static void import(struct talk *t, int fd)
+{
+	uint8_t *state = NULL;
+	char err[240] = "state: expected a sealed memory file";
+	size_t len = 0;
+	int ret = state_read(fd, &state, &len);
+
+	if (!ret)
+		ret = transfer_import(t->h, &t->peer, state, len, &t->in, err, sizeof(err));
+	if (state)
+		sf_cleanse(state, len);
+	free(state);
+	if (ret) {
+		refuse(t, ret, 0, err);
+		return;
+	}
+	look_soon(t->h);
+}
+
+static bool is_gone(const struct talk *t)
+{
+	char c;
+
+	return !recv(t->peer.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* One that is on its way in: has it come? */
+static void look(struct talk *t)
+{
+	struct sf_handover_answer a = { .version = SF_HANDOVER_VERSION };
+	char err[240] = "connection: it cannot go on here";
+	int fd, ret;
+
+	ret = is_gone(t) ? -EPIPE : transfer_state(t->h, &t->in, err, sizeof(err));
+	if (ret == -EINPROGRESS)
+		return;
+	fd = ret ? ret : transfer_finish(t->h, &t->in);
+	if (fd < 0) {
+		refuse(t, fd, 0, err);
+		return;
+	}
+	ret = answer(t->peer.fd, &a, fd);
+	close(fd); /* where nobody takes it, this ends the connection, as for any program */
+	if (ret)
+		sf_warn("hand-over for %s: the connection cannot be passed on: %s", t->peer.address,
+			strerror(-ret));
+	talk_free(t);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct host *h = arg;
+	bool any = false;
+
+	for (struct talk *t = h->handover.talks, *next; t; t = next) {
+		next = t->next;
+		if (t->in.fd >= 0)
+			look(t);
+	}
+	for (struct talk *t = h->handover.talks; t; t = t->next)
+		any |= t->in.fd >= 0;
+	if (any)
+		look_soon(h);
+}
+
+static void on_readable(evutil_socket_t from, short what, void *arg)
+{
+	struct talk *t = arg;
+	struct sf_handover_request q;
+	int fd, ret;
+
+	if (what & EV_TIMEOUT) {
+		talk_free(t);
+		return;
+	}
+	ret = receive(from, &q, &fd);
+	if (ret == -EAGAIN) {
+		event_add(t->readable, NULL);
+		return;
+	}
+	if (ret) {
+		refuse(t, ret, 0, "request: expected one message, with one descriptor");
+		return;
+	}
+	if (q.version != SF_HANDOVER_VERSION)
+		refuse(t, -EPROTONOSUPPORT, 0, "request: its version is not the agent's");
+	else if (q.kind == SF_HANDOVER_EXPORT)
+		export(t, fd, q.room);
+	else if (q.kind == SF_HANDOVER_IMPORT)
+		import(t, fd);
+	else
+		refuse(t, -EBADMSG, 0, "request: expected EXPORT or IMPORT");
+	close(fd);
+}
+
+/* ---- connections ------------------------------------------------------------------------ */
+
+static int who_is(int fd, struct sf_http_peer *peer)
+{
+	struct timespec now;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) ||
+	    clock_gettime(CLOCK_BOOTTIME, &now))
+		return -errno;
+	*peer = (struct sf_http_peer){
+		.local = true, .uid = cred.uid, .gid = cred.gid, .pid = cred.pid, .fd = fd
+	};
+	peer->since_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	snprintf(peer->address, sizeof(peer->address), "uid %u pid %d", cred.uid, cred.pid);
+	return 0;
+}
+
+static struct talk *talk_new(struct host *h, int fd)
+{
+	const struct timeval wait = sf_ms_timeval(REQUEST_MS);
+	struct talk *t = h->handover.n_talks < TALKS_MAX ? calloc(1, sizeof(*t)) : NULL;
+
+	if (!t)
+		return NULL;
+	t->h = h;
+	t->in.fd = -1;
+	t->readable = event_new(h->daemon.base, fd, EV_READ, on_readable, t);
+	if (!t->readable || who_is(fd, &t->peer) || event_add(t->readable, &wait)) {
+		if (t->readable)
+			event_free(t->readable);
+		free(t);
+		return NULL;
+	}
+	h->handover.n_talks++;
+	t->at = &h->handover.talks;
+	t->next = h->handover.talks;
+	if (t->next)
+		t->next->at = &t->next;
+	h->handover.talks = t;
+	return t;
+}
+
+static void on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *from, int len,
+		      void *arg)
+{
+	const struct sf_handover_answer busy = { .version = SF_HANDOVER_VERSION,
+						 .error = EAGAIN,
+						 .text = "agent: it has many hand-overs in hand" };
+	struct host *h = arg;
+
+	if (talk_new(h, fd))
+		return;
+	answer(fd, &busy, -1);
+	close(fd);
+}
+
+int handover_open(struct host *h, char *err, size_t errlen)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 64];
+	int ret;
+
+	h->handover.timer = evtimer_new(h->daemon.base, on_timer, h);
+	if (!h->handover.timer) {
+		snprintf(err, errlen, "no memory");
+		return -ENOMEM;
+	}
+	snprintf(path, sizeof(path), "%.108s/" SF_HANDOVER_SOCKET, h->config.run);
+	ret = sf_listener_packets(h->daemon.base, path, 0666, &h->handover.listener, err, errlen);
+	if (!ret)
+		evconnlistener_set_cb(sf_listener_ev(h->handover.listener), on_accept, h);
+	return ret;
+}
+
+void handover_close(struct host *h)
+{
+	while (h->handover.talks)
+		talk_free(h->handover.talks);
+	sf_listener_free(h->handover.listener);
+	if (h->handover.timer)
+		event_free(h->handover.timer);
+	memset(&h->handover, 0, sizeof(h->handover));
+}

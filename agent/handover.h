@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * handover.h - RUN/handover.sock: programs give connections away and take them over
+ * (core/handover.h; lib/scaffold.h is the other end; transfer.h does it).
+ *
+ * Everybody on the host may ask: whoever can pass the descriptor of a connection has it, and who
+ * imports one must be allowed to register its service. One request for each connection to the
+ * socket; so many at a time; who says nothing is not waited for.
+ */
+#ifndef SF_AGENT_HANDOVER_H
+#define SF_AGENT_HANDOVER_H
+
+#include <stddef.h>
+
+struct host;
+struct event;
+struct sf_listener;
+struct talk;
+
+struct handover {
+	struct sf_listener *listener;
+	struct talk *talks;
+	unsigned int n_talks;
+	struct event *timer; /* runs while connections are on their way in */
+};
+
+/** handover_open() - serve RUN/handover.sock. Return: 0 or -errno with @err. */
+int handover_open(struct host *h, char *err, size_t errlen);
+
+/** handover_close() - what is on its way in is abandoned. */
+void handover_close(struct host *h);
+
+#endif

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+/* transfer.c - see transfer.h. */
+#include "agent/transfer.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/host.h"
+#include "agent/moves.h"
+#include "agent/peer.h"
+#include "agent/tell.h"
+#include "util/clock.h"
+#include "util/errtext.h"
+
+#define ROOM_SLACK 65536 /* a queue may grow until the program asks again */
+#define GROUPS_MAX 256
+
+static uint64_t now_ns(void)
+{
+	return sf_now_ms() * 1000000;
+}
+
+/* ---- flows ------------------------------------------------------------------------------ */
+
+/* Return: 0 with the entry that tuple @t has; -ENOENT. */
+static int flow_find(const struct host *h, const struct sf_tuple *t, struct sf_flow *f)
+{
+	uint64_t hash = sf_flow_hash(&h->datapath.config.key, t);
+
+	for (int other = 0; other < 2; other++) {
+		uint64_t key = sf_flow_key(hash, other);
+
+		if (!bpf_map_lookup_elem(datapath_map(h, "flows"), &key, f) &&
+		    sf_tuple_eq(&f->tuple, t))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* A key for a flow that comes, and what its own socketID is to be. */
+static int flow_place(const struct host *h, const struct sf_tuple *t, uint64_t *id)
+{
+	uint64_t hash = sf_flow_hash(&h->datapath.config.key, t);
+	struct sf_flow old;
+	uint8_t drawn;
+	int ret;
+
+	for (int other = 0; other < 2; other++) {
+		uint64_t key = sf_flow_key(hash, other);
+
+		if (bpf_map_lookup_elem(datapath_map(h, "flows"), &key, &old)) {
+			ret = sf_random(&drawn, sizeof(drawn));
+			*id = sf_socket_id(key, drawn);
+			return ret;
+		}
+		if (!sf_tuple_eq(&old.tuple, t))
+			continue;
+		if (old.state != SF_FLOW_EXPORTED && old.state != SF_FLOW_CLOSING)
+			return -EEXIST;
+		*id = sf_socket_id(key, (uint8_t)(sf_locator_sock(&old.own) + 1));
+		return 0;
+	}
+	return -EBUSY;
+}
+
+static void flow_drop(struct host *h, uint64_t id)
+{
+	struct sf_flow gone;
+
+	flows_take(datapath_map(h, "flows"), id, &gone);
+}
+
+static void tell(struct host *h, enum sf_log_level level, const char *kind,
+		 const struct sf_tuple *t, const char *text)
+{
+	char peer[SF_ADDR_STRLEN];
+	struct sf_event e = { .kind = kind,
+			      .service = sf_addr_sid(&t->local),
+			      .has_port = true,
+			      .proto = t->proto,
+			      .port = t->lport };
+
+	e.service_name = names_of(h, &e.service);
+	host_tell(h, level, &e, "connection of [%s]:%u%s%s", sf_addr_print(&t->peer, peer),
+		  ntohs(t->pport), *text ? ": " : "", text);
+}
+
+/* ---- out -------------------------------------------------------------------------------- */
+
+static const char *socket_why(int error)
+{
+	switch (-error) {
+	case ENOTSOCK:
+		return "descriptor: expected a socket";
+	case EPROTOTYPE:
+		return "socket: expected TCP over IPv6";
+	case ENOTCONN:
+		return "socket: it is not connected, or was exported before";
+	case ESHUTDOWN:
+		return "connection: one side has closed it";
+	case EOPNOTSUPP:
+		return "socket: its contents belong to a protocol on top of TCP";
+	}
+	return strerror(-error);
+}
+
+static int check_flow(const struct host *h, int fd, struct sf_tuple *t, struct sf_flow *f,
+		      char *err, size_t errlen)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	int ret = repair_tuple(fd, t);
+
+	if (ret)
+		return sf_errtext(err, errlen, ret, "%s", socket_why(ret));
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) || cookie != h->cookie)
+		return sf_errtext(err, errlen, -ENOTCONN, "socket: it is of another host");
+	if (flow_find(h, t, f))
+		return sf_errtext(err, errlen, -ENOTCONN,
+				  "connection: expected one of a service, with another host");
+	if (!sf_addr_is_service(&h->net, &t->local) || sf_addr_eq(&t->local, &h->self))
+		return sf_errtext(err, errlen, -EADDRNOTAVAIL,
+				  "connection: its address is this host's own, not a service's");
+	/* EXPORTED, and there is the socket: an agent was killed on the way. */
+	if (f->state != SF_FLOW_BOUND && f->state != SF_FLOW_EXPORTED)
+		return sf_errtext(err, errlen, f->state == SF_FLOW_CLOSING ? -ESHUTDOWN : -EAGAIN,
+				  "connection: it is %s", sf_flow_state_name(f->state));
+	return 0;
+}
+
+/* What the moves of the flow have led to so far. */
+static void fill_move(const struct host *h, const struct sf_flow *f, struct exported *e)
+{
+	const struct sf_move *m = moves_find(h, sf_socket_key(sf_locator_sock(&f->own)));
+
+	if (m)
+		e->move = *m;
+	else
+		sf_move_init(&e->move, f, now_ns());
+	/* What is this host's alone. */
+	e->move.echo = 0;
+	e->move.allow = e->move.tries = 0;
+	e->move.began = e->move.heard = e->move.cand_since = e->move.due = e->move.wait = 0;
+}
+
+static int write_state(const struct exported *e, struct transfer_out *out)
+{
+	int ret;
+
+	out->len = exported_size(e);
+	out->state = malloc(out->len);
+	if (!out->state)
+		return -ENOMEM;
+	ret = exported_encode(e, out->state);
+	if (ret) {
+		free(out->state);
+		out->state = NULL;
+	}
+	return ret;
+}
+
+static int dump(struct host *h, const struct sf_flow *f, size_t room, struct transfer_out *out,
+		size_t *len)
+{
+	struct exported e = { .made_ms = sf_wall_ms(),
+			      .tuple = f->tuple,
+			      .peer_sid = f->peer_sid,
+			      .peer_host = f->peer_host,
+			      .isn = f->isn,
+			      .flags = f->flags & SF_FLOW_INBOUND };
+	int ret = repair_dump(out->fd, &e.tcp);
+
+	if (ret)
+		return ret;
+	e.until_ms = e.made_ms + EXPORTED_LIFE_MS;
+	fill_move(h, f, &e);
+	*len = exported_size(&e);
+	ret = *len > room ? -ENOBUFS : write_state(&e, out);
+	if (ret == -ENOBUFS)
+		*len += ROOM_SLACK;
+	exported_free(&e);
+	return ret;
+}
+
+int transfer_export(struct host *h, int fd, size_t room, struct transfer_out *out, size_t *len,
+		    char *err, size_t errlen)
+{
+	struct sf_tuple t;
+	struct sf_flow f;
+	int ret = check_flow(h, fd, &t, &f, err, errlen);
+
+	if (ret)
+		return ret;
+	*out = (struct transfer_out){ .fd = fd, .id = sf_locator_sock(&f.own), .tuple = t };
+	if (f.state == SF_FLOW_BOUND)
+		ret = datapath_turn(h, out->id, SF_FLOW_BOUND, SF_FLOW_EXPORTED);
+	if (ret)
+		return sf_errtext(err, errlen, ret, "connection: it changes just now");
+	ret = dump(h, &f, room, out, len);
+	if (!ret)
+		return 0;
+	transfer_undo(h, out);
+	if (ret == -ENOBUFS)
+		return sf_errtext(err, errlen, ret, "room for the state: expected %zu bytes", *len);
+	return sf_errtext(err, errlen, ret, "connection: %s", socket_why(ret));
+}
+
+static void out_free(struct transfer_out *out)
+{
+	if (out->state)
+		sf_cleanse(out->state, out->len);
+	free(out->state);
+	out->state = NULL;
+}
+
+void transfer_done(struct host *h, struct transfer_out *out)
+{
+	repair_end(out->fd);
+	moves_forget(h, sf_socket_key(out->id));
+	tell(h, SF_LOG_INFO, "exported", &out->tuple, "");
+	out_free(out);
+}
+
+void transfer_undo(struct host *h, struct transfer_out *out)
+{
+	datapath_turn(h, out->id, SF_FLOW_EXPORTED, SF_FLOW_BOUND);
+	repair_thaw(out->fd, false);
+	out_free(out);
+}
+
+/* ---- in --------------------------------------------------------------------------------- */
+
+/* Nothing here asks the user database, which may take its time. */
+static uint8_t judge(const struct host *h, const struct sf_http_peer *peer)
+{
+	struct policy_subject who = { .uid = peer->uid };
+	gid_t gids[GROUPS_MAX + 1];
+	char group[256];
+
+	who.gids = gids;
+	gids[0] = peer->gid;
+	who.n_gids = 1 + peer_groups(peer, gids + 1, GROUPS_MAX);
+	if (!peer_cgroup(peer, group, sizeof(group)))
+		who.cgroup = group;
+	return policy_judge(&h->policy, &who);
+}
+
+static int check_place(struct host *h, const struct exported *e, char *err, size_t errlen)
+{
+	struct registration_key key;
+	const struct registration *r;
+	struct sf_addr peer = sf_move_peer(&e->move);
+
+	if (!h->datapath.config.host)
+		return sf_errtext(err, errlen, -ENETDOWN, "host: it has not joined a network");
+	memset(&key, 0, sizeof(key));
+	key.addr = e->tuple.local;
+	key.port = e->tuple.lport;
+	key.proto = e->tuple.proto;
+	r = registry_find(&h->registry, &key);
+	if (!sf_addr_is_service(&h->net, &key.addr) || sf_addr_eq(&key.addr, &h->self) || !r ||
+	    (r->state != SF_LISTENER_LIVE && r->state != SF_LISTENER_DRAINING) ||
+	    r->at == AT_REFUSED)
+		return sf_errtext(
+			err, errlen, -EADDRNOTAVAIL,
+			"service of the connection, port %u: expected to be registered here",
+			ntohs(key.port));
+	if (sf_locator_same_host(&peer, &h->datapath.config.own))
+		return sf_errtext(err, errlen, -ELOOP, "connection: its other end is on this host");
+	return 0;
+}
+
+static int make_socket(const struct exported *e, char *err, size_t errlen)
+{
+	int fd;
+
+	/* The service's own listener was allowed this port. */
+	sf_priv_raise(SF_CAP(CAP_NET_BIND_SERVICE), true);
+	fd = repair_restore(&e->tuple, &e->tcp);
+	sf_priv_raise(SF_CAP(CAP_NET_BIND_SERVICE), false);
+	if (fd == -EADDRINUSE)
+		return sf_errtext(err, errlen, -EEXIST, "connection: it is on this host already");
+	if (fd < 0)
+		return sf_errtext(err, errlen, fd, "socket: %s", strerror(-fd));
+	return fd;
+}
+
+static int make_flow(struct host *h, struct transfer_in *in, char *err, size_t errlen)
+{
+	const struct sf_host_config *cfg = &h->datapath.config;
+	struct sf_move m = in->e.move;
+	struct sf_flow f = { .tuple = in->e.tuple,
+			     .peer_sid = in->e.peer_sid,
+			     .peer_host = in->e.peer_host,
+			     .isn = in->e.isn,
+			     .flags = in->e.flags,
+			     .epoch = 1,
+			     .state = SF_FLOW_BOUND };
+	uint64_t now = now_ns();
+	int ret = flow_place(h, &f.tuple, &in->id);
+
+	if (ret == -EEXIST)
+		return sf_errtext(err, errlen, ret, "connection: it is on this host already");
+	if (ret)
+		return sf_errtext(err, errlen, ret, "flow: no key is free for it");
+	in->key = sf_socket_key(in->id);
+	f.own = sf_locator_place(&cfg->own);
+	sf_locator_set_sock(&f.own, in->id);
+	sf_move_rehome(&m, &f.own, now);
+	f.peer = sf_move_peer(&m);
+	f.csum_out = sf_csum_delta(&f.tuple.local, &f.tuple.peer, &f.own, &f.peer);
+	f.created = f.used = sf_used_of(now);
+	moves_forget(h, in->key);
+	if (bpf_map_update_elem(datapath_map(h, "flows"), &in->key, &f, BPF_ANY))
+		return sf_errtext(err, errlen, -errno, "flow table: %s", strerror(errno));
+	ret = moves_import(h, &f, &m);
+	if (ret) {
+		flow_drop(h, in->id);
+		return sf_errtext(err, errlen, ret, "renegotiation: %s", strerror(-ret));
+	}
+	return 0;
+}
+
+int transfer_import(struct host *h, const struct sf_http_peer *who, const uint8_t *state,
+		    size_t len, struct transfer_in *in, char *err, size_t errlen)
+{
+	struct transfer_in t = { .fd = -1, .began_ms = sf_now_ms() };
+	uint8_t reason;
+	int ret = exported_decode(state, len, sf_wall_ms(), &t.e, err, errlen);
+
+	if (ret)
+		return ret;
+	reason = judge(h, who);
+	if (reason)
+		ret = sf_errtext(err, errlen, -EACCES, "%s", sf_reason_text(reason));
+	if (!ret)
+		ret = check_place(h, &t.e, err, errlen);
+	if (!ret) {
+		t.fd = make_socket(&t.e, err, errlen);
+		ret = t.fd < 0 ? t.fd : make_flow(h, &t, err, errlen);
+	}
+	if (!ret) {
+		*in = t;
+		return 0;
+	}
+	if (t.fd >= 0)
+		close(t.fd);
+	exported_free(&t.e);
+	return ret;
+}
+
+int transfer_state(struct host *h, const struct transfer_in *in, char *err, size_t errlen)
+{
+	const struct sf_move *m = moves_find(h, in->key);
+
+	if (!m)
+		return sf_errtext(err, errlen, -ECONNRESET,
+				  "connection: its peer does not have it any more, or it was "
+				  "imported at another host before");
+	if (!sf_move_is_open(m))
+		return 0;
+	if (sf_now_ms() - in->began_ms >= TRANSFER_WAIT_MS)
+		return sf_errtext(err, errlen, -ETIMEDOUT,
+				  "connection: its peer has not answered for %u s",
+				  TRANSFER_WAIT_MS / 1000);
+	return -EINPROGRESS;
+}
+
+static void in_free(struct transfer_in *in)
+{
+	if (in->fd >= 0)
+		close(in->fd);
+	in->fd = -1;
+	if (in->e.tcp.data)
+		sf_cleanse(in->e.tcp.data, repair_size(&in->e.tcp));
+	exported_free(&in->e);
+}
+
+int transfer_finish(struct host *h, struct transfer_in *in)
+{
+	int fd = in->fd, ret = repair_finish(fd, &in->e.tcp);
+
+	if (ret) {
+		transfer_abandon(h, in);
+		return ret;
+	}
+	in->fd = -1;
+	tell(h, SF_LOG_INFO, "imported", &in->e.tuple, "");
+	in_free(in);
+	return fd;
+}
+
+void transfer_abandon(struct host *h, struct transfer_in *in)
+{
+	struct sf_flow f;
+
+	tell(h, SF_LOG_WARN, "import-failed", &in->e.tuple, "");
+	in_free(in);
+	moves_forget(h, in->key);
+	/* It has another incarnation by now. */
+	if (!bpf_map_lookup_elem(datapath_map(h, "flows"), &in->key, &f))
+		flow_drop(h, sf_locator_sock(&f.own));
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * transfer.h - one connection leaves this host, or comes to it (docs/protocol.md, "Hand-over").
+ *
+ * Theory of operation
+ *
+ * Out: the flow is stopped in the datapath (EXPORTED: nothing passes, nobody is answered), the
+ * socket is put in repair mode and read, the state is written. Once the program has it, the socket
+ * ends without a word, and the flow's entry stays for a while: the peer, which knows no other place
+ * yet, must hear nothing from here that it would take for the end. If the program cannot be given
+ * the state, all goes on as before.
+ *
+ *	BOUND --stop--> EXPORTED, socket frozen --state is with the program--> EXPORTED, no socket
+ *	  ^------------------ not ------------------'
+ *
+ * An agent that is killed in between leaves a stopped flow and a frozen socket; whoever exports
+ *that socket again finishes it.
+ *
+ * In: a socket is made of the state, still frozen; then the flow's entry, with a key of this host;
+ * then its renegotiation begins (agent/moves.h). The socket thaws when the peer has answered: what
+ * it sends from then on arrives. If another host was first, or nobody answers, nothing is left
+ *here.
+ */
+#ifndef SF_AGENT_TRANSFER_H
+#define SF_AGENT_TRANSFER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/exported.h"
+#include "util/http.h"
+
+struct host;
+
+/* How long the entry of an exported flow keeps quiet: longer than its state can be imported. */
+#define TRANSFER_TOMB_NS (2ull * EXPORTED_LIFE_MS * 1000000)
+/* How long the peer may take to answer. */
+#define TRANSFER_WAIT_MS 15000
+
+/** struct transfer_out - a connection that is on its way out. */
+struct transfer_out {
+	int fd;	     /* the caller's */
+	uint64_t id; /* socketID */
+	struct sf_tuple tuple;
+	uint8_t *state;
+	size_t len;
+};
+
+/**
+ * transfer_export() - stop and write a connection.
+ * @room: bytes that the program can take
+ * @out: transfer_done() or transfer_undo() ends it; on failure there is nothing to end
+ * @len: what the state has, also with -ENOBUFS
+ * Return: 0; -ENOTCONN no connection, or not of a service on this host; -ESHUTDOWN; -EADDRNOTAVAIL
+ * what cannot be elsewhere; -ENOBUFS; other -errno with @err. All goes on as before then.
+ */
+int transfer_export(struct host *h, int fd, size_t room, struct transfer_out *out, size_t *len,
+		    char *err, size_t errlen);
+
+/** transfer_done() - the program has the state: end the connection here. */
+void transfer_done(struct host *h, struct transfer_out *out);
+
+/** transfer_undo() - it does not: the connection goes on. */
+void transfer_undo(struct host *h, struct transfer_out *out);
+
+/** struct transfer_in - a connection that is on its way in. */
+struct transfer_in {
+	int fd; /* frozen; -1: none */
+	uint64_t key;
+	uint64_t id;
+	uint64_t began_ms;
+	struct exported e;
+};
+
+/**
+ * transfer_import() - begin to take a connection over.
+ * @who: the program; as if it wanted to register the service
+ * @in: transfer_finish() or transfer_abandon() ends it; on failure there is nothing to end
+ * Return: 0, or -errno with @err: as exported_decode(); -EACCES; -EADDRNOTAVAIL the service is not
+ * registered here; -EEXIST the connection is here; -ENETDOWN not joined.
+ */
+int transfer_import(struct host *h, const struct sf_http_peer *who, const uint8_t *state,
+		    size_t len, struct transfer_in *in, char *err, size_t errlen);
+
+/**
+ * transfer_state() - how far it is.
+ * Return: 0 the peer has answered; -EINPROGRESS; -ECONNRESET another host was first, or the peer
+ * is gone; -ETIMEDOUT.
+ */
+int transfer_state(struct host *h, const struct transfer_in *in, char *err, size_t errlen);
+
+/** transfer_finish() - let it go on. Return: its descriptor, or -errno (it is abandoned then). */
+int transfer_finish(struct host *h, struct transfer_in *in);
+
+/** transfer_abandon() - as if it had not come. */
+void transfer_abandon(struct host *h, struct transfer_in *in);
+
+#endif
