@@ -134,13 +134,13 @@ static void connect(struct sim *s, struct sim_end *a, struct sim_end *b)
 		       syn.seq, s->now);
 	must(s, sf_sal_out(&b->f, &back), SF_ACT_SYN_ACK);
 
-	must(s, sf_sal_in(&a->f, SF_KIND_SYN_ACK, &own_b, &back), SF_ACT_BIND);
+	must(s, sf_sal_in(&a->f, SF_KIND_SYN_ACK, &own_b, &back, s->now), SF_ACT_BIND);
 	sf_flow_bind(&a->f, &own_b, &sid_b, s->now);
 	must(s, sf_sal_out(&a->f, &ack), SF_ACT_ACK);
-	must(s, sf_sal_in(&b->f, SF_KIND_ACK, &own_a, &ack), SF_ACT_PROMOTE);
+	must(s, sf_sal_in(&b->f, SF_KIND_ACK, &own_a, &ack, s->now), SF_ACT_PROMOTE);
 	b->f.state = SF_FLOW_BOUND;
 	back.flags = SF_TCP_ACK;
-	must(s, sf_sal_in(&a->f, SF_KIND_NONE, &own_b, &back), SF_ACT_CONFIRM);
+	must(s, sf_sal_in(&a->f, SF_KIND_NONE, &own_b, &back, s->now), SF_ACT_CONFIRM);
 	a->f.state = SF_FLOW_BOUND;
 }
 
