@@ -139,11 +139,28 @@ static void check_elsewhere(struct controller *c, struct host *host)
 			c->stats.alarms[SF_CLONED]++;
 			events_add(c, &e, "the same key, with another boot nonce, is at %s",
 				   sf_addr_print(&other->locator, at));
-		} else if (host->router->up_synced) {
+		} else if (host->router->up_synced && !host->standby) {
 			/* News, not a router's first list, which may be older than the move. */
 			sf_addr_print(&host->locator, at);
 			host_leave(c, other, EVENT_HOST_MOVED, SF_NONE, at);
 		}
+	}
+}
+
+void host_is_first(struct controller *c, struct host *host)
+{
+	struct host *other;
+
+	host->standby = false;
+	/* A router's first list may be older than what others said. */
+	if (!host->router->up_synced)
+		return;
+	LL_FOREACH2(host->identity->hosts, other, same)
+	{
+		if (other == host || other->boot != host->boot || other->standby)
+			continue;
+		other->standby = true;
+		host_unregister_self(c, other);
 	}
 }
 
@@ -212,6 +229,7 @@ int host_join(struct controller *c, struct router *router, const struct joined *
 		set_name(c, host, told->name, told->name_len);
 		hostname_tell(c, host);
 		set_silent(c, host, told);
+		host->standby |= told->standby;
 		host_register_self(c, host);
 		return 0;
 	}
@@ -227,6 +245,7 @@ int host_join(struct controller *c, struct router *router, const struct joined *
 	host->router = router;
 	host->generation = router->generation;
 	host->boot = sf_be64(item->boot);
+	host->standby = told->standby;
 	host->joined_ms = told_time(told->joined_ms);
 	LL_PREPEND2(host->identity->hosts, host, same);
 	DL_APPEND(router->hosts, host);
@@ -244,6 +263,24 @@ int host_join(struct controller *c, struct router *router, const struct joined *
 }
 
 /* ---- looking up ---------------------------------------------------------------------------- */
+
+/* Those that are where they are in the first place; if none is, all. */
+static struct host *pick(struct host *list, bool by_name, unsigned int *n)
+{
+	struct host *first = NULL;
+	unsigned int all = 0;
+
+	*n = 0;
+	for (struct host *h = list; h; h = by_name ? h->called_next : h->same, all++)
+		if (!h->standby) {
+			first = h;
+			++*n;
+		}
+	if (*n)
+		return first;
+	*n = all;
+	return list;
+}
 
 struct host *host_lookup(const struct controller *c, const char *text, unsigned int *n)
 {
@@ -268,11 +305,8 @@ struct host *host_lookup(const struct controller *c, const char *text, unsigned 
 		if (sf_sid_parse(&c->config->net, canonical, sf_sha256, &sid, &why))
 			return NULL;
 		id = identity_find(c, &sid);
-		for (struct host *h = id ? id->hosts : NULL; h; h = h->same, (*n)++)
-			found = h;
-		return found;
+		return pick(id ? id->hosts : NULL, false, n);
 	}
 	name = hostname_find(c, canonical);
-	*n = name ? name->n : 0;
-	return name ? name->hosts : NULL;
+	return pick(name ? name->hosts : NULL, true, n);
 }

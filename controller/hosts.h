@@ -2,9 +2,11 @@
 /*
  * hosts.h - hosts that have joined, by locator.
  *
- * A host is entered by what its access router announces. One identity may be at several locators
- * for a while (a move, seen by the new router first; a cloned key); one locator belongs to one
- * identity only, and the second that claims it is refused (address-clash).
+ * A host is entered by what its access router announces. One identity may be at several locators:
+ * for a while (a move, seen by the new router first; a cloned key), or because it has several
+ * uplinks. Then it is at one in the first place, where it has registered its identity last, and at
+ * the others as standby: they do not serve its identity. One locator belongs to one identity only,
+ * and the second that claims it is refused (address-clash).
  */
 #ifndef SF_CONTROLLER_HOSTS_H
 #define SF_CONTROLLER_HOSTS_H
@@ -34,6 +36,7 @@ struct host {
 	uint64_t joined_ms;  /* since 1970 */
 	uint64_t heard_ms;   /* likewise; of @silent */
 	bool silent;	     /* missed its heartbeats; its datapath answers */
+	bool standby;	     /* it is at another locator in the first place */
 	struct host *same;
 	struct host *called_prev, *called_next; /* of its name */
 	struct host *prev, *next;		/* of the router */
@@ -49,13 +52,14 @@ struct host *host_find(const struct controller *c, const struct sf_addr *locator
  * @name: not terminated
  * @joined_ms: since 1970, by the router's clock; 0: now
  * @silent: it has missed its heartbeats; @heard_ms: since when, likewise
+ * @standby: it is elsewhere in the first place, as it says itself
  */
 struct joined {
 	const struct sf_item_host *item;
 	const char *name;
 	size_t name_len;
 	uint64_t joined_ms, heard_ms;
-	bool silent;
+	bool silent, standby;
 };
 
 /**
@@ -65,11 +69,16 @@ struct joined {
  */
 int host_join(struct controller *c, struct router *router, const struct joined *told);
 
+/** host_is_first() - it has registered its identity: it is here in the first place, and as standby
+ * where it was so until now. */
+void host_is_first(struct controller *c, struct host *host);
+
 /** host_leave() - with all its instances. @kind: HOST_LEFT or HOST_MOVED. */
 void host_leave(struct controller *c, struct host *host, int kind, uint8_t reason, const char *why);
 
 /**
- * host_lookup() - hosts by what people call them: name, identity, service address, locator.
+ * host_lookup() - hosts by what people call them: name, identity, service address, locator. Of one
+ * at several places the first is meant.
  * @text: as given
  * @n: how many match
  * Return: one of them, NULL if none.

@@ -225,11 +225,11 @@ static json_t *json_host(const struct controller *c, const struct host *h)
 {
 	struct sf_addr service = sf_service_addr(&c->config->net, &h->identity->sid);
 
-	return json_pack("{s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
+	return json_pack("{s:o, s:o, s:b, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id",
 			 sf_json_sid(&h->identity->sid), "name", sf_json_name(h->name),
-			 "name_shared", hostname_is_shared(c, h), "state", host_state(h),
-			 "last_seen", json_last_seen(h), "address", sf_json_addr(&service),
-			 "locator", sf_json_addr(&h->locator), "router",
+			 "name_shared", hostname_is_shared(c, h), "state", host_state(h), "standby",
+			 h->standby, "last_seen", json_last_seen(h), "address",
+			 sf_json_addr(&service), "locator", sf_json_addr(&h->locator), "router",
 			 sf_json_sid(&h->router->id), "router_name", sf_json_name(h->router->name),
 			 "router_connected", h->router->session != NULL, "joined",
 			 sf_json_time(h->joined_ms), "registrations", (json_int_t)h->n_instances);

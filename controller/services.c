@@ -307,8 +307,15 @@ void host_register_self(struct controller *c, struct host *host)
 	struct sf_item_registration reg = { .sid = host->identity->sid };
 
 	/* Identities made by hand in tests and tools need not be keyed. */
-	if (sid_is_host(&reg.sid))
+	if (sid_is_host(&reg.sid) && !host->standby)
 		instance_register(c, host, &reg, host->joined_ms);
+}
+
+void host_unregister_self(struct controller *c, struct host *host)
+{
+	struct sf_item_registration reg = { .sid = host->identity->sid };
+
+	instance_unregister(c, host, &reg);
 }
 
 void instance_remove(struct controller *c, struct instance *in, uint8_t reason)

@@ -73,8 +73,10 @@ struct instance {
 uint8_t instance_register(struct controller *c, struct host *host,
 			  const struct sf_item_registration *reg, uint64_t since_ms);
 
-/** host_register_self() - every host serves its own identity: so it is found after a move. */
+/** host_register_self() - every host serves its own identity, where it is in the first place: so it
+ * is found after a move. host_unregister_self(): not here any more. */
 void host_register_self(struct controller *c, struct host *host);
+void host_unregister_self(struct controller *c, struct host *host);
 
 /** instance_unregister() - unknown ones are ignored: it may be repeated. */
 void instance_unregister(struct controller *c, struct host *host,

@@ -326,6 +326,8 @@ static void take_joined(struct joined *told, const struct sf_ctrl_item *it)
 	if (it->type == SF_ITEM_NAME) {
 		told->name = it->value;
 		told->name_len = it->len;
+	} else if (it->type == SF_ITEM_STANDBY) {
+		told->standby = true;
 	} else if (it->type == SF_ITEM_REASON) {
 		told->silent = why->reason == SF_SILENT;
 	} else if (it->type == SF_ITEM_TIME) {
@@ -430,6 +432,11 @@ static uint64_t hear_more_of(struct session *s, const struct sf_ctrl_in *in,
 	return more && it.type == SF_ITEM_TIME ? time_of(&it) : 0;
 }
 
+static bool is_self(const struct host *host, const struct sf_item_registration *reg)
+{
+	return sf_sid_eq(&reg->sid, &host->identity->sid);
+}
+
 static int on_registered(struct session *s, const struct sf_ctrl_in *in)
 {
 	struct verdicts v = { .s = s, .seq = in->seq };
@@ -456,6 +463,8 @@ static int on_registered(struct session *s, const struct sf_ctrl_in *in)
 		if (host)
 			reason = instance_register(s->c, host, it.value,
 						   hear_more_of(s, in, host, it));
+		if (host && !reason && is_self(host, it.value))
+			host_is_first(s->c, host);
 		if (reason)
 			verdicts_put(&v, item, it.value, reason);
 	}

@@ -121,7 +121,8 @@ struct sf_item {
 	X(26, TIME, 8)		/* sender's wall clock, milliseconds since 1970 */           \
 	X(27, SERVICE_NAME, 1)	/* canonical name; its digest is the serviceID it names */   \
 	X(28, FAILURE, 16)	/* struct sf_item_failure */                                 \
-	X(29, SHED, 20)		/* struct sf_item_shed */
+	X(29, SHED, 20)		/* struct sf_item_shed */                                    \
+	X(30, STANDBY, 0)	/* the host is here as a reserve: its services are elsewhere */
 
 enum sf_item_type {
 #define X(n, sym, min) SF_ITEM_##sym = n,

@@ -92,7 +92,8 @@
 	X(110, SILENT, "silent", "missed its heartbeats and its datapath does not answer")        \
 	X(111, LINK_DOWN, "link-down", "the link to the host lost its carrier")                   \
 	X(112, LINK_FULL, "link-full", "as many hosts are on this link as may be")                \
-	X(113, TOO_MANY_RUNS, "too-many-runs", "this user has as many runs as one user may")
+	X(113, TOO_MANY_RUNS, "too-many-runs", "this user has as many runs as one user may")      \
+	X(114, HERE_ALREADY, "here-already", "the host has joined here by another link")
 
 enum sf_reason {
 #define X(n, sym, name, text) SF_##sym = n,

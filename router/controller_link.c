@@ -96,6 +96,8 @@ void controller_link_joined(struct router *r, const struct host *h)
 	if (!gather(r, SF_CTRL_HOST_JOINED, h, sizeof(h->name)))
 		return;
 	sf_ctrl_put(&r->uplink->out, SF_ITEM_NAME, h->name, strlen(h->name));
+	if (h->standby)
+		sf_ctrl_put(&r->uplink->out, SF_ITEM_STANDBY, NULL, 0);
 	put_time(r, h->joined_ms);
 	if (h->silent) {
 		sf_ctrl_put(&r->uplink->out, SF_ITEM_REASON, &silent, sizeof(silent));

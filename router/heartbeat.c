@@ -269,7 +269,7 @@ static void on_silent_told(struct router *r, struct host *h, bool alive, void *c
 		h->leased_out = h->settled = true;
 		rules_settled(r, h);
 		/* It is still here, and found under its own name. */
-		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+		host_serve_self(r, h);
 		rules_flush(r);
 		controller_link_flush(r);
 		events_add(r, "lease-ended", h, NULL, SF_SILENT, "%u registrations gone", n);

@@ -399,6 +399,12 @@ int host_arrive(struct router *r, struct host *h, int ifindex, const struct sock
 	return 0;
 }
 
+void host_serve_self(struct router *r, struct host *h)
+{
+	if (!h->standby)
+		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+}
+
 int host_prove(struct router *r, struct host *h)
 {
 	int ret;
@@ -413,9 +419,10 @@ int host_prove(struct router *r, struct host *h)
 		h->proven = false;
 		return ret;
 	}
-	rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+	host_serve_self(r, h);
 	rules_flush(r);
-	events_add(r, "host-joined", h, NULL, 0, "on link %s", link_name(r, h->ifindex));
+	events_add(r, "host-joined", h, NULL, 0, "on link %s%s", link_name(r, h->ifindex),
+		   h->standby ? ", as standby" : "");
 	controller_link_joined(r, h);
 	return 0;
 }
@@ -458,7 +465,7 @@ void hosts_adopt(struct router *r)
 			host_leave(r, h, SF_INTERNAL);
 			continue;
 		}
-		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+		host_serve_self(r, h);
 		session_refresh(r, h, "the router was restarted");
 	}
 	datapath_present_each(r->datapath, sweep_present, r);
@@ -486,7 +493,7 @@ void host_leave(struct router *r, struct host *h, uint8_t reason)
 	hosts_relink(r, ifindex);
 	h->ifindex = 0;
 	h->released_ms = sf_wall_ms();
-	h->proven = h->settled = h->silent = h->dying = h->leased_out = false;
+	h->proven = h->settled = h->silent = h->dying = h->leased_out = h->standby = false;
 	h->mismatches = 0;
 	shed_forget(h);
 	free(h->joined);

@@ -50,6 +50,8 @@ enum host_state { HOST_ABSENT, HOST_RESTORED, HOST_JOINED };
  * @kept: the store has it
  * @settled: since our start or its last JOIN its registrations are known to be complete
  * @silent: missed its heartbeats, but its datapath answers
+ * @standby: it is somewhere else in the first place: here it has an address and no services, not
+ *           even its identity, until it registers that
  */
 struct host {
 	uint32_t addr;
@@ -75,7 +77,7 @@ struct host {
 	uint32_t n_regs, denied;   /* registrations; those that the controller denies */
 	uint64_t digest, stale_digest;
 	uint8_t mismatches;
-	bool proven, kept, settled, silent, leased_out;
+	bool proven, kept, settled, silent, leased_out, standby;
 	uint64_t refreshed_ms;
 	bool dying; /* its link has no carrier */
 
@@ -139,6 +141,10 @@ void host_free(struct router *r, struct host *h);
 
 /** host_enter_session() - index the host by its session's id. */
 void host_enter_session(struct router *r, struct host *h);
+/** host_serve_self() - every host that is here in the first place serves its own identity, by which
+ * it is found. */
+void host_serve_self(struct router *r, struct host *h);
+
 /** host_end_session() - close it. The host stays. */
 void host_end_session(struct router *r, struct host *h);
 

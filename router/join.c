@@ -7,12 +7,11 @@
  * A JOIN is proven by its signature, and told from an old one by TIME, which only grows. Then it is
  * decided which entry of the table of hosts it is for:
  *
- *	same key, same boot nonce      that one: the agent was restarted, the host moved, or we were
- *	same key, other boot nonce     a reboot, or a clone. An entry that is absent, or was on this
- *	                               very link with this very address, is taken over. Else the
- *	                               other one is probed: while its datapath answers, the new one
- *	                               is a clone, gets an address of its own and raises an alarm.
- *	new key                        a new entry
+ *	same key, same boot nonce      that one: the agent was restarted, the host moved, or we
+ *were; but a host that only wants a second place is DENIED one same key, other boot nonce     a
+ *reboot, or a clone. An entry that is absent, or was on this very link with this very address, is
+ *taken over. Else the other one is probed: while its datapath answers, the new one is a clone, gets
+ *an address of its own and raises an alarm. new key                        a new entry
  *
  * What is joined then is an address on a link. Only the first message under the session's key shows
  * that it was the key's owner who joined, here and now, and not somebody who heard a JOIN elsewhere
@@ -48,6 +47,7 @@ struct join {
 	const uint8_t *share;
 	const char *name;
 	uint16_t name_len;
+	bool standby;
 	uint8_t digest[SF_SHA256_LEN];
 };
 
@@ -89,6 +89,7 @@ static int take_apart(const struct request *q, struct join *j)
 	j->boot = get64(&q->in, SF_ITEM_BOOT);
 	j->time = get64(&q->in, SF_ITEM_TIME);
 	j->name = sf_ctrl_find(&q->in, SF_ITEM_NAME, &j->name_len);
+	j->standby = sf_ctrl_find(&q->in, SF_ITEM_STANDBY, NULL) != NULL;
 	return sf_sha256(NULL, q->data, q->len, j->digest);
 }
 
@@ -246,8 +247,10 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	if (was_absent)
 		h->joined_ms = h->seen_ms;
 	memcpy(h->join_digest, j->digest, sizeof(h->join_digest));
+	/* What a standby has registered so far goes with its first digest, which is proven. */
+	h->standby = j->standby;
 	if (h->proven)
-		rules_register(r, h, &(struct sf_service_key){ .sid = h->identity }, 0, true, NULL);
+		host_serve_self(r, h);
 	rules_flush(r);
 	session_send(r, &h->peer, h->ifindex, h->joined, (size_t)h->joined_len);
 	r->stats.joins++;
@@ -418,10 +421,20 @@ static struct host *choose(struct router *r, const struct request *q, const stru
 	return NULL;
 }
 
+/* A place in reserve is of no use where the host is by another link of ours already. */
+static bool is_here_already(const struct request *q, const struct join *j, const struct host *h)
+{
+	return j->standby && h && h->state != HOST_ABSENT && !h->dying && h->ifindex != q->ifindex;
+}
+
 static void decide(struct router *r, struct request *q, const struct join *j)
 {
 	struct host *rival, *h = choose(r, q, j, &rival);
 
+	if (is_here_already(q, j, h)) {
+		session_deny(r, q, SF_HERE_ALREADY, link_name(r, h->ifindex), 0);
+		return;
+	}
 	if (h && !admit(r, q, h))
 		return;
 	if (h)
