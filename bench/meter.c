@@ -137,8 +137,8 @@ int sf_meter_json(const struct sf_meter *m, const struct sf_sequence *s, FILE *o
 		m->pauses[0].to_ns);
 	for (size_t i = 0; i < SF_METER_PAUSES && m->pauses[i].to_ns; i++)
 		fprintf(out, "%s%.3f", i ? ", " : "", (double)pause_length(&m->pauses[i]) / 1e6);
-	fprintf(out, "], \"silent_ms\": %.3f, \"wrong\": %" PRIu64,
-		(double)(m->end_ns - last) / 1e6, m->wrong);
+	fprintf(out, "], \"silent_ms\": %.3f, \"ended_ns\": %" PRIu64 ", \"wrong\": %" PRIu64,
+		(double)(m->end_ns - last) / 1e6, m->end_ns, m->wrong);
 	if (s)
 		fprintf(out, ", \"lost\": %" PRIu64 ", \"late\": %" PRIu64 ", \"twice\": %" PRIu64,
 			sf_sequence_lost(s), s->late, s->twice);

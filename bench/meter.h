@@ -91,9 +91,9 @@ uint64_t sf_sequence_lost(const struct sf_sequence *s);
 
 /**
  * sf_meter_json - one line: {"bytes", "deliveries", "seconds", "mbit_s", "pause_ms",
- * "pause_from_ns", "pause_to_ns", "pauses_ms": [...], "silent_ms", "wrong"}, and with @s "lost",
- * "late", "twice". "pause_ms" is the longest, from a delivery to the next.
- * Returns 0 or -EIO.
+ * "pause_from_ns", "pause_to_ns", "pauses_ms": [...], "silent_ms", "ended_ns", "wrong"}, and with
+ * @s "lost", "late", "twice". "pause_ms" is the longest, from a delivery to the next. Returns 0 or
+ * -EIO.
  */
 int sf_meter_json(const struct sf_meter *m, const struct sf_sequence *s, FILE *out);
 

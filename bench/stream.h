@@ -23,6 +23,7 @@ enum sf_stream_way { SF_STREAM_DOWN = 'D', SF_STREAM_UP = 'U' };
 /** struct sf_stream - what is asked for. */
 struct sf_stream {
 	const char *addr, *port;
+	const char *from; /* of the client; NULL: as the kernel chooses */
 	enum sf_stream_way way;
 	bool udp, mptcp;
 	bool live;	/* a line on standard error that shows throughput */

@@ -44,7 +44,8 @@ static const char usage[] =
 	"  --bytes N        until so many have come\n"
 	"  --bucket MS      of the CSV (default 10)\n"
 	"  --out FILE       CSV: time (CLOCK_MONOTONIC in ns), bytes, deliveries, longest pause\n"
-	"  --live           show throughput on standard error\n";
+	"  --live           show throughput on standard error\n"
+	"  --from ADDR      the client's address\n";
 
 void sf_stream_die(const char *what)
 {
@@ -72,6 +73,21 @@ uint64_t sf_pace_wait(struct sf_pace *p, uint64_t now_ns, size_t bytes)
 	return 0;
 }
 
+static void from_bind(int fd, const struct sf_stream *s)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST }, *a;
+
+	if (!s->from)
+		return;
+	if (getaddrinfo(s->from, NULL, &hints, &a)) {
+		fprintf(stderr, "streammeter: --from %s: no address\n", s->from);
+		exit(2);
+	}
+	if (bind(fd, a->ai_addr, a->ai_addrlen))
+		sf_stream_die("bind");
+	freeaddrinfo(a);
+}
+
 int sf_stream_socket(const struct sf_stream *s, bool serve)
 {
 	struct addrinfo hints = { .ai_socktype = s->udp ? SOCK_DGRAM : SOCK_STREAM,
@@ -92,8 +108,10 @@ int sf_stream_socket(const struct sf_stream *s, bool serve)
 			sf_stream_die("bind");
 		if (!s->udp && listen(fd, 128))
 			sf_stream_die("listen");
-	} else if (connect(fd, a->ai_addr, a->ai_addrlen)) {
-		sf_stream_die("connect");
+	} else {
+		from_bind(fd, s);
+		if (connect(fd, a->ai_addr, a->ai_addrlen))
+			sf_stream_die("connect");
 	}
 	freeaddrinfo(a);
 	return fd;
@@ -282,6 +300,7 @@ static int options_parse(struct sf_stream *s, int argc, char **argv)
 						 { "bucket", required_argument, NULL, 'k' },
 						 { "out", required_argument, NULL, 'o' },
 						 { "live", no_argument, NULL, 'l' },
+						 { "from", required_argument, NULL, 'f' },
 						 { NULL, 0, NULL, 0 } };
 	int c;
 
@@ -300,6 +319,9 @@ static int options_parse(struct sf_stream *s, int argc, char **argv)
 			break;
 		case 'o':
 			s->out = optarg;
+			break;
+		case 'f':
+			s->from = optarg;
 			break;
 		case 'r':
 			ok = s->rate = scaled(optarg, 1e6);

@@ -121,6 +121,7 @@ static void test_tells(void **state)
 	assert_true(number(json, "pause_ms") == 250.0);
 	assert_true(number(json, "pause_from_ns") == (double)T0);
 	assert_true(number(json, "silent_ms") == 750.0);
+	assert_true(number(json, "ended_ns") == (double)(T0 + 1000 * MS));
 	assert_int_equal(json_array_size(json_object_get(json, "pauses_ms")), 1);
 	assert_null(json_object_get(json, "lost"));
 	json_decref(json);
