@@ -3,6 +3,7 @@
 #include "agent/config.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "agent/trust.h"
@@ -26,10 +27,19 @@ static bool is_router(const char *text)
 	       !IN6_IS_ADDR_LOOPBACK(&a) && !IN6_IS_ADDR_V4MAPPED(&a) && !IN6_IS_ADDR_V4COMPAT(&a);
 }
 
+static bool is_link(const char *text)
+{
+	return *text && strlen(text) < IFNAMSIZ && !strchr(text, '/');
+}
+
 static const struct sf_conf_key keys[] = {
 	KEY("name", STRING, name, "", "name shown to operators (default: the kernel's host name)"),
-	KEY("uplink", STRING, uplink, "",
-	    "link to the access router (default: whichever is answered)"),
+	KEY("uplink", LIST, uplink, "",
+	    "links to access routers, the preferred one first (default: all on which one answers)",
+	    .check = is_link,
+	    .expects = "names of links, such as eth0 wlan0, each of at most 15 characters"),
+	KEY("prefer_after", DURATION, prefer_after_ms, "5s",
+	    "how long a preferred uplink is up before it is used again"),
 	KEY("router", ADDRESS, router,
 	    "::", "an address of the access router on its link (default: by multicast)",
 	    .check = is_router,

@@ -17,8 +17,9 @@ struct config {
 	bool discard; /* begin without the datapath that an earlier agent left */
 	bool check;   /* only check the configuration */
 	/* [host] */
-	char *name;		/* "": the kernel's host name */
-	char *uplink;		/* "": every link with carrier until a router answers */
+	char *name;		    /* "": the kernel's host name */
+	struct sf_conf_list uplink; /* in order of preference; empty: all with carrier */
+	uint32_t prefer_after_ms;
 	struct in6_addr router; /* ::: by multicast */
 	struct sf_conf_list router_key, prefixes;
 	struct sf_conf_list allow_uid, allow_gid, allow_cgroup, deny_cgroup;

@@ -138,20 +138,44 @@ static json_t *counts_json(const struct host *h)
 			 "live", live, "denied", denied, "at_router", in);
 }
 
-static json_t *router_json(const struct host *h)
+static json_t *router_json(const struct attachment *a)
 {
+	const struct join *j = &a->join;
 	char via[INET6_ADDRSTRLEN], id[64], key[TRUST_KEY_STRLEN];
 
-	if (h->join.state == JOIN_JOINING)
+	if (j->state == JOIN_JOINING)
 		return json_null();
-	inet_ntop(AF_INET6, &h->join.router.sin6_addr, via, sizeof(via));
+	inet_ntop(AF_INET6, &j->router.sin6_addr, via, sizeof(via));
 	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:I}", "address", via, "id",
-			 sf_sid_print(&h->join.router_id, id), "key",
-			 trust_key_print(h->join.router_key, key), "pinned",
-			 h->config.router_key.count > 0, "heartbeat_ms", (int)h->join.heartbeat_ms,
-			 "move_grace_ms", (int)h->join.move_grace_ms, "lease_ms",
-			 (int)h->join.lease_ms, "silent_ms",
-			 (json_int_t)(sf_now_ms() - h->session.answered_ms));
+			 sf_sid_print(&j->router_id, id), "key",
+			 trust_key_print(j->router_key, key), "pinned",
+			 a->host->config.router_key.count > 0, "heartbeat_ms", (int)j->heartbeat_ms,
+			 "move_grace_ms", (int)j->move_grace_ms, "lease_ms", (int)j->lease_ms,
+			 "silent_ms", (json_int_t)(sf_now_ms() - a->session.answered_ms));
+}
+
+/* Links on which nobody ever answered and which nobody named are told, too: that is what people
+ * look for. */
+static json_t *attachments_json(const struct host *h)
+{
+	json_t *list = json_array();
+
+	attachment_foreach (h, a) {
+		bool known = a->join.state != JOIN_JOINING;
+		char locator[SF_ADDR_STRLEN];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s?, s:s?, s:o, s:b, s:i}", "link",
+					a->link.name, "state", attachment_state_name(a), "role",
+					a == attachment_primary(h)     ? "primary"
+					: a->join.state == JOIN_JOINED ? "standby"
+								       : NULL,
+					"locator",
+					known ? sf_addr_print(&a->join.locator, locator) : NULL,
+					"router", router_json(a), "carrier",
+					uplink_usable(h, &a->link), "mtu", (int)a->link.mtu));
+	}
+	return list;
 }
 
 static json_t *datapath_json(struct host *h)
@@ -171,37 +195,51 @@ static json_t *datapath_json(struct host *h)
 	}
 	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:o}", "namespace", cookie, "dir",
 			 h->datapath.dir, "attached",
-			 h->datapath.ifindex ? sf_bpf_how_name(h->datapath.how) : "none", "adopted",
-			 h->datapath.adopted, "layout", SF_HOST_LAYOUT, "hooks_layout",
+			 datapath_is_attached(h) ? sf_bpf_how_name(h->datapath.how) : "none",
+			 "adopted", h->datapath.adopted, "layout", SF_HOST_LAYOUT, "hooks_layout",
 			 SF_HOOKS_LAYOUT, "maps", maps);
+}
+
+/* What is said of the host's uplink is said of the primary one. */
+static void put_primary(json_t *o, const struct host *h)
+{
+	const struct attachment *a = attachment_primary(h);
+	bool known = a && a->join.state != JOIN_JOINING;
+	char locator[SF_ADDR_STRLEN];
+
+	json_object_set_new(o, "state",
+			    json_string(join_state_name(a ? a->join.state : JOIN_JOINING)));
+	json_object_set_new(o, "joined", json_boolean(a && a->join.state == JOIN_JOINED));
+	json_object_set_new(o, "locator",
+			    known ? json_string(sf_addr_print(&a->join.locator, locator))
+				  : json_null());
+	json_object_set_new(o, "uplink", known ? json_string(a->link.name) : json_null());
+	json_object_set_new(o, "router", known ? router_json(a) : json_null());
+	if (known) {
+		json_object_set_new(o, "uplink_mtu", json_integer(a->link.mtu));
+		json_object_set_new(o, "uplink_carrier", json_boolean(uplink_usable(h, &a->link)));
+	}
+	sf_json_set_net(o, &h->net);
+	if (!known)
+		json_object_set_new(o, "as_prefix", json_null());
+	json_object_set_new(o, "uplinks", attachments_json(h));
 }
 
 static int get_status(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct host *h = ctx;
-	char identity[64], self[SF_ADDR_STRLEN], locator[SF_ADDR_STRLEN];
-	bool known = h->join.state != JOIN_JOINING;
+	char identity[64], self[SF_ADDR_STRLEN];
 
-	*reply = json_pack(
-		"{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o, s:I, s:I}",
-		"name", h->name, "version", SF_VERSION, "state", join_state_name(h->join.state),
-		"joined", h->join.state == JOIN_JOINED, "id", sf_sid_print(&h->identity, identity),
-		"address", sf_addr_print(&h->self, self), "kind", "host", "locator",
-		known ? sf_addr_print(&h->join.locator, locator) : NULL, "uplink",
-		known ? h->uplink.link.name : NULL, "router", router_json(h), "datapath",
-		datapath_json(h), "registrations", counts_json(h), "features",
-		sf_json_features(h->features, h->n_features), "uptime_ms",
-		(json_int_t)(sf_now_ms() - h->started_ms), "flows_freed",
-		(json_int_t)h->flows.freed);
+	*reply = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I}", "name", h->name,
+			   "version", SF_VERSION, "id", sf_sid_print(&h->identity, identity),
+			   "address", sf_addr_print(&h->self, self), "kind", "host", "datapath",
+			   datapath_json(h), "registrations", counts_json(h), "features",
+			   sf_json_features(h->features, h->n_features), "uptime_ms",
+			   (json_int_t)(sf_now_ms() - h->started_ms), "flows_freed",
+			   (json_int_t)h->flows.freed);
 	if (!*reply)
 		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
-	sf_json_set_net(*reply, &h->net);
-	if (!known)
-		json_object_set_new(*reply, "as_prefix", json_null());
-	if (known) {
-		json_object_set_new(*reply, "uplink_mtu", json_integer(h->uplink.link.mtu));
-		json_object_set_new(*reply, "uplink_carrier", json_boolean(uplink_usable(h)));
-	}
+	put_primary(*reply, h);
 	return 200;
 }
 
@@ -446,10 +484,10 @@ static int get_counters(struct sf_http_req *req, json_t **reply, void *ctx)
 {
 	struct host *h = ctx;
 	struct sf_datapath_counts counts = control_counts(h);
-	json_t *control =
-		json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)h->session.sent, "received",
-			  (json_int_t)h->session.received, "repeated",
-			  (json_int_t)h->session.repeated, "bad", (json_int_t)h->session.bad);
+	struct control_talk talk = control_talk(h);
+	json_t *control = json_pack("{s:I, s:I, s:I, s:I}", "sent", (json_int_t)talk.sent,
+				    "received", (json_int_t)talk.received, "repeated",
+				    (json_int_t)talk.repeated, "bad", (json_int_t)talk.bad);
 
 	*reply = sf_datapath_json(&counts);
 	json_object_set_new(*reply, "control", control);

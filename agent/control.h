@@ -24,6 +24,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "agent/policy.h"
 #include "agent/registry.h"
@@ -59,6 +60,14 @@ bool control_may(const struct host *h, const struct sf_http_req *req);
  */
 int control_key(const struct host *h, const struct sf_http_req *req, struct registration_key *out,
 		json_t **reply);
+
+/** struct control_talk - control messages and joins, of all uplinks. */
+struct control_talk {
+	uint64_t sent, received, repeated, bad, joins;
+};
+
+/** control_talk() - summed up. (metrics.c) */
+struct control_talk control_talk(const struct host *h);
 
 /** control_counts() - the datapath's counters. (metrics.c) */
 struct sf_datapath_counts control_counts(struct host *h);

@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -276,77 +277,228 @@ static int read_config(struct host *h)
 	return write_config(h);
 }
 
-static struct sf_bpf_tc side(const struct host *h, enum sf_bpf_side where, int ifindex)
+/* Each link has a pin of its own, called by its index. */
+struct side {
+	struct sf_bpf_tc at;
+	char name[SF_BPF_NAME_MAX + 1];
+};
+
+static const struct sf_bpf_tc *side(const struct host *h, enum sf_bpf_side where, int ifindex,
+				    struct side *s)
 {
-	return (struct sf_bpf_tc){ .dir = h->datapath.dir,
-				   .name = where == SF_BPF_EGRESS ? EGRESS : INGRESS,
-				   .ifindex = ifindex,
-				   .side = where };
+	snprintf(s->name, sizeof(s->name), "%s_%d", where == SF_BPF_EGRESS ? EGRESS : INGRESS,
+		 ifindex);
+	s->at = (struct sf_bpf_tc){
+		.dir = h->datapath.dir, .name = s->name, .ifindex = ifindex, .side = where
+	};
+	return &s->at;
+}
+
+/* Where a link is among those that are attached, or (0) a free place. */
+static int *attached(struct host *h, int ifindex)
+{
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		if (h->datapath.attached[i] == ifindex)
+			return &h->datapath.attached[i];
+	return NULL;
+}
+
+bool datapath_is_attached(const struct host *h)
+{
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		if (h->datapath.attached[i])
+			return true;
+	return false;
 }
 
 static int attach(struct host *h, int ifindex, char *err, size_t errlen)
 {
 	struct datapath *d = &h->datapath;
-	struct sf_bpf_tc in = side(h, SF_BPF_INGRESS, ifindex);
-	struct sf_bpf_tc out = side(h, SF_BPF_EGRESS, ifindex);
+	int *slot = attached(h, ifindex);
+	struct side s;
 	int ret;
 
+	slot = slot ? slot : attached(h, 0);
+	if (!slot) {
+		snprintf(err, errlen, "link %d: %d uplinks have the programs already", ifindex,
+			 SF_UPLINKS_MAX);
+		return -ENOSPC;
+	}
 	/* Ingress first: what it takes off the wire must be understood before we send such. */
-	ret = sf_bpf_tc_attach(&in, bpf_program__fd(d->skel->progs.sf_host_ingress), &d->how, err,
+	ret = sf_bpf_tc_attach(side(h, SF_BPF_INGRESS, ifindex, &s),
+			       bpf_program__fd(d->skel->progs.sf_host_ingress), &d->how, err,
 			       errlen);
 	if (!ret)
-		ret = sf_bpf_tc_attach(&out, bpf_program__fd(d->skel->progs.sf_host_egress),
-				       &d->how, err, errlen);
+		ret = sf_bpf_tc_attach(side(h, SF_BPF_EGRESS, ifindex, &s),
+				       bpf_program__fd(d->skel->progs.sf_host_egress), &d->how, err,
+				       errlen);
 	if (!ret)
-		d->ifindex = ifindex;
+		*slot = ifindex;
 	return ret;
 }
 
 static void detach(struct host *h, int ifindex)
 {
-	struct sf_bpf_tc in = side(h, SF_BPF_INGRESS, ifindex);
-	struct sf_bpf_tc out = side(h, SF_BPF_EGRESS, ifindex);
+	int *slot = attached(h, ifindex);
+	struct side s;
 	char err[256];
 
-	if (sf_bpf_tc_detach(&out, err, sizeof(err)))
+	if (sf_bpf_tc_detach(side(h, SF_BPF_EGRESS, ifindex, &s), err, sizeof(err)))
 		sf_warn("egress program: %s", err);
-	if (sf_bpf_tc_detach(&in, err, sizeof(err)))
+	if (sf_bpf_tc_detach(side(h, SF_BPF_INGRESS, ifindex, &s), err, sizeof(err)))
 		sf_warn("ingress program: %s", err);
-	h->datapath.ifindex = 0;
+	if (slot)
+		*slot = 0;
 }
 
 /* A tcx link can be taken off the device by others. */
-static bool still_attached(const struct host *h)
+static bool still_attached(const struct host *h, int ifindex)
 {
+	struct side in, out;
 	uint32_t prog;
 
-	return sf_bpf_link_prog(h->datapath.dir, INGRESS, &prog, NULL) != -ENOLINK &&
-	       sf_bpf_link_prog(h->datapath.dir, EGRESS, &prog, NULL) != -ENOLINK;
+	return sf_bpf_link_prog(h->datapath.dir, side(h, SF_BPF_INGRESS, ifindex, &in)->name, &prog,
+				NULL) != -ENOLINK &&
+	       sf_bpf_link_prog(h->datapath.dir, side(h, SF_BPF_EGRESS, ifindex, &out)->name, &prog,
+				NULL) != -ENOLINK;
+}
+
+bool datapath_dir_is_attached(const char *dir)
+{
+	DIR *d = opendir(dir);
+	bool found = false;
+
+	if (!d)
+		return errno != ENOENT;
+	for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
+		uint32_t prog;
+		int ret;
+
+		if (strncmp(e->d_name, INGRESS, strlen(INGRESS)))
+			continue;
+		ret = sf_bpf_link_prog(dir, e->d_name, &prog, NULL);
+		found = ret != -ENOLINK && ret != -ENOENT;
+	}
+	closedir(d);
+	return found;
+}
+
+/* The programs of links that are gone, or lead nowhere any more. A link that is only down keeps
+ * them: it may be back at any time, and each attachment costs tens of milliseconds. */
+static void detach_others(struct host *h)
+{
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		if (h->datapath.attached[i] && !attachment_of_link(h, h->datapath.attached[i]))
+			detach(h, h->datapath.attached[i]);
+}
+
+static int attach_all(struct host *h, char *err, size_t errlen)
+{
+	int ret = 0;
+
+	attachment_foreach (h, a) {
+		int now = 0;
+
+		if (!attachment_has_place(a))
+			continue;
+		if (!attached(h, a->link.ifindex) || !still_attached(h, a->link.ifindex))
+			now = attach(h, a->link.ifindex, err, errlen);
+		ret = ret ? ret : now;
+	}
+	return ret;
+}
+
+/* ---- places ----------------------------------------------------------------------------- */
+
+static struct sf_addr place_of(const struct attachment *a)
+{
+	struct sf_addr place = a->join.locator;
+
+	sf_locator_set_sock(&place, 0);
+	return place;
+}
+
+struct each_place {
+	int (*fn)(const struct sf_addr *place, const struct sf_uplink *up, void *ctx);
+	void *ctx;
+};
+
+static int each_place(const void *key, const void *value, void *ctx)
+{
+	struct each_place *e = ctx;
+
+	return e->fn(key, value, e->ctx);
+}
+
+int datapath_each_place(struct host *h,
+			int (*fn)(const struct sf_addr *place, const struct sf_uplink *up,
+				  void *ctx),
+			void *ctx)
+{
+	struct each_place e = { fn, ctx };
+
+	return sf_bpf_map_walk(datapath_map(h, "uplinks"), sizeof(struct sf_addr),
+			       sizeof(struct sf_uplink), each_place, &e);
+}
+
+struct gone {
+	const struct host *host;
+	struct sf_addr places[SF_UPLINKS_MAX];
+	int n;
+};
+
+static int find_gone(const struct sf_addr *place, const struct sf_uplink *up, void *ctx)
+{
+	struct gone *g = ctx;
+
+	if (!attachment_of_place(g->host, place) && g->n < SF_UPLINKS_MAX)
+		g->places[g->n++] = *place;
+	return 0;
+}
+
+static int write_places(struct host *h)
+{
+	struct gone gone = { .host = h };
+	int fd = datapath_map(h, "uplinks"), ret = 0;
+
+	attachment_foreach (h, a) {
+		struct sf_uplink up = { .ifindex = (uint32_t)a->link.ifindex, .mtu = a->link.mtu };
+		struct sf_addr place = place_of(a);
+
+		if (!attachment_has_place(a))
+			continue;
+		memcpy(&up.router, &a->join.router.sin6_addr, sizeof(up.router));
+		if (bpf_map_update_elem(fd, &place, &up, BPF_ANY))
+			ret = -errno;
+	}
+	datapath_each_place(h, find_gone, &gone);
+	for (int i = 0; i < gone.n; i++)
+		bpf_map_delete_elem(fd, &gone.places[i]);
+	return ret;
 }
 
 int datapath_apply(struct host *h, char *err, size_t errlen)
 {
 	struct sf_host_config *c = &h->datapath.config;
-	const struct sf_nl_link *link = &h->uplink.link;
+	const struct attachment *p = attachment_primary(h);
 	int ret;
 
 	c->net = h->net;
-	c->host = sf_locator_host(&h->join.locator);
-	c->own = h->join.locator;
+	c->host = sf_locator_host(&p->join.locator);
+	c->own = p->join.locator;
 	sf_locator_set_sock(&c->own, PLAIN_SOCK);
 	c->self = h->self;
-	c->ifindex = link->ifindex;
-	c->mtu = link->mtu;
+	c->ifindex = p->link.ifindex;
+	c->mtu = p->link.mtu;
 	ret = write_config(h);
+	if (!ret)
+		ret = write_places(h);
 	if (ret) {
-		snprintf(err, errlen, "map config: %s", strerror(-ret));
+		snprintf(err, errlen, "maps config and uplinks: %s", strerror(-ret));
 		return ret;
 	}
-	if (h->datapath.ifindex == link->ifindex && still_attached(h))
-		return 0; /* each attachment costs tens of milliseconds */
-	if (h->datapath.ifindex)
-		detach(h, h->datapath.ifindex);
-	return attach(h, link->ifindex, err, errlen);
+	detach_others(h);
+	return attach_all(h, err, errlen);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */
@@ -403,10 +555,18 @@ int datapath_prepare(struct host *h, char *err, size_t errlen)
 	return ret ? ret : take_lock(h, err, errlen);
 }
 
+static int attach_adopted(const struct sf_addr *place, const struct sf_uplink *up, void *ctx)
+{
+	char why[256];
+
+	if (attach(ctx, (int)up->ifindex, why, sizeof(why)))
+		sf_warn("datapath: an uplink of it is gone (%s); waiting for the next join", why);
+	return 0;
+}
+
 int datapath_open(struct host *h, char *err, size_t errlen)
 {
 	struct datapath *d = &h->datapath;
-	char why[256];
 	int ret = load(h, err, errlen);
 
 	if (ret)
@@ -419,8 +579,7 @@ int datapath_open(struct host *h, char *err, size_t errlen)
 	if (!d->adopted || !d->config.host || !d->config.ifindex)
 		return 0;
 	sf_info("datapath %s: taken over from an earlier agent", d->dir);
-	if (attach(h, (int)d->config.ifindex, why, sizeof(why)))
-		sf_warn("datapath: its uplink is gone (%s); waiting for the next join", why);
+	datapath_each_place(h, attach_adopted, h);
 	return 0;
 }
 
@@ -430,8 +589,9 @@ void datapath_remove(struct host *h)
 
 	if (!h->datapath.dir[0] || !h->datapath.lock_fd)
 		return;
-	if (h->datapath.config.ifindex)
-		detach(h, (int)h->datapath.config.ifindex);
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		if (h->datapath.attached[i])
+			detach(h, h->datapath.attached[i]);
 	if (sf_bpf_pindir_remove(h->datapath.dir, err, sizeof(err)))
 		sf_warn("datapath: %s", err);
 	datapath_close(h);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * datapath.h - the service access layer of this host in the kernel: loaded, pinned, adopted,
- * swapped in place, attached to the uplink (core/datapath.h names the maps).
+ * swapped in place, attached to the uplinks (core/datapath.h names the maps).
  *
  * Theory of operation
  *
@@ -30,7 +30,7 @@ struct datapath {
 	int lock_fd; /* 0: none */
 	bool fresh;  /* nothing was pinned when we came: what a failing start made may go again */
 	bool adopted;
-	int ifindex; /* attached to; 0: none */
+	int attached[SF_UPLINKS_MAX]; /* links that have the programs; 0: free */
 	enum sf_bpf_how how;
 	struct sf_host_config config;
 };
@@ -56,13 +56,29 @@ int datapath_prepare(struct host *h, char *err, size_t errlen);
 
 /**
  * datapath_open() - (the hooks are open) load or adopt; where an earlier agent had joined, swap the
- * programs at once. Return: 0; -EPROTO where pinned maps have another layout (@err says which, and
- * what to do); other -errno with @err.
+ * programs of each of its uplinks at once. Return: 0; -EPROTO where pinned maps have another layout
+ * (@err says which, and what to do); other -errno with @err.
  */
 int datapath_open(struct host *h, char *err, size_t errlen);
 
-/** datapath_apply() - joined: write the configuration, attach to the uplink. */
+/**
+ * datapath_apply() - joined, or another uplink is primary: write the configuration and the places
+ * that the host has, attach to their links.
+ */
 int datapath_apply(struct host *h, char *err, size_t errlen);
+
+/** datapath_is_attached() - whether any link has the programs. */
+bool datapath_is_attached(const struct host *h);
+
+/** datapath_dir_is_attached() - the same of a host's directory, whoever's it is; true where that
+ * cannot be told. */
+bool datapath_dir_is_attached(const char *dir);
+
+/** datapath_each_place() - the places in the kernel, map `uplinks`. @fn: 0 to go on. */
+int datapath_each_place(struct host *h,
+			int (*fn)(const struct sf_addr *place, const struct sf_uplink *up,
+				  void *ctx),
+			void *ctx);
 
 /** datapath_remove() - detach and unpin everything. */
 void datapath_remove(struct host *h);

@@ -4,18 +4,18 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <stdio.h>
 
 #include "agent/host.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-static void arm(struct host *h)
+static void arm(struct attachment *a)
 {
-	unsigned int ms = h->config.heartbeat_ms ? h->config.heartbeat_ms : h->join.heartbeat_ms;
-	struct timeval wait = sf_ms_timeval(ms);
+	const struct config *c = &a->host->config;
+	struct timeval wait =
+		sf_ms_timeval(c->heartbeat_ms ? c->heartbeat_ms : a->join.heartbeat_ms);
 
-	event_add(h->heartbeat.timer, &wait);
+	event_add(a->heartbeat.timer, &wait);
 }
 
 static bool put_load(struct host *h, struct sf_ctrl_out *out, const struct registration *r)
@@ -40,10 +40,11 @@ static bool put_load(struct host *h, struct sf_ctrl_out *out, const struct regis
 }
 
 /* As many loads as fit; where that is not all, the next heartbeat goes on from there. */
-static void put_loads(struct host *h, struct sf_ctrl_out *out)
+static void put_loads(struct attachment *a, struct sf_ctrl_out *out)
 {
+	struct host *h = a->host;
 	size_t at = 0, total = HASH_COUNT(h->registry.table);
-	size_t turn = h->heartbeat.turn < total ? h->heartbeat.turn : 0;
+	size_t turn = a->heartbeat.turn < total ? a->heartbeat.turn : 0;
 	const struct registration *r;
 
 	flows_load(h);
@@ -51,68 +52,77 @@ static void put_loads(struct host *h, struct sf_ctrl_out *out)
 		if (at < turn || r->at != AT_IN || !r->key.port)
 			continue;
 		if (!put_load(h, out, r)) {
-			h->heartbeat.turn = at;
+			a->heartbeat.turn = at;
 			return;
 		}
 	}
-	h->heartbeat.turn = 0;
+	a->heartbeat.turn = 0;
 }
 
 static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct sf_ctrl_in *answer)
 {
-	struct host *h = ctx;
+	struct attachment *a = ctx;
 
-	h->heartbeat.waiting = false;
-	h->heartbeat.answered++;
+	a->heartbeat.waiting = false;
+	a->heartbeat.answered++;
 	if (answer->type == SF_CTRL_DENIED || answer->type == SF_CTRL_REFRESH)
-		join_hint(h, "the router has lost our state");
-	else {
-		host_take_results(h, 0, answer); /* late verdicts, if any */
-		shed_take(h, answer);
-	}
+		join_hint(a, "the router has lost our state");
+	if (answer->type != SF_CTRL_ALIVE || a != attachment_primary(a->host))
+		return;
+	host_take_results(a->host, 0, answer); /* late verdicts, if any */
+	shed_take(a->host, answer);
+}
+
+/* What the router must have of ours, if that is known: nothing is under way. */
+static bool digest_of(const struct attachment *a, __be64 *digest)
+{
+	const struct host *h = a->host;
+	bool primary = a == attachment_primary(h);
+
+	*digest = primary ? sf_be64(h->registry.digest) : 0;
+	return primary ? registry_settled(&h->registry) : !a->held;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct host *h = arg;
+	struct attachment *a = arg;
 	struct session_request *q;
+	__be64 digest;
 
-	arm(h);
-	if (h->heartbeat.waiting)
+	arm(a);
+	if (a->heartbeat.waiting)
 		return;
-	q = session_request(&h->session, SF_CTRL_HEARTBEAT);
+	q = session_request(&a->session, SF_CTRL_HEARTBEAT);
 	if (!q)
 		return; /* no session: JOIN is under way; no room: requests are, which tell as much
 			 */
-	if (registry_settled(&h->registry)) {
-		__be64 digest = sf_be64(h->registry.digest);
-
+	if (digest_of(a, &digest))
 		sf_ctrl_put(&q->out, SF_ITEM_DIGEST, &digest, sizeof(digest));
+	if (a == attachment_primary(a->host)) {
+		shed_put(a->host, &q->out);
+		put_loads(a, &q->out);
 	}
-	shed_put(h, &q->out);
-	put_loads(h, &q->out);
-	h->heartbeat.waiting = !session_send(q, on_answer);
+	a->heartbeat.waiting = !session_send(q, on_answer);
 }
 
-void heartbeat_start(struct host *h)
+void heartbeat_start(struct attachment *a)
 {
-	h->heartbeat.waiting = false; /* requests of the old session are void */
-	shed_restart(h);
-	arm(h);
+	a->heartbeat.waiting = false; /* requests of the old session are void */
+	if (a == attachment_primary(a->host))
+		arm(a);
+	else
+		on_timer(-1, 0, a);
 }
 
-int heartbeat_open(struct host *h, char *err, size_t errlen)
+int heartbeat_open(struct attachment *a)
 {
-	h->heartbeat.timer = evtimer_new(h->daemon.base, on_timer, h);
-	if (h->heartbeat.timer)
-		return 0;
-	snprintf(err, errlen, "no memory");
-	return -ENOMEM;
+	a->heartbeat.timer = evtimer_new(a->host->daemon.base, on_timer, a);
+	return a->heartbeat.timer ? 0 : -ENOMEM;
 }
 
-void heartbeat_close(struct host *h)
+void heartbeat_close(struct attachment *a)
 {
-	if (h->heartbeat.timer)
-		event_free(h->heartbeat.timer);
-	h->heartbeat.timer = NULL;
+	if (a->heartbeat.timer)
+		event_free(a->heartbeat.timer);
+	a->heartbeat.timer = NULL;
 }

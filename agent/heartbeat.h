@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* heartbeat.h - alive, with load per service and a digest of what is registered. */
+/* heartbeat.h - alive, with load per service and a digest of what is registered; at each router
+ * that the host has joined, of which only the primary's has registrations. */
 #ifndef SF_AGENT_HEARTBEAT_H
 #define SF_AGENT_HEARTBEAT_H
 
@@ -9,7 +10,7 @@
 
 #include "agent/registry.h"
 
-struct host;
+struct attachment;
 struct event;
 
 struct heartbeat {
@@ -19,11 +20,15 @@ struct heartbeat {
 	uint64_t answered;
 };
 
-/** heartbeat_open() - prepare; heartbeat_start() begins. Return: 0 or -errno with @err. */
-int heartbeat_open(struct host *h, char *err, size_t errlen);
-void heartbeat_close(struct host *h);
+/** heartbeat_open() - prepare; heartbeat_start() begins. Return: 0 or -ENOMEM. */
+int heartbeat_open(struct attachment *a);
+void heartbeat_close(struct attachment *a);
 
-/** heartbeat_start() - a session has begun: the first heartbeat comes after one interval. */
-void heartbeat_start(struct host *h);
+/**
+ * heartbeat_start() - a session has begun: the first heartbeat comes after one interval; at once
+ * where nothing else would be said, so that the session is used and the router knows that nothing
+ * is registered there.
+ */
+void heartbeat_start(struct attachment *a);
 
 #endif

@@ -174,7 +174,6 @@ static void forget_host(struct host *h, uint64_t cookie)
 static bool remove_if_stale(struct host *h, uint64_t cookie)
 {
 	char dir[600], err[256] = "";
-	uint32_t prog;
 	bool stale;
 	int fd, n;
 
@@ -186,8 +185,7 @@ static bool remove_if_stale(struct host *h, uint64_t cookie)
 	fd = sf_bpf_pindir_lock(dir, false, NULL, 0);
 	if (fd < 0 && fd != -ENOENT)
 		return false; /* its agent lives */
-	n = fd < 0 ? -ENOENT : sf_bpf_link_prog(dir, "uplink_ingress", &prog, NULL);
-	stale = n == -ENOLINK || n == -ENOENT;
+	stale = fd < 0 || !datapath_dir_is_attached(dir);
 	if (stale) {
 		sf_info("host %016llx: gone without leaving; its leftovers are removed",
 			(unsigned long long)cookie);

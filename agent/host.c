@@ -166,16 +166,19 @@ static void refuse_all(struct host *h, const struct sf_ctrl_in *request, uint8_t
 static void on_registered(void *ctx, const struct sf_ctrl_in *request,
 			  const struct sf_ctrl_in *answer)
 {
-	struct host *h = ctx;
+	struct attachment *a = ctx;
+	struct host *h = a->host;
 	const struct sf_item_reason *r;
 
+	if (a != attachment_primary(h))
+		return; /* another router counts now */
 	if (answer->type != SF_CTRL_DENIED) {
 		host_take_results(h, request->type, answer);
 		return;
 	}
 	r = sf_ctrl_find(answer, SF_ITEM_REASON, NULL);
 	if (r && (r->reason == SF_NO_SESSION || r->reason == SF_REPLAYED)) {
-		join_hint(h, "the router does not know our session"); /* all begins anew */
+		join_hint(a, "the router does not know our session"); /* all begins anew */
 		return;
 	}
 	refuse_all(h, request, r && r->reason ? r->reason : SF_INTERNAL);
@@ -197,12 +200,20 @@ static size_t batch_size(const struct host *h, size_t room)
 	return n;
 }
 
+/* The session with the router at which services are registered. */
+static struct session *session_of(struct host *h)
+{
+	struct attachment *a = attachment_primary(h);
+
+	return a ? &a->session : NULL;
+}
+
 /* Names of what was registered before they were used, or is registered elsewhere. A request under
  * way could be overtaken, and the router know the service by then no more than before. */
-static void tell_names(struct host *h)
+static void tell_names(struct host *h, struct session *s)
 {
 	while (h->names.untold && registry_settled(&h->registry)) {
-		struct session_request *q = session_request(&h->session, SF_CTRL_REGISTER);
+		struct session_request *q = session_request(s, SF_CTRL_REGISTER);
 
 		if (!q)
 			break;
@@ -214,10 +225,11 @@ static void tell_names(struct host *h)
 static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
+	struct session *s = session_of(h);
 	struct sf_item_registration items[BATCH_MAX];
 
 	h->registry.told = false; /* whatever changes from now on calls us again */
-	while (session_has_room(&h->session)) {
+	while (s && session_has_room(s)) {
 		struct session_request *q;
 		uint8_t type;
 		size_t n;
@@ -226,7 +238,7 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 		 */
 		if (!h->registry.dirty_first)
 			break;
-		q = session_request(&h->session, SF_CTRL_REGISTER);
+		q = session_request(s, SF_CTRL_REGISTER);
 		if (!q)
 			break;
 		n = registry_take(&h->registry, &type, items, batch_size(h, sf_ctrl_room(&q->out)));
@@ -242,43 +254,18 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 		}
 		session_send(q, on_registered);
 	}
-	tell_names(h);
+	if (s)
+		tell_names(h, s);
 	/* Without a session all is sent on JOINED; without room, on the next answer. */
 }
 
-static void on_room(void *ctx)
+void host_has_room(struct host *h)
 {
-	struct host *h = ctx;
-
 	if (h->registry.dirty_first || h->names.untold)
 		event_active(h->flush, EV_TIMEOUT, 0);
+	else
+		attachments_settled(h);
 }
-
-static void on_stranger(void *ctx, const struct sf_ctrl_in *in, const struct sockaddr_in6 *from)
-{
-	join_stranger(ctx, in, from);
-}
-
-static void on_unasked(void *ctx, const struct sf_ctrl_in *in)
-{
-	struct host *h = ctx;
-
-	if (in->type == SF_CTRL_REFRESH)
-		join_again(h, "the router asks for it");
-	else if (in->type == SF_CTRL_REGISTERED)
-		host_take_results(h, 0, in);
-	else if (in->type == SF_CTRL_SHED)
-		shed_take(h, in);
-}
-
-static void on_lost(void *ctx)
-{
-	join_lost(ctx, "it does not answer");
-}
-
-static const struct session_ops session_ops_template = {
-	.stranger = on_stranger, .unasked = on_unasked, .lost = on_lost, .room = on_room
-};
 
 static const struct registry_ops registry_ops_template = { .judge = judge,
 							   .apply = apply,
@@ -398,14 +385,12 @@ static void adopt_net(struct host *h)
 
 static int open_parts(struct host *h, char *err, size_t errlen)
 {
-	static struct session_ops session_ops;
 	static struct registry_ops registry_ops;
 	struct registration_key self;
 	int ret;
 
-	session_ops = session_ops_template;
 	registry_ops = registry_ops_template;
-	session_ops.ctx = registry_ops.ctx = h;
+	registry_ops.ctx = h;
 	h->flush = evtimer_new(h->daemon.base, on_flush, h);
 	if (!h->flush) {
 		snprintf(err, errlen, "no memory");
@@ -413,9 +398,7 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	}
 	registry_open(&h->registry, &registry_ops);
 	names_open(h);
-	ret = session_open(&h->session, h->daemon.base, &session_ops, err, errlen);
-	if (!ret)
-		ret = datapath_prepare(h, err, errlen);
+	ret = datapath_prepare(h, err, errlen);
 	if (!ret)
 		ret = hooks_open(h, err, errlen);
 	if (!ret)
@@ -424,6 +407,10 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 		return ret;
 	adopt_net(h);
 	ret = setup_open(h, err, errlen);
+	if (!ret)
+		ret = search_open(h, err, errlen);
+	if (!ret)
+		ret = attachments_open(h, err, errlen);
 	if (!ret)
 		ret = runs_open(h, err, errlen);
 	if (!ret)
@@ -436,10 +423,6 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 		ret = shed_open(h, err, errlen);
 	if (!ret)
 		ret = watch_open(h, err, errlen);
-	if (!ret)
-		ret = heartbeat_open(h, err, errlen);
-	if (!ret)
-		ret = join_open(h, err, errlen);
 	if (!ret)
 		ret = uplink_open(h, err, errlen);
 	if (!ret)
@@ -541,23 +524,10 @@ int host_run(struct host *h)
 	if (!usr2 || event_add(usr2, NULL))
 		return -ENOMEM;
 	sf_info("host %s is %s", h->name, sf_addr_print(&h->self, id));
-	join_hurry(h);
+	attachments_begin(h);
 	ret = sf_daemon_run(&h->daemon);
 	event_free(usr2);
 	return ret;
-}
-
-static void leave(struct host *h)
-{
-	int ret;
-
-	if (!session_up(&h->session))
-		return;
-	ret = session_leave(&h->session, LEAVE_MS);
-	if (ret)
-		sf_warn("LEAVE: not answered; the router will notice");
-	else
-		sf_info("left the network");
 }
 
 void host_close(struct host *h)
@@ -566,9 +536,8 @@ void host_close(struct host *h)
 		handover_close(h);
 		lookups_close(h);
 		control_close(h);
-		join_close(h);
+		search_close(h);
 		uplink_close(h);
-		heartbeat_close(h);
 		watch_close(h);
 		moves_close(h);
 		shed_close(h);
@@ -576,7 +545,7 @@ void host_close(struct host *h)
 		sockets_close(h);
 	}
 	if (!h->keep) {
-		leave(h);
+		attachments_leave(h, LEAVE_MS);
 		runs_remove(h);
 		hooks_leave(h);
 		datapath_remove(h);
@@ -587,7 +556,7 @@ void host_close(struct host *h)
 	hooks_close(h);
 	datapath_close(h);
 	setup_close(h);
-	session_close(&h->session);
+	attachments_close(h);
 	registry_close(&h->registry);
 	names_close(h);
 	if (h->flush)

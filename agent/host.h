@@ -5,15 +5,16 @@
  * A host is a network namespace: where several share a kernel each has its own agent. The parts,
  * each with a header of its own:
  *
- *	uplink     which link, its MTU and carrier        datapath  programs and maps of this host
- *	join       JOIN until JOINED, and again           hooks     socket hooks, shared per kernel
- *	session    requests and answers                   sockets   what the kernel's own lists say
- *	heartbeat  alive, with load                       flows     flow table: listing, freeing
- *	setup      addresses, routes, rules, sysctls      runs      control groups of `scaffold run`
- *	registry   services that are registered           control   REST for the CLI
- *	policy     who may register                       events    the recent past
- *	names      what services are called               moves     flows whose ends move
- *	shed       flows ended, instances drained         handover  connections given away, taken over
+ *	attachment an uplink; which one is primary        datapath  programs and maps of this host
+ *	uplink     links that may lead to a router        hooks     socket hooks, shared per kernel
+ *	join       JOIN until JOINED, and again           sockets   what the kernel's own lists say
+ *	session    requests and answers                   flows     flow table: listing, freeing
+ *	heartbeat  alive, with load                       runs      control groups of `scaffold run`
+ *	setup      addresses, routes, rules, sysctls      control   REST for the CLI
+ *	registry   services that are registered           events    the recent past
+ *	policy     who may register                       names     what services are called
+ *	moves      flows whose ends move                  handover  connections given away, taken over
+ *	shed       flows ended, instances drained
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.
@@ -24,12 +25,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/attachment.h"
 #include "agent/config.h"
 #include "agent/control.h"
 #include "agent/datapath.h"
 #include "agent/flows.h"
 #include "agent/handover.h"
-#include "agent/heartbeat.h"
 #include "agent/hooks.h"
 #include "agent/join.h"
 #include "agent/lookup.h"
@@ -38,7 +39,6 @@
 #include "agent/policy.h"
 #include "agent/registry.h"
 #include "agent/runs.h"
-#include "agent/session.h"
 #include "agent/setup.h"
 #include "agent/shed.h"
 #include "agent/sockets.h"
@@ -79,8 +79,8 @@ struct host {
 	struct datapath datapath;
 	struct hooks hooks;
 	struct setup setup;
-	struct session session;
-	struct join join;
+	struct search search;
+	struct attachments attachments;
 	struct registry registry;
 	struct names names;
 	struct lookups lookups;
@@ -88,7 +88,6 @@ struct host {
 	struct runs runs;
 	struct flows flows;
 	struct moves moves;
-	struct heartbeat heartbeat;
 	struct shed shed;
 	struct control control;
 	struct handover handover;
@@ -126,6 +125,10 @@ void host_set_net(struct host *h, const struct sf_net *net);
  * @type: of the request; 0: nobody asked (late verdicts)
  */
 void host_take_results(struct host *h, uint8_t type, const struct sf_ctrl_in *answer);
+
+/** host_has_room() - the primary uplink's router has answered: there may be room for more requests.
+ */
+void host_has_room(struct host *h);
 
 /** host_key() - a registration's key in the listeners table of the kernel. */
 struct sf_listener_key host_key(const struct host *h, const struct registration_key *key);

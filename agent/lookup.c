@@ -72,7 +72,7 @@ static json_t *found_json(struct host *h, const struct sf_sid *sid, const struct
 
 static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct sf_ctrl_in *answer)
 {
-	struct host *h = ctx;
+	struct host *h = ((struct attachment *)ctx)->host;
 	struct lookup *l = h->lookups.first;
 
 	while (l && l->seq != request->seq)
@@ -111,6 +111,7 @@ int lookup_get(struct sf_http_req *req, json_t **reply, void *ctx)
 	struct host *h = ctx;
 	const char *text = sf_http_param(req, "service"), *why = "";
 	struct sf_item_registration item = { 0 };
+	struct attachment *router = attachment_primary(h);
 	struct session_request *q;
 	unsigned int n = 0;
 
@@ -121,7 +122,7 @@ int lookup_get(struct sf_http_req *req, json_t **reply, void *ctx)
 		n++;
 	if (n >= LOOKUPS_MAX)
 		return sf_http_fail(reply, 503, "too many look-ups at a time", NULL, NULL);
-	q = session_request(&h->session, SF_CTRL_LOOKUP);
+	q = router ? session_request(&router->session, SF_CTRL_LOOKUP) : NULL;
 	if (!q)
 		return sf_http_fail(reply, 503, "no router to ask", NULL, "a host that has joined");
 	if (!lookup_new(h, req, q->seq, &item.sid)) {

@@ -96,9 +96,25 @@ static void put_moves(const struct host *h, struct sf_metrics *m)
 	sf_metrics_one(m, "moving_flows", "gauge", "Of these, those that are not settled.", open);
 }
 
+struct control_talk control_talk(const struct host *h)
+{
+	struct control_talk sum = { 0 };
+
+	attachment_foreach (h, a) {
+		sum.sent += a->session.sent;
+		sum.received += a->session.received;
+		sum.repeated += a->session.repeated;
+		sum.bad += a->session.bad;
+		sum.joins += a->join.count;
+	}
+	return sum;
+}
+
 char *metrics_text(struct host *h, size_t *len)
 {
 	struct sf_datapath_counts counts = control_counts(h);
+	struct control_talk talk = control_talk(h);
+	const struct attachment *a = attachment_primary(h);
 	struct sf_metrics m;
 
 	if (sf_metrics_open(&m, "scaffold_host_"))
@@ -106,20 +122,19 @@ char *metrics_text(struct host *h, size_t *len)
 	sf_metrics_one(&m, "uptime_seconds", "gauge", "Since the start.",
 		       (sf_now_ms() - h->started_ms) / 1000);
 	sf_metrics_one(&m, "joined", "gauge", "1 when the host has joined its access router.",
-		       h->join.state == JOIN_JOINED);
-	sf_metrics_one(&m, "joins_total", "counter", "Joins so far.", h->join.count);
+		       a && a->join.state == JOIN_JOINED);
+	sf_metrics_one(&m, "joins_total", "counter", "Joins so far.", talk.joins);
 	sf_metrics_one(&m, "registrations", "gauge", "Registrations of this host, in any state.",
 		       HASH_COUNT(h->registry.table));
 	sf_metrics_one(&m, "socket_events_total", "counter", "Events of the socket hooks.",
 		       h->hooks.events);
 	sf_metrics_one(&m, "flows_freed_total", "counter",
 		       "Flow entries freed after their socket was gone.", h->flows.freed);
-	sf_metrics_one(&m, "control_sent_total", "counter", "Control messages sent.",
-		       h->session.sent);
+	sf_metrics_one(&m, "control_sent_total", "counter", "Control messages sent.", talk.sent);
 	sf_metrics_one(&m, "control_repeated_total", "counter", "Control messages repeated.",
-		       h->session.repeated);
+		       talk.repeated);
 	sf_metrics_one(&m, "control_bad_total", "counter",
-		       "Control messages dropped as malformed or foreign.", h->session.bad);
+		       "Control messages dropped as malformed or foreign.", talk.bad);
 	put_moves(h, &m);
 	put_services(h, &m);
 	sf_metrics_datapath(&m, &counts);

@@ -71,9 +71,9 @@ static void arm(struct host *h)
 /* Index of the link of our place @place; 0: it is none of ours, or not usable. */
 static int link_of(const struct host *h, const struct sf_addr *place)
 {
-	if (h->join.state == JOIN_JOINING || !sf_locator_same_host(&h->join.locator, place))
-		return 0;
-	return uplink_usable(h) ? h->uplink.link.ifindex : 0;
+	const struct attachment *a = attachment_of_place(h, place);
+
+	return a && attachment_usable(a) ? a->link.ifindex : 0;
 }
 
 bool moves_usable(const struct host *h, const struct sf_addr *place)
@@ -84,21 +84,23 @@ bool moves_usable(const struct host *h, const struct sf_addr *place)
 int moves_place_on(const struct host *h, const char *name, struct sf_addr *place, char *err,
 		   size_t errlen)
 {
+	const struct attachment *a = attachment_by_name(h, name);
+	const char *why = a ? attachment_why_not(a) : NULL;
 	struct sf_nl_link link;
 
 	if (sf_link_get(h->nl, name, &link)) {
 		snprintf(err, errlen, "no such interface");
 		return -ENODEV;
 	}
-	if (!(link.flags & IFF_UP) || !link.carrier) {
-		snprintf(err, errlen, "the interface is down");
+	if (!a && (!(link.flags & IFF_UP) || !link.carrier))
+		why = "the interface is down";
+	else if (!a)
+		why = "it is none of this host's uplinks";
+	if (why) {
+		snprintf(err, errlen, "%s", why);
 		return -ENETDOWN;
 	}
-	if (link.ifindex != h->uplink.link.ifindex || h->join.state != JOIN_JOINED) {
-		snprintf(err, errlen, "no router has been joined by this interface");
-		return -ENETDOWN;
-	}
-	*place = sf_locator_place(&h->join.locator);
+	*place = sf_locator_place(&a->join.locator);
 	return 0;
 }
 

@@ -68,7 +68,7 @@ int refuse_peer(struct host *h, const struct sf_flow *f, uint8_t reason)
 
 int refuse_local(struct host *h, uint64_t id, uint8_t reason)
 {
-	const struct sf_nl_link *link = &h->uplink.link;
+	const struct attachment *a = attachment_of_link(h, (int)h->datapath.config.ifindex);
 	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex,
 				 .cb = { [SF_REFUSAL_ID_HIGH] = (uint32_t)(id >> 32),
 					 [SF_REFUSAL_ID_LOW] = (uint32_t)id,
@@ -82,8 +82,8 @@ int refuse_local(struct host *h, uint64_t id, uint8_t reason)
 
 	if (!h->datapath.skel || !skb.ifindex)
 		return -ENETDOWN;
-	if ((uint32_t)link->ifindex == skb.ifindex && link->has_mac)
-		memcpy(eth.h_source, link->mac, sizeof(eth.h_source));
+	if (a && a->link.has_mac)
+		memcpy(eth.h_source, a->link.mac, sizeof(eth.h_source));
 	memcpy(frame, &eth, sizeof(eth));
 	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_refuse), &run);
 	if (ret)

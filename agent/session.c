@@ -114,7 +114,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	arm(q);
 	if (q->waited_ms >= SESSION_LOST_MS && !q->lost) {
 		q->lost = true;
-		s->ops->lost(s->ops->ctx);
+		s->ops->lost(s->ctx);
 	}
 }
 
@@ -184,9 +184,9 @@ static void handle_answer(struct session *s, const struct sf_ctrl_in *in)
 	unlink_request(q);
 	event_del(q->timer);
 	if (!sf_ctrl_open(q->buf, q->len, &request, &why))
-		q->answered(s->ops->ctx, &request, in);
+		q->answered(s->ctx, &request, in);
 	session_drop(q);
-	s->ops->room(s->ops->ctx);
+	s->ops->room(s->ctx);
 }
 
 static void handle(struct session *s, const void *data, size_t len, const struct sockaddr_in6 *from)
@@ -211,14 +211,14 @@ static void handle(struct session *s, const void *data, size_t len, const struct
 		return;
 	}
 	if (err) {
-		s->ops->stranger(s->ops->ctx, &in, from);
+		s->ops->stranger(s->ctx, &in, from);
 		return;
 	}
 	if (in.seq < SF_SESSION_UNSOLICITED) {
 		handle_answer(s, &in);
 	} else if (!sf_seq_accept(&s->keys.window, in.seq)) {
 		s->answered_ms = sf_now_ms();
-		s->ops->unasked(s->ops->ctx, &in);
+		s->ops->unasked(s->ctx, &in);
 	}
 }
 
@@ -271,7 +271,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the socket ------------------------------------------------------------------------- */
 
-static int open_socket(struct session *s)
+static int open_socket(struct session *s, int ifindex)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(SF_CTRL_PORT) };
 	int on = 1, hops = 255, off = 0;
@@ -279,7 +279,9 @@ static int open_socket(struct session *s)
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) ||
+	/* Each uplink has a socket of its own: so the same port serves all. */
+	if ((ifindex && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex))) ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &off, sizeof(off)) ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof(hops)) ||
@@ -300,13 +302,14 @@ fail:
 }
 
 int session_open(struct session *s, struct event_base *base, const struct session_ops *ops,
-		 char *err, size_t errlen)
+		 void *ctx, int ifindex, char *err, size_t errlen)
 {
 	memset(s, 0, sizeof(*s));
 	s->pending_end = &s->pending;
 	s->ops = ops;
+	s->ctx = ctx;
 	s->base = base;
-	s->fd = open_socket(s);
+	s->fd = open_socket(s, ifindex);
 	if (s->fd < 0) {
 		snprintf(err, errlen, "control socket (UDP %d): %s", SF_CTRL_PORT,
 			 strerror(-s->fd));

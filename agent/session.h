@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * session.h - the host's end of its talk with the access router: one UDP socket, the session's
- * keys, requests that are repeated until answered (docs/protocol.md, "Host and access router").
+ * session.h - the host's end of its talk with an access router: a UDP socket, the session's keys,
+ * requests that are repeated until answered (docs/protocol.md, "Host and access router").
  *
  * What belongs to no session (JOINED, and the hints DENIED no-session and REFRESH of a router that
  * has forgotten us) goes to the owner by struct session_ops.
@@ -37,7 +37,6 @@ struct session_ops {
 	void (*lost)(void *ctx);
 	/* After an answer: there may be room for further requests. */
 	void (*room)(void *ctx);
-	void *ctx;
 };
 
 #define SESSION_LOST_MS 3000
@@ -59,6 +58,7 @@ struct session_request {
 
 struct session {
 	const struct session_ops *ops;
+	void *ctx; /* of @ops, and of answers */
 	struct event_base *base;
 	struct event *readable;
 	int fd;
@@ -73,10 +73,11 @@ struct session {
 
 /**
  * session_open() - the socket, without a session yet.
+ * @ifindex: the link whose messages it sends and gets, and no others; 0: any
  * Return: 0 or -errno with @err.
  */
 int session_open(struct session *s, struct event_base *base, const struct session_ops *ops,
-		 char *err, size_t errlen);
+		 void *ctx, int ifindex, char *err, size_t errlen);
 void session_close(struct session *s);
 
 /**

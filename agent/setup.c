@@ -29,9 +29,9 @@ static struct in6_addr to_in6(const struct sf_addr *a)
 	return out;
 }
 
-static struct sf_ip6_prefix service_prefix(const struct sf_net *net)
+static struct sf_ip6_prefix service_prefix(const struct setup_made *m)
 {
-	struct sf_addr a = { .w = { net->service } };
+	struct sf_addr a = { .w = { m->service } };
 	struct in6_addr in6 = to_in6(&a);
 
 	return sf_ip6_prefix_make(&in6, 32);
@@ -54,9 +54,9 @@ static struct sf_nl_addr self_addr(const struct setup_made *m)
 	};
 }
 
-static struct sf_nl_addr plain_addr(const struct setup_made *m, int ifindex)
+static struct sf_nl_addr plain_addr(const struct setup_place *p, int ifindex)
 {
-	struct sf_addr a = m->locator;
+	struct sf_addr a = p->locator;
 
 	sf_locator_set_sock(&a, PLAIN_NUMBER);
 	return (struct sf_nl_addr){
@@ -66,47 +66,65 @@ static struct sf_nl_addr plain_addr(const struct setup_made *m, int ifindex)
 
 static struct sf_nl_route local_route(const struct setup_made *m)
 {
-	return (struct sf_nl_route){ .dst = service_prefix(&m->net),
-				     .oif = LO_INDEX,
-				     .table = SETUP_TABLE,
-				     .type = RTN_LOCAL };
+	return (struct sf_nl_route){
+		.dst = service_prefix(m), .oif = LO_INDEX, .table = SETUP_TABLE, .type = RTN_LOCAL
+	};
 }
 
 static struct sf_nl_route spare_route(const struct setup_made *m, int ifindex)
 {
-	return (struct sf_nl_route){ .dst = service_prefix(&m->net),
+	return (struct sf_nl_route){ .dst = service_prefix(m),
 				     .oif = ifindex,
 				     .src = to_in6(&m->self),
 				     .metric = SETUP_METRIC_SPARE };
 }
 
-static struct sf_nl_route service_route(const struct setup_made *m, int ifindex)
+/* The table of what is sent from a place: it leaves by that one's link. */
+static uint32_t table_of(const struct setup_made *m, const struct setup_place *p)
 {
-	return (struct sf_nl_route){ .dst = service_prefix(&m->net),
-				     .via = m->router,
+	return SETUP_TABLE_PLACES + (uint32_t)(p - m->places);
+}
+
+/* @table: 0: main, for the primary uplink's */
+static struct sf_nl_route service_route(const struct setup_made *m, const struct setup_place *p,
+					int ifindex, uint32_t table)
+{
+	return (struct sf_nl_route){ .dst = service_prefix(m),
+				     .via = p->router,
 				     .oif = ifindex,
 				     .src = to_in6(&m->self),
+				     .table = table,
 				     .metric = SETUP_METRIC_UPLINK };
 }
 
-static struct sf_nl_route locator_route(const struct setup_made *m, int ifindex)
+static struct sf_nl_route locator_route(const struct setup_place *p, int ifindex, uint32_t table)
 {
-	return (struct sf_nl_route){ .dst = locator_prefix(&m->net),
-				     .via = m->router,
+	return (struct sf_nl_route){ .dst = locator_prefix(&p->net),
+				     .via = p->router,
 				     .oif = ifindex,
-				     .src = plain_addr(m, ifindex).addr,
+				     .src = plain_addr(p, ifindex).addr,
+				     .table = table,
 				     .metric = SETUP_METRIC_UPLINK };
 }
 
 static struct sf_nl_rule rule(const struct setup_made *m, const char *iif, const char *oif)
 {
-	struct sf_nl_rule r = { .to = service_prefix(&m->net),
+	struct sf_nl_rule r = { .to = service_prefix(m),
 				.table = SETUP_TABLE,
 				.priority = SETUP_PRIORITY };
 
 	snprintf(r.iif, sizeof(r.iif), "%s", iif);
 	snprintf(r.oif, sizeof(r.oif), "%s", oif);
 	return r;
+}
+
+static struct sf_nl_rule from_rule(const struct setup_made *m, const struct setup_place *p)
+{
+	struct in6_addr place = to_in6(&p->locator);
+
+	return (struct sf_nl_rule){ .from = sf_ip6_prefix_make(&place, 80),
+				    .table = table_of(m, p),
+				    .priority = SETUP_PRIORITY_FROM };
 }
 
 /* ---- memory across crashes -------------------------------------------------------------- */
@@ -118,10 +136,25 @@ static const char *get_text(const json_t *o, const char *key)
 	return text ? text : "";
 }
 
+static bool load_place(const json_t *o, struct setup_place *p)
+{
+	struct sf_addr net;
+
+	if (!json_is_object(o) || sf_addr_parse(get_text(o, "locator"), &p->locator) ||
+	    sf_addr_parse(get_text(o, "router"), (struct sf_addr *)&p->router) ||
+	    sf_addr_parse(get_text(o, "net"), &net))
+		return false;
+	memcpy(p->net.as, net.h, sizeof(p->net.as));
+	snprintf(p->uplink, sizeof(p->uplink), "%s", get_text(o, "uplink"));
+	return true;
+}
+
 static void load(struct setup *s)
 {
 	struct setup_made m = { .base = true };
+	const json_t *place;
 	char *text = NULL;
+	size_t i;
 	json_t *o;
 
 	s->sysctls = json_object();
@@ -129,38 +162,42 @@ static void load(struct setup *s)
 		return;
 	o = json_loads(text, 0, NULL);
 	free(text);
-	snprintf(m.uplink, sizeof(m.uplink), "%s", get_text(o, "uplink"));
 	if (json_is_object(json_object_get(o, "sysctls")))
 		json_object_update(s->sysctls, json_object_get(o, "sysctls"));
-	if (!sf_addr_parse(get_text(o, "self"), &m.self) &&
-	    !sf_addr_parse(get_text(o, "locator"), &m.locator) &&
-	    !sf_addr_parse(get_text(o, "router"), (struct sf_addr *)&m.router)) {
-		struct sf_addr net;
-
-		if (!sf_addr_parse(get_text(o, "net"), &net)) {
-			memcpy(m.net.as, net.h, sizeof(m.net.as));
-			m.net.service = m.self.w[0];
-			s->made = m;
-		}
+	json_array_foreach (json_object_get(o, "places"), i, place)
+		if (i < SF_UPLINKS_MAX)
+			load_place(place, &m.places[i]);
+	if (!sf_addr_parse(get_text(o, "self"), &m.self)) {
+		m.service = m.self.w[0];
+		s->made = m;
 	}
 	json_decref(o);
+}
+
+static json_t *place_json(const struct setup_place *p)
+{
+	struct sf_addr net = { .h = { p->net.as[0], p->net.as[1], p->net.as[2] } }, hop;
+	char locator[SF_ADDR_STRLEN], router[SF_ADDR_STRLEN], as[SF_ADDR_STRLEN];
+
+	if (!p->uplink[0])
+		return json_null();
+	memcpy(&hop, &p->router, sizeof(hop));
+	return json_pack("{s:s, s:s, s:s, s:s}", "uplink", p->uplink, "locator",
+			 sf_addr_print(&p->locator, locator), "router", sf_addr_print(&hop, router),
+			 "net", sf_addr_print(&net, as));
 }
 
 static int store(const struct setup *s)
 {
 	const struct setup_made *m = &s->made;
-	struct sf_addr net = { .h = { m->net.as[0], m->net.as[1], m->net.as[2] } };
-	struct sf_addr hop;
-	char self[SF_ADDR_STRLEN], locator[SF_ADDR_STRLEN], router[SF_ADDR_STRLEN],
-		as[SF_ADDR_STRLEN];
-	json_t *o;
+	json_t *o, *places = json_array();
+	char self[SF_ADDR_STRLEN];
 	char *text;
 	int ret;
 
-	memcpy(&hop, &m->router, sizeof(hop));
-	o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "uplink", m->uplink, "self",
-		      sf_addr_print(&m->self, self), "locator", sf_addr_print(&m->locator, locator),
-		      "router", sf_addr_print(&hop, router), "net", sf_addr_print(&net, as),
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		json_array_append_new(places, place_json(&m->places[i]));
+	o = json_pack("{s:s, s:o, s:O}", "self", sf_addr_print(&m->self, self), "places", places,
 		      "sysctls", s->sysctls);
 	text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
 	ret = text ? sf_file_write(s->path, text, strlen(text), 0644) : -ENOMEM;
@@ -213,25 +250,40 @@ static void undo(struct host *h, int ret, const char *what)
 		sf_warn("%s: not removed: %s %s", what, strerror(-ret), sf_nl_error(h->nl));
 }
 
-static void remove_uplink(struct host *h)
+/* What an uplink has in a table. */
+static void remove_routes(struct host *h, const struct setup_place *p, int ifindex, uint32_t table)
+{
+	struct sf_nl_route to_services = service_route(&h->setup.made, p, ifindex, table);
+	struct sf_nl_route to_locators = locator_route(p, ifindex, table);
+
+	undo(h, sf_route_del(h->nl, &to_services, SF_NL_ENSURE), "route to services");
+	undo(h, sf_route_del(h->nl, &to_locators, SF_NL_ENSURE), "route to locators");
+}
+
+static void remove_place(struct host *h, struct setup_place *p)
 {
 	struct setup_made *m = &h->setup.made;
-	struct sf_nl_rule r = rule(m, m->uplink, "");
+	struct sf_nl_rule in = rule(m, p->uplink, ""), from = from_rule(m, p);
 	struct sf_nl_link link;
 
-	if (!m->uplink[0])
+	if (!p->uplink[0])
 		return;
-	undo(h, sf_rule_del(h->nl, &r, SF_NL_ENSURE), "rule of the uplink");
-	if (!sf_link_get(h->nl, m->uplink, &link)) {
-		struct sf_nl_route to_services = service_route(m, link.ifindex);
-		struct sf_nl_route to_locators = locator_route(m, link.ifindex);
-		struct sf_nl_addr plain = plain_addr(m, link.ifindex);
+	undo(h, sf_rule_del(h->nl, &in, SF_NL_ENSURE), "rule of the uplink");
+	undo(h, sf_rule_del(h->nl, &from, SF_NL_ENSURE), "rule of what leaves the uplink");
+	if (!sf_link_get(h->nl, p->uplink, &link)) {
+		struct sf_nl_addr plain = plain_addr(p, link.ifindex);
 
-		undo(h, sf_route_del(h->nl, &to_services, SF_NL_ENSURE), "route to services");
-		undo(h, sf_route_del(h->nl, &to_locators, SF_NL_ENSURE), "route to locators");
+		remove_routes(h, p, link.ifindex, 0);
+		remove_routes(h, p, link.ifindex, table_of(m, p));
 		undo(h, sf_ifaddr_del(h->nl, &plain, SF_NL_ENSURE), "plain address");
 	}
-	m->uplink[0] = '\0';
+	memset(p, 0, sizeof(*p));
+}
+
+static void remove_places(struct host *h)
+{
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		remove_place(h, &h->setup.made.places[i]);
 }
 
 static void remove_base(struct host *h)
@@ -254,7 +306,7 @@ void setup_remove(struct host *h)
 {
 	if (!h->setup.sysctls)
 		return;
-	remove_uplink(h);
+	remove_places(h);
 	remove_base(h);
 	restore_sysctls(&h->setup);
 	unlink(h->setup.path);
@@ -335,12 +387,11 @@ static int apply_base(struct host *h, char *err, size_t errlen)
 	struct sf_nl_addr self;
 	int ret;
 
-	if (m->base &&
-	    (memcmp(&m->net, &h->net, sizeof(m->net)) || !sf_addr_eq(&m->self, &h->self))) {
-		remove_uplink(h); /* another network, or another host key: nothing fits */
+	if (m->base && (m->service != h->net.service || !sf_addr_eq(&m->self, &h->self))) {
+		remove_places(h); /* another network, or another host key: nothing fits */
 		remove_base(h);
 	}
-	m->net = h->net;
+	m->service = h->net.service;
 	m->self = h->self;
 	m->base = true;
 	ret = store(s);
@@ -374,47 +425,134 @@ int setup_open(struct host *h, char *err, size_t errlen)
 
 	snprintf(s->path, sizeof(s->path), "%s/setup.json", h->config.run);
 	load(s);
-	if (h->config.uplink[0])
-		hurry_uplink(s, h->config.uplink);
+	for (size_t i = 0; i < h->config.uplink.count; i++)
+		hurry_uplink(s, h->config.uplink.items[i]);
 	return apply_base(h, err, errlen);
 }
 
-int setup_apply(struct host *h, char *err, size_t errlen)
+/* The one of an uplink's, or a free one; NULL: all are taken. */
+static struct setup_place *place_of(struct setup_made *m, const char *uplink)
+{
+	struct setup_place *free = NULL;
+
+	for (int i = 0; i < SF_UPLINKS_MAX; i++) {
+		if (!strcmp(m->places[i].uplink, uplink))
+			return &m->places[i];
+		if (!m->places[i].uplink[0] && !free)
+			free = &m->places[i];
+	}
+	return free;
+}
+
+/* Whether what was made for a link is what its attachment has. */
+static bool fits(const struct setup_place *p, const struct attachment *a)
+{
+	return a && attachment_has_place(a) && sf_addr_eq(&p->locator, &a->join.locator) &&
+	       !memcmp(p->net.as, a->join.net.as, sizeof(p->net.as));
+}
+
+static int apply_place(struct host *h, const struct setup_place *p, int ifindex, char *err,
+		       size_t errlen)
 {
 	struct setup_made *m = &h->setup.made;
-	const struct sf_nl_link *link = &h->uplink.link;
-	struct sf_nl_route to_services, to_locators;
-	struct sf_nl_addr plain;
-	struct sf_nl_rule r;
-	int ret = apply_base(h, err, errlen);
+	struct sf_nl_addr plain = plain_addr(p, ifindex);
+	struct sf_nl_rule in = rule(m, p->uplink, ""), from = from_rule(m, p);
+	struct sf_nl_route to_locators = locator_route(p, ifindex, table_of(m, p));
+	struct sf_nl_route to_services = service_route(m, p, ifindex, table_of(m, p));
+	int ret;
 
-	if (ret)
-		return ret;
-	if (m->uplink[0] &&
-	    (strcmp(m->uplink, link->name) || !sf_addr_eq(&m->locator, &h->join.locator)))
-		remove_uplink(h); /* moved: the spare route holds meanwhile */
-	snprintf(m->uplink, sizeof(m->uplink), "%s", link->name);
-	m->locator = h->join.locator;
-	m->router = h->join.router.sin6_addr;
-	ret = store(&h->setup);
-	if (ret)
-		return failed(h, ret, err, errlen, h->setup.path);
-	hurry_uplink(&h->setup, link->name);
-	plain = plain_addr(m, link->ifindex);
+	hurry_uplink(&h->setup, p->uplink);
 	ret = sf_ifaddr_add(h->nl, &plain, SF_NL_ENSURE);
 	if (ret)
 		return failed(h, ret, err, errlen, "plain address on the uplink");
-	r = rule(m, link->name, "");
-	ret = sf_rule_add(h->nl, &r, SF_NL_ENSURE);
+	ret = sf_rule_add(h->nl, &in, SF_NL_ENSURE);
 	if (ret)
 		return failed(h, ret, err, errlen, "rule iif uplink");
-	to_locators = locator_route(m, link->ifindex);
 	ret = sf_route_replace(h->nl, &to_locators);
+	if (!ret)
+		ret = sf_route_replace(h->nl, &to_services);
+	if (ret)
+		return failed(h, ret, err, errlen, "routes of what leaves the uplink");
+	ret = sf_rule_add(h->nl, &from, SF_NL_ENSURE);
+	if (ret)
+		return failed(h, ret, err, errlen, "rule of what leaves the uplink");
+	return 0;
+}
+
+/* The main table's routes go by the primary's router. They take the place of those by another, so
+ * there is no moment without. */
+static int apply_primary(struct host *h, const struct setup_place *p, int ifindex, char *err,
+			 size_t errlen)
+{
+	struct sf_nl_route to_locators = locator_route(p, ifindex, 0);
+	struct sf_nl_route to_services = service_route(&h->setup.made, p, ifindex, 0);
+	int ret = sf_route_replace(h->nl, &to_locators);
+
 	if (ret)
 		return failed(h, ret, err, errlen, "route to locators");
-	to_services = service_route(m, link->ifindex);
 	ret = sf_route_replace(h->nl, &to_services);
 	if (ret)
 		return failed(h, ret, err, errlen, "route to services");
 	return 0;
+}
+
+/* What is to be there from now on, before it is: what is in the file is undone one day. */
+static void note_place(struct host *h, const struct attachment *a)
+{
+	struct setup_place *p = place_of(&h->setup.made, a->link.name);
+
+	if (!p || !attachment_has_place(a))
+		return;
+	if (p->uplink[0] && !fits(p, a))
+		remove_place(h, p);
+	snprintf(p->uplink, sizeof(p->uplink), "%s", a->link.name);
+	p->net = a->join.net;
+	p->locator = a->join.locator;
+	p->router = a->join.router.sin6_addr;
+}
+
+/* Places that the host does not have any more, now that the routes lead elsewhere. */
+static void remove_others(struct host *h)
+{
+	struct setup_made *m = &h->setup.made;
+
+	for (int i = 0; i < SF_UPLINKS_MAX; i++)
+		if (m->places[i].uplink[0] &&
+		    !fits(&m->places[i], attachment_by_name(h, m->places[i].uplink)))
+			remove_place(h, &m->places[i]);
+}
+
+static int apply_attachment(struct host *h, const struct attachment *a, char *err, size_t errlen)
+{
+	const struct setup_place *p = place_of(&h->setup.made, a->link.name);
+	int ret;
+
+	if (!p || !p->uplink[0] || !attachment_has_place(a))
+		return 0;
+	ret = apply_place(h, p, a->link.ifindex, err, errlen);
+	if (!ret && a == attachment_primary(h))
+		ret = apply_primary(h, p, a->link.ifindex, err, errlen);
+	return ret;
+}
+
+int setup_apply(struct host *h, char *err, size_t errlen)
+{
+	const struct attachment *primary = attachment_primary(h);
+	int ret = apply_base(h, err, errlen);
+
+	if (ret)
+		return ret;
+	attachment_foreach (h, a)
+		note_place(h, a);
+	ret = store(&h->setup);
+	if (ret)
+		return failed(h, ret, err, errlen, h->setup.path);
+	ret = apply_attachment(h, primary, err, errlen);
+	attachment_foreach (h, a) {
+		int now = a == primary ? 0 : apply_attachment(h, a, err, errlen);
+
+		ret = ret ? ret : now;
+	}
+	remove_others(h);
+	return ret;
 }

@@ -16,23 +16,37 @@
 #include <stddef.h>
 
 #include "core/addr.h"
+#include "core/datapath.h"
 #include "util/ip6.h"
 
 struct host;
 
 #define SETUP_TABLE	    213		/* routing table of inbound service addresses */
+#define SETUP_TABLE_PLACES  21300	/* and, from here on, one for what leaves from each place */
 #define SETUP_PRIORITY	    213		/* of our policy rules: before main, behind local */
+#define SETUP_PRIORITY_FROM 214		/* of those by source */
 #define SETUP_METRIC_SPARE  0x7fffffffu /* of the route that never disappears */
 #define SETUP_METRIC_UPLINK 1024u
 
-/** struct setup_made - what is there now because of us. */
-struct setup_made {
-	bool base;	       /* what needs no router: lo, table, rule, spare route */
-	char uplink[IFNAMSIZ]; /* "": nothing on a link */
+/**
+ * struct setup_place - what there is for one uplink. @net: for its locators.
+ */
+struct setup_place {
+	char uplink[IFNAMSIZ]; /* "": nothing */
 	struct sf_net net;
-	struct sf_addr self;	/* own service address */
 	struct sf_addr locator; /* socketID unset */
 	struct in6_addr router;
+};
+
+/**
+ * struct setup_made - what there is now because of us. An uplink's index in @places is also that of
+ * its routing table.
+ */
+struct setup_made {
+	bool base;	     /* what needs no router: lo, table, rule, spare route */
+	__be32 service;	     /* prefix of service addresses */
+	struct sf_addr self; /* own service address */
+	struct setup_place places[SF_UPLINKS_MAX];
 };
 
 struct setup {
@@ -49,7 +63,7 @@ struct setup {
  */
 int setup_open(struct host *h, char *err, size_t errlen);
 
-/** setup_apply() - all of it, by the host's uplink, network and locator. */
+/** setup_apply() - all of it: for each uplink that has a place, and by the primary one. */
 int setup_apply(struct host *h, char *err, size_t errlen);
 
 /** setup_remove() - undo all, and put sysctls back. */

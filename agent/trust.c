@@ -87,5 +87,5 @@ int trust_net(const struct config *c, const struct sf_net *net, char *why, size_
 
 bool trust_is_blind(const struct config *c)
 {
-	return !c->uplink[0] && !c->router_key.count;
+	return !c->uplink.count && !c->router_key.count;
 }

@@ -1,97 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
-/* uplink.c - finding and watching the link to the access router. */
+/* uplink.c - finding and watching links to access routers. */
 #include "agent/uplink.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <net/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/host.h"
+#include "agent/prefer.h"
+#include "agent/tell.h"
 #include "util/clock.h"
 #include "util/log.h"
 
 #define REPAIR_MS 100 /* after a removal, so that many at once cost one repair */
 
-static bool link_usable(const struct sf_nl_link *l)
+/* ---- which links ------------------------------------------------------------------------ */
+
+uint32_t uplink_rank(const struct host *h, const char *name)
 {
-	return (l->flags & IFF_UP) && l->carrier && !(l->flags & (IFF_LOOPBACK | IFF_NOARP)) &&
-	       l->has_mac;
+	const struct sf_conf_list *order = &h->config.uplink;
+
+	for (size_t i = 0; i < order->count; i++)
+		if (!strcmp(order->items[i], name))
+			return (uint32_t)i;
+	return PREFER_NO_RANK;
 }
 
-bool uplink_usable(const struct host *h)
+bool uplink_wants(const struct host *h, const struct sf_nl_link *link)
 {
-	return h->uplink.link.ifindex && link_usable(&h->uplink.link);
+	if ((link->flags & (IFF_LOOPBACK | IFF_NOARP)) || !link->has_mac)
+		return false;
+	if (h->config.uplink.count)
+		return uplink_rank(h, link->name) != PREFER_NO_RANK;
+	return !link->master;
 }
 
-#define CANDIDATES_MAX 64
+bool uplink_usable(const struct host *h, const struct sf_nl_link *link)
+{
+	return link->ifindex && uplink_wants(h, link) && (link->flags & IFF_UP) && link->carrier;
+}
 
-struct each {
-	const char *wanted;
-	struct sf_nl_link links[CANDIDATES_MAX];
+struct links {
+	const struct host *host;
+	struct sf_nl_link list[ATTACHMENTS_MAX + 1];
 	int count;
 };
 
-static int each_link(const struct sf_nl_link *link, void *ctx)
+static int take_link(const struct sf_nl_link *link, void *ctx)
 {
-	struct each *e = ctx;
+	struct links *l = ctx;
+	bool told = l->host->config.uplink.count > 0;
 
-	if (e->wanted[0] ? strcmp(link->name, e->wanted) != 0 : link->master != 0)
-		return 0; /* a bond's or bridge's port is not a link of its own */
-	if (link_usable(link) && e->count < CANDIDATES_MAX)
-		e->links[e->count++] = *link;
+	/* One that is named is known while it is down, too. */
+	if (l->count <= ATTACHMENTS_MAX &&
+	    (told ? uplink_wants(l->host, link) : uplink_usable(l->host, link)))
+		l->list[l->count++] = *link;
 	return 0;
 }
 
-int uplink_each(struct host *h, void (*fn)(struct host *h, const struct sf_nl_link *link))
+void uplink_scan(struct host *h)
 {
-	struct each e = { .wanted = h->config.uplink };
-	int err = sf_link_list(h->nl, each_link, &e);
+	struct links l = { .host = h };
+	int err = sf_link_list(h->nl, take_link, &l);
 
-	/* The list first, so that @fn may use netlink, too. */
-	for (int i = 0; !err && i < e.count; i++)
-		fn(h, &e.links[i]);
-	return err < 0 ? err : e.count;
+	if (err)
+		sf_warn("links: %s", strerror(-err));
+	/* The list first, so that netlink can be used for each. */
+	for (int i = 0; i < l.count; i++)
+		attachment_get(h, &l.list[i]);
 }
 
-int uplink_choose(struct host *h, int ifindex)
+/* ---- what becomes of them --------------------------------------------------------------- */
+
+/* Those that nobody named and that never led anywhere are not spoken of. */
+static void tell(const struct attachment *a, const char *kind, const char *what)
 {
-	struct sf_nl_link link;
-	int err = sf_link_get_index(h->nl, ifindex, &link);
+	struct sf_event e = { .kind = kind, .locator = a->join.locator };
 
-	if (!err)
-		h->uplink.link = link;
-	return err;
-}
-
-/* The chosen link changed. */
-static void changed(struct host *h, const struct sf_nl_link *now, bool gone)
-{
-	struct sf_nl_link was = h->uplink.link;
-
-	if (gone) {
-		h->uplink.link.ifindex = 0;
-		sf_warn("uplink %s: removed", was.name);
-		join_lost(h, "the uplink was removed");
+	if (a->rank == PREFER_NO_RANK && sf_addr_is_zero(&a->join.locator))
 		return;
+	host_tell(a->host, strcmp(kind, "uplink-up") ? SF_LOG_WARN : SF_LOG_INFO, &e, "%s: %s",
+		  a->link.name, what);
+}
+
+static void removed(struct attachment *a)
+{
+	tell(a, "uplink-down", "removed");
+	a->link.ifindex = 0;
+	session_close(&a->session);
+	join_lost(a, "the uplink was removed");
+}
+
+/* A virtual machine's live migration, a bond's failover: whoever is at the other end now, it is
+ * not known by the link address that we have of him. */
+static void moved(struct attachment *a)
+{
+	struct host *h = a->host;
+	int err = sf_neigh_del(h->nl, a->link.ifindex, &a->join.router.sin6_addr, SF_NL_ENSURE);
+
+	if (err)
+		sf_debug("link %s: neighbour of the router: %s", a->link.name, strerror(-err));
+	join_again(a, "the machine was moved");
+}
+
+/* An attachment's link changed. */
+static void changed(struct attachment *a, const struct sf_nl_link *now)
+{
+	struct host *h = a->host;
+	struct sf_nl_link was = a->link;
+	bool could = uplink_usable(h, &was), can;
+
+	a->link = *now;
+	a->link.event = 0;
+	a->rank = uplink_rank(h, now->name);
+	can = uplink_usable(h, now);
+	if (could && !can) {
+		tell(a, "uplink-down", "down");
+		join_lost(a, "the uplink is down");
+	} else if (!could && can) {
+		tell(a, "uplink-up", "up");
+		join_again(a, "the uplink came up");
+	} else if (can && now->event == IFLA_EVENT_NOTIFY_PEERS) {
+		moved(a);
 	}
-	h->uplink.link = *now;
-	h->uplink.link.event = 0;
-	if (link_usable(&was) && !link_usable(now)) {
-		sf_warn("uplink %s: down", now->name);
-		join_lost(h, "the uplink is down");
-	} else if (!link_usable(&was) && link_usable(now)) {
-		sf_info("uplink %s: up", now->name);
-		join_again(h, "the uplink came up");
-	} else if (now->event == IFLA_EVENT_NOTIFY_PEERS) {
-		join_again(h,
-			   "the machine was moved"); /* a VM's live migration, a bond's failover */
-	}
-	if (was.mtu != now->mtu || strcmp(was.name, now->name))
-		join_reapply(h);
+	if (attachment_has_place(a) && (was.mtu != now->mtu || strcmp(was.name, now->name)))
+		attachments_apply(h);
 }
 
 /* Somebody else took away what the set-up made? */
@@ -108,7 +145,7 @@ static bool was_ours(const struct host *h, const struct sf_nl_event *e)
 		return e->rule.protocol == SF_NL_PROTOCOL;
 	case SF_NL_ADDR:
 		memcpy(&addr, &e->addr.addr, sizeof(addr));
-		return sf_addr_eq(&addr, &h->self) || sf_locator_same_host(&addr, &h->join.locator);
+		return sf_addr_eq(&addr, &h->self) || attachment_of_place(h, &addr);
 	default:
 		return false;
 	}
@@ -117,14 +154,32 @@ static bool was_ours(const struct host *h, const struct sf_nl_event *e)
 static void on_repair(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
+	const struct attachment *p = attachment_primary(h);
 
-	if (uplink_usable(h))
-		join_reapply(h); /* a link that comes back makes us join, and that repairs */
+	/* A link that comes back makes us join, and that repairs. */
+	if (p && p->join.state == JOIN_JOINED)
+		attachments_apply(h);
+}
+
+static void on_link(struct host *h, const struct sf_nl_event *e)
+{
+	struct attachment *a = attachment_of_link(h, e->link.ifindex);
+
+	if (a && e->gone) {
+		removed(a);
+	} else if (a) {
+		changed(a, &e->link);
+	} else if (!e->gone && uplink_usable(h, &e->link)) {
+		a = attachment_get(h, &e->link); /* perhaps the one that we wait for */
+		if (a)
+			join_hurry(a);
+	}
 }
 
 static void on_event(const struct sf_nl_event *e, void *ctx)
 {
 	struct host *h = ctx;
+	struct attachment *a;
 
 	if (was_ours(h, e)) {
 		struct timeval wait = sf_ms_timeval(REPAIR_MS);
@@ -132,34 +187,36 @@ static void on_event(const struct sf_nl_event *e, void *ctx)
 		if (!evtimer_pending(h->uplink.repair, NULL))
 			event_add(h->uplink.repair, &wait);
 	}
-	if (e->topic == SF_NL_ADDR) {
-		/* JOIN needs a link-local source that duplicate detection is through with. */
-		if (!e->gone && !(e->addr.flags & IFA_F_TENTATIVE) &&
-		    IN6_IS_ADDR_LINKLOCAL(&e->addr.addr))
-			join_hurry(h);
+	if (e->topic == SF_NL_LINK)
+		on_link(h, e);
+	if (e->topic != SF_NL_ADDR || e->gone || (e->addr.flags & IFA_F_TENTATIVE) ||
+	    !IN6_IS_ADDR_LINKLOCAL(&e->addr.addr))
 		return;
-	}
-	if (e->topic != SF_NL_LINK)
-		return;
-	if (h->uplink.link.ifindex == e->link.ifindex)
-		changed(h, &e->link, e->gone);
-	else if (!e->gone && link_usable(&e->link))
-		join_hurry(h); /* perhaps the one that we wait for */
+	/* JOIN needs a link-local source that duplicate detection is through with. */
+	a = attachment_of_link(h, e->addr.ifindex);
+	if (a)
+		join_hurry(a);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
 	struct sf_nl_link now;
-	int n = sf_nl_monitor_read(h->uplink.monitor);
 
-	if (n != -ENOBUFS || !h->uplink.link.ifindex)
+	if (sf_nl_monitor_read(h->uplink.monitor) != -ENOBUFS)
 		return;
 	/* Events were lost: look for ourselves. */
-	if (sf_link_get_index(h->nl, h->uplink.link.ifindex, &now))
-		changed(h, NULL, true);
-	else
-		changed(h, &now, false);
+	attachment_foreach (h, a) {
+		if (!a->link.ifindex)
+			continue;
+		if (sf_link_get_index(h->nl, a->link.ifindex, &now))
+			removed(a);
+		else
+			changed(a, &now);
+	}
+	uplink_scan(h);
+	attachment_foreach (h, a)
+		join_hurry(a);
 }
 
 int uplink_open(struct host *h, char *err, size_t errlen)
@@ -167,8 +224,10 @@ int uplink_open(struct host *h, char *err, size_t errlen)
 	struct sf_nl_link link;
 	int ret;
 
-	if (h->config.uplink[0] && sf_link_get(h->nl, h->config.uplink, &link))
-		sf_warn("uplink %s: no such link yet; waiting for it", h->config.uplink);
+	for (size_t i = 0; i < h->config.uplink.count; i++)
+		if (sf_link_get(h->nl, h->config.uplink.items[i], &link))
+			sf_warn("uplink %s: no such link yet; waiting for it",
+				h->config.uplink.items[i]);
 	ret = sf_nl_monitor_open(SF_NL_LINK | SF_NL_ADDR | SF_NL_ROUTE | SF_NL_RULE, on_event, h,
 				 &h->uplink.monitor);
 	if (ret) {

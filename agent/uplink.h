@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * uplink.h - the link to the access router: found, watched. Any interface will do that carries
- * IPv6 over a link layer (Ethernet, VLAN, bond, bridge, veth): they are ordinary interfaces.
+ * uplink.h - the links that may lead to an access router: found, watched. Any interface will do
+ * that carries IPv6 over a link layer (Ethernet, VLAN, bond, bridge, veth): they are ordinary
+ * interfaces. What is done on each is attachment.h's.
  */
 #ifndef SF_AGENT_UPLINK_H
 #define SF_AGENT_UPLINK_H
@@ -17,24 +18,24 @@ struct event;
 struct uplink {
 	struct sf_nl_monitor *monitor;
 	struct event *readable;
-	struct event *repair;	/* the set-up, when others took of it */
-	struct sf_nl_link link; /* the chosen one; ifindex 0: none yet */
+	struct event *repair; /* the set-up, when others took of it */
 };
 
 /** uplink_open() - watch links. Return: 0 or -errno with @err. */
 int uplink_open(struct host *h, char *err, size_t errlen);
 void uplink_close(struct host *h);
 
-/**
- * uplink_each() - call @fn for every link on which a router may be found: the configured one, or
- * all that are up with carrier. Return: their number.
- */
-int uplink_each(struct host *h, void (*fn)(struct host *h, const struct sf_nl_link *link));
+/** uplink_scan() - make an attachment of each link on which a router may be found. */
+void uplink_scan(struct host *h);
 
-/** uplink_choose() - a router has answered on this link. Return: 0 or -ENODEV. */
-int uplink_choose(struct host *h, int ifindex);
+/** uplink_wants() - whether a link is one of the configured ones; without such, any that has a link
+ * layer, but for ports of bonds and bridges, which are no links of their own. */
+bool uplink_wants(const struct host *h, const struct sf_nl_link *link);
 
-/** uplink_usable() - whether the chosen link is up with carrier. */
-bool uplink_usable(const struct host *h);
+/** uplink_usable() - whether it is so, and up with carrier. */
+bool uplink_usable(const struct host *h, const struct sf_nl_link *link);
+
+/** uplink_rank() - its place in the configured order; PREFER_NO_RANK: there is none. */
+uint32_t uplink_rank(const struct host *h, const char *name);
 
 #endif

@@ -56,6 +56,25 @@ static json_t *examine(struct sf_cli *cli, enum sf_daemon_kind kind, struct sf_f
 
 /* ---- for people ------------------------------------------------------------------------- */
 
+/* The others, where there are any of interest: those that are joined, or were. */
+static void uplinks_print(const json_t *list)
+{
+	const json_t *u;
+	size_t i;
+
+	json_array_foreach (list, i, u) {
+		const char *role = text_of(u, "role");
+
+		if (!strcmp(role, "primary") || !json_is_string(json_object_get(u, "locator")))
+			continue;
+		printf("  %s on %s: %s at %s", role[0] == '-' ? "not usable" : role,
+		       text_of(u, "link"), text_of(u, "state"), text_of(u, "locator"));
+		if (json_is_object(json_object_get(u, "router")))
+			printf(" by %s", text_of(json_object_get(u, "router"), "address"));
+		putchar('\n');
+	}
+}
+
 static void agent_print(const json_t *s)
 {
 	const json_t *regs = json_object_get(s, "registrations");
@@ -65,6 +84,7 @@ static void agent_print(const json_t *s)
 		       text_of(json_object_get(s, "router"), "address"), text_of(s, "uplink"));
 	else
 		printf("  not joined (%s)\n", text_of(s, "state"));
+	uplinks_print(json_object_get(s, "uplinks"));
 	printf("  host %s, identity %s, address %s\n", text_of(s, "name"), text_of(s, "id"),
 	       text_of(s, "address"));
 	printf("  registrations: %d live, %d denied, %d at the router\n", number_of(regs, "live"),

@@ -62,7 +62,8 @@ static void defaults(void **state)
 	assert_string_equal(c.allow_uid.items[0], "0-999");
 	assert_int_equal(c.log, SF_LOG_INFO);
 	assert_int_equal(c.heartbeat_ms, 0);
-	assert_string_equal(c.uplink, "");
+	assert_int_equal(c.uplink.count, 0);
+	assert_int_equal(c.prefer_after_ms, 5000);
 	assert_true(sf_ip6_is_any(&c.router));
 	assert_int_equal(c.router_key.count, 0);
 	assert_int_equal(c.prefixes.count, 2);
@@ -75,11 +76,15 @@ static void file_and_options(void **state)
 	struct config c;
 	char err[512];
 
-	write_file("[host]\nname = web1\nuplink = eth0\nallow_uid = root www-data 2000-2010\n"
+	write_file("[host]\nname = web1\nuplink = eth0 wlan0\nprefer_after = 2s\nallow_uid = root "
+		   "www-data 2000-2010\n"
 		   "log = warn\nheartbeat = 250ms\n");
 	assert_int_equal(load(&c, err, sizeof(err), "--log", "debug"), 0);
 	assert_string_equal(c.name, "web1");
-	assert_string_equal(c.uplink, "eth0");
+	assert_int_equal(c.uplink.count, 2); /* in this order */
+	assert_string_equal(c.uplink.items[0], "eth0");
+	assert_string_equal(c.uplink.items[1], "wlan0");
+	assert_int_equal(c.prefer_after_ms, 2000);
 	assert_int_equal(c.allow_uid.count, 3);
 	assert_int_equal(c.log, SF_LOG_DEBUG);
 	assert_int_equal(c.heartbeat_ms, 250);
@@ -108,6 +113,7 @@ static void errors_name_place_and_expectation(void **state)
 	bad("[host]\nname=x\nheartbeat = 5\n", NULL, NULL, place, "heartbeat");
 	bad("[host]\nname=x\nflows_max = many\n", NULL, NULL, place, "expected");
 	bad("[host]\nname=x\nflows_max = 12\n", NULL, NULL, place, "1024");
+	bad("[host]\nname=x\nuplink = eth0 eth0/1\n", NULL, NULL, place, "names of links");
 	bad("[host]\nname=x\nrouter = nowhere\n", NULL, NULL, place, "expected");
 	bad("[host]\nname=x\nrouter = ff02::1\n", NULL, NULL, place, "a router on the link");
 	bad("[host]\nname=x\nrouter = ::1\n", NULL, NULL, place, "link-local or global");

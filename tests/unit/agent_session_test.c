@@ -63,12 +63,12 @@ static int setup(void **state)
 
 	memset(&p, 0, sizeof(p));
 	memset(terms.nonce, 0x5c, sizeof(terms.nonce));
-	p.ops = (struct session_ops){ on_stranger, on_unasked, on_lost, on_room, &p };
+	p.ops = (struct session_ops){ on_stranger, on_unasked, on_lost, on_room };
 	p.base = event_base_new();
 	p.fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(p.fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(getsockname(p.fd, (struct sockaddr *)&addr, &len), 0);
-	assert_int_equal(session_open(&p.host, p.base, &p.ops, err, sizeof(err)), 0);
+	assert_int_equal(session_open(&p.host, p.base, &p.ops, &p, 0, err, sizeof(err)), 0);
 	assert_int_equal(session_start(&p.host, secret, &terms, &addr), 0);
 	assert_int_equal(sf_session_open(&p.router, SF_SESSION_ROUTER, secret, &terms), 0);
 	*state = &p;

@@ -98,14 +98,14 @@ static void networks_stay_in_their_prefixes(void **state)
 
 static void blind_without_link_and_key(void **state)
 {
-	char none[] = "", eth0[] = "eth0";
-	struct config c = { .uplink = none };
+	char eth0[] = "eth0", *links[] = { eth0 };
+	struct config c = { .uplink = { .count = 0 } };
 
 	assert_true(trust_is_blind(&c));
 	c.router_key = (struct sf_conf_list){ .items = pins, .count = 1 };
 	assert_false(trust_is_blind(&c));
 	c.router_key.count = 0;
-	c.uplink = eth0;
+	c.uplink = (struct sf_conf_list){ .items = links, .count = 1 };
 	assert_false(trust_is_blind(&c));
 }
 
