@@ -229,9 +229,9 @@ static enum judgement judge(const struct sf_move *m, const struct sf_move_msg *i
 	return PAST;
 }
 
-/* The peer's next view. */
+/* The peer's next view. @open: our series was before this message came. */
 static void take(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
-		 struct sf_move_out *out)
+		 bool open, struct sf_move_out *out)
 {
 	struct sf_addr was = *newest_place(m);
 	bool elsewhere = !sf_locator_same_host(&in->src, &was);
@@ -257,9 +257,10 @@ static void take(struct sf_move *m, const struct sf_move_msg *in, const struct s
 	if (elsewhere) {
 		m->peer_moves++;
 		out->acts |= SF_MOVE_PEER;
-		if (in->kind == SF_KIND_RSYN)
-			draw(m, env);
 	}
+	/* A name that only who is taken learns: copies of it, made before, do not know it. */
+	if (!open || (elsewhere && in->kind == SF_KIND_RSYN))
+		draw(m, env);
 	out->acts |= SF_MOVE_APPLY;
 	timer_start(m, env->now);
 }
@@ -295,6 +296,8 @@ static void validate(struct sf_move *m, const struct sf_move_msg *in, const stru
 	if (!sf_locator_same_host(&in->src, newest_place(m)))
 		out->acts |= SF_MOVE_PEER;
 	m->valid = in->src;
+	if (!sf_sid_is_zero(&in->host)) /* another one's, if it was handed over */
+		m->peer_host = in->host;
 	candidate_forget(m);
 	out->acts |= SF_MOVE_APPLY | SF_MOVE_REACHED;
 }
@@ -327,17 +330,16 @@ static void answer(struct sf_move *m, const struct sf_move_msg *in, const struct
 void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
 		struct sf_move_out *out)
 {
-	bool settled = sf_move_is_settled(m);
+	bool settled = sf_move_is_settled(m), open = sf_move_is_open(m);
 	enum judgement j = judge(m, in);
 
 	memset(out, 0, sizeof(*out));
 	switch (j) {
 	case BEHIND:
 	case PAST:
-		/* Who has but our claim knows a name that we do not: maybe we are the stale copy.
-		 */
+		/* What is newer than what we know may be so to a copy of ours, and we be stale. */
 		if (in->kind == SF_KIND_RSYN &&
-		    (j == BEHIND || in->you == m->own.name || in->you == m->acked))
+		    (j == BEHIND || !is_newer(in->epoch, m->peer.epoch)))
 			out->fail = SF_SUPERSEDED;
 		out->acts = SF_MOVE_STALE;
 		return;
@@ -353,7 +355,7 @@ void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf
 	}
 	hear(m, in, env, out);
 	if (j == NEXT)
-		take(m, in, env, out);
+		take(m, in, env, open, out);
 	if (in->was == in->name)
 		m->peer.closed = 1;
 	validate(m, in, env, out);
@@ -387,7 +389,8 @@ void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_m
 	if (!m->due || env->now < m->due)
 		return;
 	expire(m, env->now, out);
-	if (is_moving(m)) {
+	if (is_moving(m) || (!is_confirmed(m) && m->tries >= SF_MOVE_UNRESOLVED)) {
+		/* Unconfirmed for so long: it has moved before it heard. */
 		to = rsyn_goal(m, env);
 		say(m, SF_KIND_RSYN, &to, env, out);
 	} else if (has_candidate(m)) {
@@ -432,10 +435,14 @@ void sf_move_redirected(struct sf_move *m, const struct sf_move_msg *quoted,
 			const struct sf_addr *place, const struct sf_move_env *env,
 			struct sf_move_out *out)
 {
-	struct sf_addr to = peer_at(m, place);
+	struct sf_addr to = *place;
 
 	memset(out, 0, sizeof(*out));
-	if (quoted->kind == SF_KIND_RSYN && quoted->name == m->own.name && is_moving(m))
+	/* Who redirects what was redirected speaks of the flow as it is called there. */
+	if (sf_sock_is_unset(sf_locator_sock(&to)) && !sf_addr_is_service(env->net, &quoted->dst))
+		sf_locator_set_sock(&to, sf_locator_sock(&quoted->dst));
+	to = peer_at(m, &to);
+	if (quoted->kind == SF_KIND_RSYN && quoted->name == m->own.name && !is_confirmed(m))
 		say(m, SF_KIND_RSYN, &to, env, out);
 }
 

@@ -162,11 +162,14 @@ static void stale_copies_refuse_nobody(void **state)
 
 	sf_move_start(&m, &there, &env, &out);
 	in = rsyn_from(&m, AWAY, 3);
+	hear(&m, &in);
+	in.name = 78; /* a rival: as often moved as the peer that we know */
 	in.was = 77;
 	out = hear(&m, &in);
 	assert_int_equal(out.acts, SF_MOVE_STALE);
-	assert_int_equal(out.fail, SF_SUPERSEDED); /* it knows our name, and we not its: a rival */
-	in.you = 88;				   /* of our series, by its claim */
+	assert_int_equal(out.fail, SF_SUPERSEDED);
+	in.epoch++; /* the peer, perhaps, whom a copy of ours has heard meanwhile */
+	in.claim++;
 	out = hear(&m, &in);
 	assert_int_equal(out.acts, SF_MOVE_STALE);
 	assert_int_equal(out.fail, SF_NONE);
@@ -199,6 +202,79 @@ static void keys_belong_to_places(void **state)
 	assert_true(sf_addr_eq(&there, &home));
 }
 
+/* Each view that is taken is answered with a name that copies of us, made before, do not know. */
+static void who_is_taken_learns_a_name(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_msg in = rsyn_from(&m, HOME, 1);
+	__u64 name = m.own.name;
+	struct sf_move_out out;
+
+	out = hear(&m, &in);
+	assert_true(m.own.name != name);
+	assert_int_equal(out.msg.kind, SF_KIND_RSYN_ACK);
+	assert_true(sf_move_is_open(&m));
+	name = m.own.name;
+	hear(&m, &in);
+	assert_true(m.own.name == name);
+	/* While the series is open its claim does that; else two that move would draw for ever. */
+	in = rsyn_from(&m, HOME, 2);
+	in.you = m.acked;
+	hear(&m, &in);
+	assert_int_equal(m.peer.epoch, 2);
+	assert_true(m.own.name == name);
+}
+
+/* The peer moved before our last word reached it: it is looked for, and may be pointed to. */
+static void the_unconfirmed_look_for_the_peer(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_env env = env_at(SEC);
+	struct sf_addr there = at(AFAR, 0), moved = at(AWAY, 0), found;
+	struct sf_move_msg in = rsyn_from(&m, HOME, 1);
+	struct sf_move_out out;
+
+	sf_move_start(&m, &there, &env, &out);
+	in.kind = SF_KIND_RSYN_ACK;
+	in.you = m.own.name;
+	hear(&m, &in);
+	assert_string_equal(sf_move_state_name(&m), "unconfirmed");
+	for (int i = 0; i <= SF_MOVE_UNRESOLVED; i++) {
+		env = env_at(m.due);
+		sf_move_timer(&m, &env, &out);
+		assert_int_equal(out.msg.kind,
+				 i < SF_MOVE_UNRESOLVED ? SF_KIND_RACK : SF_KIND_RSYN);
+	}
+	found = sf_service_addr(&net, &m.peer_host);
+	assert_true(sf_addr_eq(&out.msg.dst, &found));
+	in = out.msg;
+	sf_move_redirected(&m, &in, &moved, &env, &out);
+	assert_int_equal(out.acts, SF_MOVE_SEND);
+	assert_true(sf_locator_same_host(&out.msg.dst, &moved));
+}
+
+/* Who was handed over and is asked at its new place proves it without a new name. */
+static void who_is_validated_names_its_host(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_msg in = rsyn_from(&m, AWAY, 0), answered;
+	struct sf_sid host = sf_sid_make(SF_SSID_HOSTS, 9);
+	struct sf_move_out out;
+
+	in.name = in.was = m.peer.name;
+	in.src = at(AWAY, sf_locator_sock(&m.valid));
+	in.host = host;
+	out = hear(&m, &in);
+	answered = out.msg;
+	assert_int_equal(answered.kind, SF_KIND_RSYN_ACK);
+	assert_int_not_equal(answered.challenge, 0);
+	assert_false(sf_sid_eq(&m.peer_host, &host));
+	in.echo = answered.challenge;
+	hear(&m, &in);
+	assert_true(sf_addr_eq(&m.valid, &in.src));
+	assert_true(sf_sid_eq(&m.peer_host, &host));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +283,9 @@ int main(void)
 		cmocka_unit_test(candidates_do_not_refuse),
 		cmocka_unit_test(stale_copies_refuse_nobody),
 		cmocka_unit_test(keys_belong_to_places),
+		cmocka_unit_test(who_is_taken_learns_a_name),
+		cmocka_unit_test(the_unconfirmed_look_for_the_peer),
+		cmocka_unit_test(who_is_validated_names_its_host),
 	};
 
 	net = sf_net_default(1);
