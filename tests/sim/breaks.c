@@ -86,6 +86,6 @@ void sim_break_out(struct sim *s, struct sf_move *m, const struct sf_move *was,
 		return;
 	if (SIM_BREAK(s, RENDEZVOUS) && sf_addr_is_service(&s->net, &out->msg.dst))
 		out->msg.dst = sf_move_peer(m);
-	if (SIM_BREAK(s, RACK) && !in && out->msg.kind == SF_KIND_RACK)
+	if (SIM_BREAK(s, RACK) && !in && was->due && !sf_move_is_open(m))
 		out->acts &= ~(uint32_t)SF_MOVE_SEND;
 }

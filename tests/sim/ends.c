@@ -279,9 +279,9 @@ static void not_here(struct sim *s, const struct sim_end *e, const struct sim_pa
 {
 	if (!rsyn && p->kind != SIM_DATA)
 		return;
-	/* What the importer told: its locator then. */
+	/* The importer tells it where it is. */
 	if (e && rsyn && e->heir != SIM_NONE)
-		sim_redirect(s, p, &p->dst, &e->forward);
+		sim_redirect(s, p, &p->dst, &s->ends[e->heir].f.own);
 	else if (!e)
 		sim_refuse(s, p, SF_NO_SUCH_SOCKET, &p->dst);
 }

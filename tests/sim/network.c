@@ -71,7 +71,7 @@ void sim_send(struct sim *s, const struct sim_packet *p)
 
 	if (p->kind == SIM_MOVE) {
 		s->totals->messages++;
-		if (s->calm)
+		if (s->calm && !s->flows[p->flow].resumed)
 			s->flows[p->flow].messages++;
 	}
 	sim_trace_packet(s, "send", p);

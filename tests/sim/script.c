@@ -283,7 +283,6 @@ static void rehome(struct sim *s, struct sim_end *e)
 
 	sf_locator_set_sock(&own, sim_socket_of(s, e, &e->f.tuple, NULL));
 	e->f.own = own;
-	e->f.flags &= ~(SF_FLOW_MOVED | SF_FLOW_OPEN | SF_FLOW_BUDGET);
 	e->f.formers = 0;
 	sf_move_rehome(&e->m, &own, s->now);
 	sim_end_move(s, e, place);
@@ -317,8 +316,6 @@ void sim_import(struct sim *s, uint16_t number)
 	sim_at(s, s->now, SIM_EV_DATA, (uint16_t)s->n_ends++);
 	sim_trace(s, "%s: taken over", sim_trace_end(s, e));
 	rehome(s, e);
-	if (s->ends + from->heir == e)
-		from->forward = e->f.own;
 }
 
 /* ---- ends ------------------------------------------------------------------------------- */

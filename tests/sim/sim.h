@@ -119,7 +119,7 @@ enum sim_fate { SIM_LIVES, SIM_CLOSED, SIM_SUPERSEDED, SIM_REFUSED, SIM_EXPORTED
  * struct sim_end - one end of a flow at one host; copies are ends of their own.
  * @f: the datapath's entry, which outlives the agent
  * @m: as the agent keeps it; only if @has_move
- * @heir, @forward: the end that it was handed over to, and its locator, for REDIRECT
+ * @heir: the end that it was handed over to, for REDIRECT
  * @armed: when its timer is queued
  * @view, @taken: ghosts: its own view, the peer's as last taken
  * @settled, @applied: ghosts: the peer's as of when it was settled last, and its entry knew of it
@@ -130,7 +130,6 @@ struct sim_end {
 	uint16_t heir;
 	uint8_t fate;
 	bool has_move;
-	struct sf_addr forward;
 	struct sf_flow f;
 	struct sf_move m;
 	uint64_t armed;
@@ -145,7 +144,7 @@ struct sim_end {
  * @was_at: by side and place: whether an end was there
  * @branches: by side: how many ends it has had at once beyond the first
  * @ended: it may end: closed, or a host died
- * @messages: since the network became calm
+ * @messages: since the network became calm, until it resumed
  */
 struct sim_flow {
 	bool was_at[2][SIM_PLACES];
@@ -295,7 +294,7 @@ void sim_check_end(struct sim *s);
 	X(SOFT, "soft-is-hard", "host-unreachable ends the flow")                              \
 	X(BUDGET, "no-budget", "data to a place that is not validated costs nothing")          \
 	X(RENDEZVOUS, "no-rendezvous", "no RSYN goes to the peer's host service address")      \
-	X(RACK, "no-rack", "the mover does not repeat its RACK")                               \
+	X(RACK, "no-rack", "who is answered does not repeat what it says")                     \
 	X(APPLY, "no-apply", "what was agreed does not reach the flow's entry")                \
 	X(PEER, "any-peer", "data is taken from whatever place it comes")                      \
 	X(NAMED, "any-key", "a message finds its flow by the low bits of its key alone")

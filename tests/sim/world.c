@@ -130,8 +130,11 @@ static void connect(struct sim *s, struct sim_end *a, struct sim_end *b)
 	must(s, sf_sal_out(&a->f, &syn), SF_ACT_SYN);
 
 	sf_locator_set_sock(&own_b, sim_socket_of(s, b, &tb, &own_a));
-	sf_flow_accept(&b->f, &tb, &own_b, &own_a, sim_chance(&s->rnd, 100) ? &none : &sid_a,
-		       syn.seq, s->now);
+	/* Who is anonymous cannot be found again; nor can who has a copy that was registered later:
+	 * if both move at once, nobody can help. */
+	if (!(s->features & SIM_COPY) && sim_chance(&s->rnd, 100))
+		sid_a = none;
+	sf_flow_accept(&b->f, &tb, &own_b, &own_a, &sid_a, syn.seq, s->now);
 	must(s, sf_sal_out(&b->f, &back), SF_ACT_SYN_ACK);
 
 	must(s, sf_sal_in(&a->f, SF_KIND_SYN_ACK, &own_b, &back, s->now), SF_ACT_BIND);
