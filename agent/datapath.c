@@ -6,8 +6,6 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
 #include <linux/magic.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -204,34 +202,6 @@ int datapath_change(struct host *h, const struct sf_flow_change *c)
 	if (bpf_prog_test_run_opts(bpf_program__fd(h->datapath.skel->progs.sf_flow_alter), &run))
 		return -errno;
 	return run.retval ? -ENOENT : 0;
-}
-
-int datapath_refuse(struct host *h, uint64_t id, uint8_t reason)
-{
-	uint8_t frame[SF_REFUSAL_LEN] = { [12] = ETH_P_IPV6 >> 8, [13] = ETH_P_IPV6 & 0xff };
-	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex,
-				 .cb = { [SF_REFUSAL_ID_HIGH] = (uint32_t)(id >> 32),
-					 [SF_REFUSAL_ID_LOW] = (uint32_t)id,
-					 [SF_REFUSAL_REASON] = reason } };
-	struct sf_bpf_run run = {
-		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
-	};
-	struct sf_nl_link link;
-	int ret;
-
-	if (!h->datapath.skel)
-		return -ENOENT;
-	/* What goes up must be for the link's own address. */
-	ret = sf_link_get_index(h->nl, (int)skb.ifindex, &link);
-	if (ret)
-		return ret;
-	memcpy(frame + ETH_ALEN, link.mac, ETH_ALEN);
-	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_refuse), &run);
-	if (ret)
-		return ret;
-	if (run.retval == SF_REFUSAL_NONE)
-		return -ENOENT;
-	return run.retval == SF_REFUSAL_DONE ? 0 : -EIO;
 }
 
 int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to)

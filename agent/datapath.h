@@ -96,15 +96,6 @@ int datapath_map(const struct host *h, const char *name);
 int datapath_change(struct host *h, const struct sf_flow_change *c);
 
 /**
- * datapath_refuse() - flow @id is over: its socket is reset, as by a FAIL of the peer's.
- * @id: its socketID
- * @reason: enum sf_reason, for the event log and the flow's entry
- * Return: 0, -ENOENT no such flow, or not answered yet; other -errno: its socket will be told when
- * it next sends.
- */
-int datapath_refuse(struct host *h, uint64_t id, uint8_t reason);
-
-/**
  * datapath_turn() - flow @id goes from one state to another (struct sf_flow_turn).
  * Return: 0, -ENOENT when it is gone or not in state @from, other -errno.
  */

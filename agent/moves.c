@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/host.h"
+#include "agent/refuse.h"
 #include "agent/tell.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -325,7 +326,7 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 
 	if (!mover_takes(f))
 		return; /* both ends were through with it */
-	ret = datapath_refuse(h, sf_locator_sock(&f->own), reason);
+	ret = refuse_local(h, sf_locator_sock(&f->own), reason);
 	if (ret && ret != -ENOENT)
 		sf_warn("the socket of a flow that is over cannot be told: %s", strerror(-ret));
 	group_add(h, &g);
