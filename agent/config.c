@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "agent/probes.h"
 #include "agent/trust.h"
 #include "util/log.h"
 #include "util/program.h"
@@ -63,6 +64,15 @@ static const struct sf_conf_key keys[] = {
 	    "group that may change things through the control socket"),
 	KEY("heartbeat", DURATION, heartbeat_ms, "0",
 	    "time between heartbeats (0: as the router says)", .max = 60000),
+	KEY("probe_after", DURATION, probe_after_ms, "15s",
+	    "silence of a peer host with open flows after which it is asked (0: never)",
+	    .max = 86400000),
+	KEY("move_grace", DURATION, move_grace_ms, "0",
+	    "how long flows wait for a peer host that does not answer (0: as the network says)",
+	    .max = 3600000),
+	KEY("service_move_grace", LIST, service_move_grace, "", "the same for flows of a service",
+	    .check = probes_is_grace,
+	    .expects = "services with durations, such as web=2s, mail=1m"),
 	KEY("flows_max", U32, flows_max, "262144", "size of the flow table", .min = 1024,
 	    .max = 16777216),
 	KEY("halfopen_max", U32, halfopen_max, "16384",

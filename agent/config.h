@@ -24,7 +24,10 @@ struct config {
 	struct sf_conf_list router_key, prefixes;
 	struct sf_conf_list allow_uid, allow_gid, allow_cgroup, deny_cgroup;
 	char *socket_group;
-	uint32_t heartbeat_ms; /* 0: as the router says */
+	struct sf_conf_list service_move_grace; /* "web=2s" */
+	uint32_t move_grace_ms;			/* 0: as the router says */
+	uint32_t probe_after_ms;		/* 0: silent peers are not asked */
+	uint32_t heartbeat_ms;			/* 0: as the router says */
 	uint32_t flows_max, halfopen_max, runs_max;
 	int log;
 };

@@ -422,6 +422,8 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	if (!ret)
 		ret = shed_open(h, err, errlen);
 	if (!ret)
+		ret = probes_open(h, err, errlen);
+	if (!ret)
 		ret = watch_open(h, err, errlen);
 	if (!ret)
 		ret = uplink_open(h, err, errlen);
@@ -540,6 +542,7 @@ void host_close(struct host *h)
 		uplink_close(h);
 		watch_close(h);
 		moves_close(h);
+		probes_close(h);
 		shed_close(h);
 		flows_close(h);
 		sockets_close(h);

@@ -14,7 +14,7 @@
  *	registry   services that are registered           events    the recent past
  *	policy     who may register                       names     what services are called
  *	moves      flows whose ends move                  handover  connections given away, taken over
- *	shed       flows ended, instances drained
+ *	shed       flows ended, instances drained         probes    silent peers
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.
@@ -37,6 +37,7 @@
 #include "agent/moves.h"
 #include "agent/names.h"
 #include "agent/policy.h"
+#include "agent/probes.h"
 #include "agent/registry.h"
 #include "agent/runs.h"
 #include "agent/setup.h"
@@ -89,6 +90,7 @@ struct host {
 	struct flows flows;
 	struct moves moves;
 	struct shed shed;
+	struct probes probes;
 	struct control control;
 	struct handover handover;
 	struct watch watch;

@@ -326,7 +326,7 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 
 	if (!mover_takes(f))
 		return; /* both ends were through with it */
-	ret = refuse_local(h, sf_locator_sock(&f->own), reason);
+	ret = refuse_local(h, f, reason);
 	if (ret && ret != -ENOENT)
 		sf_warn("the socket of a flow that is over cannot be told: %s", strerror(-ret));
 	group_add(h, &g);

@@ -63,11 +63,19 @@ int refuse_peer(struct host *h, const struct sf_flow *f, uint8_t reason)
 
 	if (len < 0)
 		return len;
-	return rsyn_send_packet(h->shed.fd, packet, (size_t)len, 0);
+	return refuse_send(h, packet, (size_t)len, &f->own);
 }
 
-int refuse_local(struct host *h, uint64_t id, uint8_t reason)
+int refuse_send(struct host *h, const void *packet, size_t len, const struct sf_addr *src)
 {
+	const struct attachment *a = attachment_of_place(h, src);
+
+	return rsyn_send_packet(h->shed.fd, packet, len, a ? a->link.ifindex : 0);
+}
+
+int refuse_local(struct host *h, const struct sf_flow *f, uint8_t reason)
+{
+	uint64_t id = sf_locator_sock(&f->own);
 	const struct attachment *a = attachment_of_link(h, (int)h->datapath.config.ifindex);
 	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex,
 				 .cb = { [SF_REFUSAL_ID_HIGH] = (uint32_t)(id >> 32),
@@ -78,6 +86,7 @@ int refuse_local(struct host *h, uint64_t id, uint8_t reason)
 	struct sf_bpf_run run = {
 		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
 	};
+	struct sf_flow gone;
 	int ret;
 
 	if (!h->datapath.skel || !skb.ifindex)
@@ -88,5 +97,7 @@ int refuse_local(struct host *h, uint64_t id, uint8_t reason)
 	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_refuse), &run);
 	if (ret)
 		return ret;
+	if (f->tuple.proto != IPPROTO_TCP)
+		flows_take(datapath_map(h, "flows"), id, &gone);
 	return run.retval == SF_REFUSAL_NONE ? -ENOENT : run.retval == SF_REFUSAL_LOST ? -EIO : 0;
 }

@@ -36,10 +36,15 @@ int refuse_encode(void *out, size_t room, const struct sf_flow *f, const struct 
  * Return: 0 or -errno. */
 int refuse_peer(struct host *h, const struct sf_flow *f, uint8_t reason);
 
+/** refuse_send() - send a packet of ours by the link of its source. Return: 0 or -errno. */
+int refuse_send(struct host *h, const void *packet, size_t len, const struct sf_addr *src);
+
 /**
- * refuse_local() - end the flow of socketID @id here: its socket is reset, its entry waits to be
- * freed. Return: 0; -ENOENT where there is none, or it still connects; -errno.
+ * refuse_local() - end a flow here: its socket is reset, and its entry waits to be freed; that of
+ * datagrams is freed at once, so that the next one is resolved.
+ * @f: as it was seen; its socketID counts
+ * Return: 0; -ENOENT where there is none, or it still connects; -errno.
  */
-int refuse_local(struct host *h, uint64_t id, uint8_t reason);
+int refuse_local(struct host *h, const struct sf_flow *f, uint8_t reason);
 
 #endif

@@ -37,7 +37,7 @@ static bool concerns(const struct registration_key *key, const struct sf_flow *f
 		return false;
 	if (key->proto && (f->tuple.proto != key->proto || f->tuple.lport != key->port))
 		return false;
-	return !(f->flags & (SF_FLOW_OVER | SF_FLOW_RST));
+	return f->state != SF_FLOW_EXPORTED && !(f->flags & (SF_FLOW_OVER | SF_FLOW_RST));
 }
 
 static int collect(const void *id, const void *value, void *ctx)
@@ -55,7 +55,7 @@ static int collect(const void *id, const void *value, void *ctx)
 static bool end_flow(struct host *h, const struct sf_flow *f)
 {
 	refuse_peer(h, f, SF_SHED);
-	return refuse_local(h, sf_locator_sock(&f->own), SF_SHED) != -ENOENT;
+	return refuse_local(h, f, SF_SHED) != -ENOENT;
 }
 
 /* Return: whether there may be more of them right now. */

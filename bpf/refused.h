@@ -293,7 +293,7 @@ int sf_flow_refuse(struct __sk_buff *skb)
 	struct work *w = work_get(RUN);
 	struct sf_flow *f = flow_of(&flows, id);
 
-	if (!cfg || !w || !f || f->state == SF_FLOW_CONNECTING)
+	if (!cfg || !w || !f || f->state == SF_FLOW_CONNECTING || f->state == SF_FLOW_EXPORTED)
 		return SF_REFUSAL_NONE;
 	w->tuple = f->tuple;
 	f->fail = (__u8)skb->cb[SF_REFUSAL_REASON];
