@@ -254,7 +254,6 @@ static int check_place(struct host *h, const struct exported *e, char *err, size
 {
 	struct registration_key key;
 	const struct registration *r;
-	struct sf_addr peer = sf_move_peer(&e->move);
 
 	if (!h->datapath.config.host)
 		return sf_errtext(err, errlen, -ENETDOWN, "host: it has not joined a network");
@@ -270,6 +269,21 @@ static int check_place(struct host *h, const struct exported *e, char *err, size
 			err, errlen, -EADDRNOTAVAIL,
 			"service of the connection, port %u: expected to be registered here",
 			ntohs(key.port));
+	return 0;
+}
+
+static bool is_place(const struct host *h, const struct sf_addr *a)
+{
+	return sf_addr_in_as(&h->net, a) || a->h[0] == sf_be16(SF_LOCATOR_PREFIX);
+}
+
+static int check_peer(const struct host *h, const struct sf_move *m, char *err, size_t errlen)
+{
+	struct sf_addr peer = sf_move_peer(m);
+
+	if (!is_place(h, &m->valid) || (!sf_addr_is_zero(&m->cand) && !is_place(h, &m->cand)))
+		return sf_errtext(err, errlen, -EBADMSG,
+				  "state: its peer: expected a locator of the network");
 	if (sf_locator_same_host(&peer, &h->datapath.config.own))
 		return sf_errtext(err, errlen, -ELOOP, "connection: its other end is on this host");
 	return 0;
@@ -340,6 +354,8 @@ int transfer_import(struct host *h, const struct sf_http_peer *who, const uint8_
 		ret = sf_errtext(err, errlen, -EACCES, "%s", sf_reason_text(reason));
 	if (!ret)
 		ret = check_place(h, &t.e, err, errlen);
+	if (!ret)
+		ret = check_peer(h, &t.e.move, err, errlen);
 	if (!ret) {
 		t.fd = make_socket(&t.e, err, errlen);
 		ret = t.fd < 0 ? t.fd : make_flow(h, &t, err, errlen);

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A cooperating server for the tests of hand-over, which does by commands what relay-server does by itself, and badly what
+that does well: libscaffold by ctypes.
+
+    handover.py LIBRARY serve ADDRESS PORT       listen, and take commands from standard input, each answered by one line:
+        accept                 one connection; "ok N", its number here
+        send N BYTES           write as much of a pattern as goes without waiting; "ok DONE"
+        read N BYTES           read so much; "ok SHA256" of it
+        pending N              unread, unacknowledged and unsent bytes: "ok IN OUT NOTSENT"
+        export N FILE          "ok LENGTH" or the errno
+        import FILE            "ok N" or the errno, with what sf_error() says
+        close N
+        plain N                an ordinary connection to itself, of no service; a number
+    handover.py LIBRARY import FILE [UID]        once, without a listener, as a user: "ok" or the errno
+    handover.py LIBRARY edit FILE OUT WHAT       another state: expired, cut, garbage, version, long, empty, flipped, elsewhere
+    handover.py LIBRARY talk ADDRESS PORT N SEED client: sends N bytes of the pattern while it reads N; "ok" if all came
+"""
+import array
+import ctypes
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+DOMAIN = b"scaffold exported connection v1\0"
+SIOCOUTQ, SIOCINQ, SIOCOUTQNSD = 0x5411, 0x541B, 0x894B
+
+
+def pattern(start, n):
+    """Bytes of which each place shows in what is around it."""
+    block = bytes((i * 31 + i // 251) & 255 for i in range(251 * 256))
+    start %= len(block)
+    return (block * ((start + n) // len(block) + 1))[start:start + n]
+
+
+class Library:
+    def __init__(self, path):
+        self.lib = ctypes.CDLL(path, use_errno=True)
+        self.lib.sf_error.restype = ctypes.c_char_p
+
+    def why(self):
+        return f"{errno.errorcode.get(ctypes.get_errno(), '?')} {self.lib.sf_error().decode()}"
+
+    def export(self, fd):
+        length = ctypes.c_size_t(0)
+        self.lib.sf_export(fd, None, ctypes.byref(length))
+        if ctypes.get_errno() != errno.ENOBUFS:
+            return None
+        while True:
+            room = ctypes.create_string_buffer(length.value)
+            if self.lib.sf_export(fd, room, ctypes.byref(length)) == 0:
+                return room.raw[:length.value]
+            if ctypes.get_errno() != errno.ENOBUFS:
+                return None
+
+    def import_(self, state):
+        return self.lib.sf_import(state, ctypes.c_size_t(len(state)))
+
+
+class Server:
+    def __init__(self, lib, address, port):
+        self.lib, self.conns, self.sent = lib, {}, {}
+        self.listener = socket.socket(socket.AF_INET6)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen(16)
+
+    def add(self, s):
+        n = len(self.conns)
+        self.conns[n] = s
+        return f"ok {n}"
+
+    def accept(self):
+        self.listener.settimeout(20)
+        s, _ = self.listener.accept()
+        s.settimeout(30)
+        return self.add(s)
+
+    def send(self, n, count, start="0"):
+        s, done, count, start = self.conns[int(n)], 0, int(count), int(start)
+        s.setblocking(False)
+        try:
+            while done < count:
+                done += s.send(pattern(start + done, min(65536, count - done)))
+        except BlockingIOError:
+            pass
+        s.settimeout(30)
+        return f"ok {done}"
+
+    def sendall(self, n, count, start="0"):
+        s, start = self.conns[int(n)], int(start)
+        threading.Thread(target=lambda: s.sendall(pattern(start, int(count))), daemon=True).start()
+        return "ok"
+
+    def read(self, n, count, start="0"):
+        s, count, got = self.conns[int(n)], int(count), b""
+        while len(got) < count:
+            more = s.recv(min(65536, count - len(got)))
+            if not more:
+                return f"END after {len(got)}"
+            got += more
+        return "ok" if got == pattern(int(start), count) else "WRONG"
+
+    def pending(self, n):
+        s, out = self.conns[int(n)], []
+        for what in (SIOCINQ, SIOCOUTQ, SIOCOUTQNSD):
+            value = array.array("i", [0])
+            fcntl.ioctl(s.fileno(), what, value)
+            out.append(value[0])
+        return "ok " + " ".join(map(str, out))
+
+    def export(self, n, path):
+        state = self.lib.export(self.conns[int(n)].fileno())
+        if state is None:
+            return self.lib.why()
+        with open(path, "wb") as f:
+            f.write(state)
+        return f"ok {len(state)}"
+
+    def import_(self, path):
+        with open(path, "rb") as f:
+            state = f.read()
+        began = time.monotonic()
+        fd = self.lib.import_(state)
+        if fd < 0:
+            return self.lib.why()
+        s = socket.socket(fileno=fd)
+        s.settimeout(30)
+        return self.add(s) + f" {(time.monotonic() - began) * 1000:.1f} ms"
+
+    def close(self, n):
+        self.conns[int(n)].close()
+        return "ok"
+
+    def plain(self):
+        at = socket.socket(socket.AF_INET6)
+        at.bind(("::1", 0))
+        at.listen(1)
+        self.plain_client = socket.create_connection(at.getsockname()[:2])
+        return self.add(at.accept()[0])
+
+    def listening(self):
+        return self.add(self.listener)
+
+    def run(self):
+        for line in sys.stdin:
+            name, *args = line.split()
+            try:
+                said = getattr(self, {"import": "import_"}.get(name, name))(*args)
+            except OSError as e:
+                said = errno.errorcode.get(e.errno, "TIMEOUT")
+            print(said, flush=True)
+
+
+def edit(path, out, what):
+    with open(path, "rb") as f:
+        b = bytearray(f.read())
+    if what == "expired":
+        made, until = struct.unpack_from(">QQ", b, 16)
+        struct.pack_into(">QQ", b, 16, made - 120000, until - 120000)
+    elif what == "version":
+        b[5] = 99
+    elif what == "cut":
+        b = b[:-1]
+    elif what == "long":
+        b += b"x"
+    elif what == "garbage":
+        b = bytearray(os.urandom(len(b)))
+    elif what == "empty":
+        b = bytearray()
+    elif what == "flipped":
+        b[200] ^= 1
+    elif what == "elsewhere":  # its peer is where no host of the network can be
+        b[180:182] = b"\x20\x01"
+    if what in ("expired", "version", "elsewhere"):
+        b[-32:] = hashlib.sha256(DOMAIN + bytes(b[:-32])).digest()
+    with open(out, "wb") as f:
+        f.write(b)
+
+
+def talk(address, port, n):
+    print("pid", os.getpid(), flush=True)
+    s = socket.create_connection((address, port), timeout=60)
+    sender = threading.Thread(target=s.sendall, args=(pattern(0, n),), daemon=True)
+    sender.start()
+    got = 0
+    while got < n:
+        more = s.recv(65536)
+        if not more:
+            raise SystemExit(f"END after {got}")
+        if more != pattern(got, len(more)):
+            raise SystemExit(f"WRONG near {got}")
+        got += len(more)
+    sender.join(60)
+    print("ok", got, flush=True)
+    if s.recv(1):
+        raise SystemExit("more than there is")
+
+
+def main():
+    lib, what, *args = Library(sys.argv[1]), *sys.argv[2:]
+    if what == "serve":
+        Server(lib, args[0], int(args[1])).run()
+    elif what == "import":
+        with open(args[0], "rb") as f:
+            state = f.read()
+        if len(args) > 1:
+            os.setgroups([])
+            os.setresgid(*[int(args[1])] * 3)
+            os.setresuid(*[int(args[1])] * 3)
+        fd = lib.import_(state)
+        print("ok" if fd >= 0 else lib.why(), flush=True)
+    elif what == "edit":
+        edit(*args)
+    elif what == "talk":
+        talk(args[0], int(args[1]), int(args[2]))
+
+
+main()

@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Established connections go from a server on one host to one on another, in another subnet, and back, while their clients
+# notice nothing; and what must not go does not. Usage: handover_test.sh SCAFFOLD-BINARY LIBSCAFFOLD RELAY-SERVER
+#
+#      h1 client, h2 server B       ctl         h3 server A, h4 server C, h5
+#        \ (emulated)  |             |              |   /   /
+#         [r1] -------------------- [sr] --------- [r2] ---
+. "$(dirname "$0")/lib.sh"
+LIBRARY=$(readlink -f "$2")
+RELAY=$(readlink -f "$3")
+need curl sha256sum
+chmod 755 "$TMP" # its sockets are for users, too
+
+"$SF" lab topologies fig6 | sed 's/^link h1-r1 h2-r1/link h1-r1 delay=1ms\nlink h2-r1/' >"$TMP/handover.lab"
+lab_up "$TMP/handover.lab"
+WEB=$(address web) TWO=$(address two)
+declare -A NATIVE
+for n in h2 h3 h4; do NATIVE[$n]=$(lab address $n); done
+
+# ---- a download, from the example server
+relay() { # NODE SUCCESSOR
+	"$SF" lab --name "$LAB" exec "$1" -- env LD_LIBRARY_PATH="$(dirname "$LIBRARY")" "$RELAY" --channel "[::]:9000" \
+		--successor "[${NATIVE[$2]}]:9000" "[$WEB]:80" 2>>"$TMP/relay.$1" &
+	pids+=($!)
+}
+relay_pid() { on "$1" ss -Htlnp "sport = :9000" | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2; }
+serves() { on "$1" ss -Htn6 state established "sport = :80" | grep -q .; }
+relay h3 h2
+registered web 1 80
+EXPECTED=$(python3 -c '
+import hashlib
+block = bytes(ord("!") + i * 7 % 89 for i in range(89)) * 10000
+n, h = 150000000, hashlib.sha256()
+while n:
+    h.update(block[:min(n, len(block))]); n -= min(n, len(block))
+print(h.hexdigest())')
+lab exec h1 -- curl -sS -m 120 --limit-rate 15M -o "$TMP/file" "http://[$WEB]:80/150000000" 2>"$TMP/curl" & curl=$!
+pids+=($curl)
+grown() { [ "$(stat -c %s "$TMP/file" 2>/dev/null || echo 0)" -gt "$1" ]; }
+# pass_on FROM TO: SIGTERM to FROM's server
+pass_on() {
+	local had
+	wait_for "a connection at $1" serves "$1"
+	had=$(stat -c %s "$TMP/file")
+	relay "$2" "$1"
+	registered web 2 80
+	kill -TERM "$(relay_pid "$1")"
+	wait_for "the download at $2" serves "$2" && ok "the download went from $1 to $2"
+	wait_for "more of it" grown $((had + 2000000))
+	registered web 1 80
+}
+wait_for "a download" grown 1000000
+pass_on h3 h2
+pass_on h2 h3
+pass_on h3 h2
+check "the download comes to its end" wait $curl
+equal "and nothing is missing" "$EXPECTED" "$(sha256sum <"$TMP/file" | cut -d' ' -f1)"
+equal "each server passed one connection on" "2 1" "$(grep -c '1 connections passed on, 0 stay' "$TMP/relay.h3") $(grep -c '1 connections passed on, 0 stay' "$TMP/relay.h2")"
+says "the exporter tells of it" '"exported"' rest h3 agent /v1/events
+says "the importer tells of it" '"imported"' rest h2 agent /v1/events
+kill -TERM "$(relay_pid h2)"
+registered web 0 80
+
+# ---- servers that do what they are told
+server() { # NODE
+	mkfifo "$TMP/$1.in" "$TMP/$1.out"
+	lab exec "$1" -- python3 "$HERE/handover.py" "$LIBRARY" serve "$TWO" 7 <"$TMP/$1.in" >"$TMP/$1.out" 2>"$TMP/$1.err" & pids+=($!)
+	exec {in}>"$TMP/$1.in" {out}<"$TMP/$1.out"
+	IN[$1]=$in OUT[$1]=$out
+}
+declare -A IN OUT
+# tell NODE COMMAND...: its answer
+tell() {
+	local said
+	echo "${*:2}" >&"${IN[$1]}"
+	read -r -t 40 said <&"${OUT[$1]}" || said="no answer: $(tail -n 1 "$TMP/$1.err")"
+	echo "$said"
+}
+for n in h2 h3 h4; do server $n; done
+registered two 3 7
+talk() { lab exec h1 -- python3 "$HERE/handover.py" "$LIBRARY" talk "$TWO" 7 "$1" >"$TMP/talk" 2>&1 & talk=$!; pids+=($talk); }
+# begin BYTES: a client, at whichever server it comes to: $at, where it is connection $n
+begin() {
+	local h
+	talk "$1"
+	wait_for "a connection" begun || return 1
+	read -r _ n < <(tell "$at" accept)
+}
+begun() {
+	for at in h2 h3 h4; do
+		on "$at" ss -Htn6 state established "sport = :7" | awk '{ print $4 }' | sort >"$TMP/now.$at"
+		[ -n "$(comm -13 <(sort "$TMP/old.$at" 2>/dev/null) "$TMP/now.$at")" ] && return 0
+	done
+	return 1
+}
+# what a test leaves is no beginning of the next
+settle() { local h; wait "$talk"; for h in h2 h3 h4; do on "$h" ss -Htn6 state established "sport = :7" | awk '{ print $4 }' | sort >"$TMP/old.$h"; done; }
+others() { for h in h2 h3 h4; do [ "$h" = "$at" ] || echo "$h"; done; }
+client_pid() { sed -n 's/^pid //p' "$TMP/talk"; }
+unread() { [ "$(tell "$at" pending "$n" | cut -d' ' -f2)" -gt 0 ]; }
+arrives() { if tries 60 grep -q "ok $SIZE" "$TMP/talk"; then ok "$1"; else bad "$1: $(cat "$TMP/talk")"; fi; }
+SIZE=8000000
+
+# go_over TEXT: with bytes in flight both ways, unread at the server, and unsent
+go_over() {
+	local to got m done
+	begin $SIZE || return 1
+	wait_for "bytes that nobody has read" unread
+	kill -STOP "$(client_pid)"
+	read -r _ done < <(tell "$at" send "$n" $SIZE)
+	got=$(tell "$at" pending "$n")
+	[ "$(cut -d' ' -f2 <<<"$got")" -gt 0 ] && [ "$(cut -d' ' -f4 <<<"$got")" -gt 0 ] || bad "$1: nothing unread or unsent ($got): the check has no meaning"
+	to=$(others | head -n 1)
+	says "$1: exported at $at, $got" "ok" tell "$at" export "$n" "$TMP/state"
+	says "$1: it is no connection any more" "ENOTCONN" tell "$at" export "$n" "$TMP/again"
+	kill -CONT "$(client_pid)"
+	read -r said m < <(tell "$to" import "$TMP/state")
+	equal "$1: imported at $to ($said $m)" ok "$said"
+	m=${m%% *}
+	tell "$to" sendall "$m" $((SIZE - done)) "$done" >/dev/null
+	equal "$1: all that the client sent arrives" ok "$(tell "$to" read "$m" $SIZE)"
+	arrives "$1: all arrives at the client"
+	tell "$to" close "$m" >/dev/null
+	check "$1: and it ends in order" wait "$talk"
+	settle
+}
+go_over "in flight, unread and unsent"
+lab link h1-r1 loss=3% reorder=2% duplicate=1% >/dev/null
+go_over "with loss"
+go_over "with loss, again"
+lab link h1-r1 loss=0% reorder=0% duplicate=0% >/dev/null
+
+# ---- what is no connection of a service
+equal "a listener" ENOTCONN "$(tell h3 export "$(tell h3 listening | cut -d' ' -f2)" "$TMP/none" | cut -d' ' -f1)"
+equal "a connection of no service" ENOTCONN "$(tell h3 export "$(tell h3 plain | cut -d' ' -f2)" "$TMP/none" | cut -d' ' -f1)"
+[ ! -e "$TMP/none" ] && ok "nothing is written of either" || bad "a state of what is none"
+
+# ---- states that are none, and who may not
+begin $SIZE
+says "a connection for all that is refused" ok tell "$at" export "$n" "$TMP/state"
+to=$(others | head -n 1) third=$(others | tail -n 1)
+for what in expired:ESTALE version:EPROTONOSUPPORT cut:EBADMSG long:EBADMSG garbage:EBADMSG empty:EBADMSG flipped:EBADMSG elsewhere:EBADMSG; do
+	python3 "$HERE/handover.py" "$LIBRARY" edit "$TMP/state" "$TMP/edited" "${what%:*}"
+	said=$(tell "$to" import "$TMP/edited")
+	equal "a state that is ${what%:*} (${said#* })" "${what#*:}" "${said%% *}"
+done
+once() { lab exec "$1" -- python3 "$HERE/handover.py" "$LIBRARY" import "$TMP/state" "${@:2}"; }
+says "a host where the service is not registered" EADDRNOTAVAIL once h5
+says "a user who may not register" EACCES once "$to" 4242
+# ---- once, at one place
+read -r said m _ < <(tell "$to" import "$TMP/state")
+equal "none of that has spent it" ok "$said"
+says "not at another host as well" ECONNRESET tell "$third" import "$TMP/state"
+says "nor twice at one" EEXIST tell "$to" import "$TMP/state"
+tell "$to" sendall "$m" $SIZE >/dev/null
+equal "the first has it" ok "$(tell "$to" read "$m" $SIZE)"
+arrives "and its client all"
+tell "$to" close "$m" >/dev/null
+wait "$talk"; settle
+
+# ---- agents that die
+daemons_know
+begin $SIZE
+tell "$at" sendall "$n" $SIZE >/dev/null
+to=$(others | head -n 1)
+daemon_kill "$at"
+said=$(tell "$at" export "$n" "$TMP/state")
+case $said in ECONNREFUSED* | ENOENT*) ok "without an agent: $said" ;; *) bad "without an agent: $said" ;; esac
+equal "the connection does not mind" ok "$(tell "$at" read "$n" 1000000)"
+daemon_start "$at"; daemon_ready "$at"
+registered two 3 7
+sleep 0.2
+says "exported by the next agent" ok tell "$at" export "$n" "$TMP/state"
+daemon_kill "$at"
+read -r said m _ < <(tell "$to" import "$TMP/state")
+equal "imported while the exporter's agent is dead" ok "$said"
+equal "all that the client sent arrives" ok "$(tell "$to" read "$m" $((SIZE - 1000000)) 1000000)"
+arrives "all arrives at the client"
+daemon_start "$at"; daemon_ready "$at"
+finish
