@@ -533,7 +533,8 @@ void mover_in(struct mover *m, const struct rsyn_in *in)
 	struct sf_flow f;
 	int ret = look(m, sf_socket_key(id), &f, &e);
 
-	if (ret || (about_ours ? !e : !e && !is_established(&f))) {
+	if (ret || f.state == SF_FLOW_EXPORTED ||
+	    (about_ours ? !e : !e && !is_established(&f))) {
 		m->counts.unknown++;
 		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
 			m->counts.refused++;

@@ -16,11 +16,15 @@ failed=0
 DESTDIR=$to meson install -C "$build" --no-rebuild >"$to/said" || { cat "$to/said"; exit 1; }
 rm "$to/said"
 for file in bin/scaffold sbin/scaffoldd sbin/scaffold-router sbin/scaffold-controller sbin/scaffold-linkem \
-	share/man/man1/scaffold.1 share/man/man1/scaffold-lab.1 share/man/man5/scaffold.conf.5 \
+	include/scaffold.h share/man/man3/libscaffold.3 share/man/man1/scaffold.1 share/man/man1/scaffold-lab.1 share/man/man5/scaffold.conf.5 \
 	share/man/man8/scaffoldd.8 share/man/man8/scaffold-router.8 share/man/man8/scaffold-controller.8 \
 	lib/sysusers.d/scaffold.conf share/bash-completion/completions/scaffold share/scaffold/topologies/fig6.lab \
 	share/doc/scaffold/LICENSE share/doc/scaffold/LICENSES/Apache-2.0.txt share/doc/scaffold/LICENSES/GPL-2.0-only.txt; do
 	[ -s "$to$prefix/$file" ] || { echo "FAILED: no $prefix/$file"; failed=1; }
+done
+# The library, by which name the linker, the loader and pkg-config look for it; where, the system decides.
+for file in libscaffold.so libscaffold.so.0 scaffold.pc; do
+	find "$to$prefix/lib" -name $file | grep -q . || { echo "FAILED: no $file"; failed=1; }
 done
 # The text that the LICENSE names for each of its two licences is there.
 for text in Apache-2.0 GPL-2.0-only; do
