@@ -274,7 +274,8 @@ static __noinline int refused_stream(struct __sk_buff *skb, const struct sf_host
 		w->tuple = f->tuple;
 		return refused_unreachable(skb, w, ICMP6_NO_ADDRESS);
 	}
-	if (!sf_flow_may_refuse(f, &w->src, reason == SF_NO_SUCH_SOCKET))
+	if (!sf_flow_may_refuse(f, &w->src, &w->quote.src, &w->quote.dst,
+				reason == SF_NO_SUCH_SOCKET))
 		return drop(skb, SF_WRONG_PEER);
 	return refused_reset(skb, w, f, (__u8)reason);
 }

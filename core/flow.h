@@ -379,21 +379,31 @@ SF_INLINE bool sf_flow_is_peer(const struct sf_flow *f, const struct sf_addr *sr
 
 	if (sf_addr_eq(&f->peer, src))
 		return true;
-	if (key != sf_socket_key(sf_locator_sock(&f->peer)) || !sf_flow_in_grace(f, now))
+	if (!sf_flow_in_grace(f, now))
 		return false;
-	return sf_locator_same_host(&f->peer, src) || sf_locator_same_host(&f->before, src);
+	if (key == sf_socket_key(sf_locator_sock(&f->before)) &&
+	    sf_locator_same_host(&f->before, src))
+		return true;
+	return key == sf_socket_key(sf_locator_sock(&f->peer)) &&
+	       sf_locator_same_host(&f->peer, src);
 }
 
 /**
  * sf_flow_may_refuse() - whether a hard FAIL from @src ends the flow: the peer's own does, from a
  * place that it has proven to be at.
+ * @own, @peer: locators of the packet of ours that it quotes
  * @unknown: it says that there is no such socket. While the ends do not agree where they are, so
- *           does whoever is at the wrong place; what answers RSYN decides then.
+ *           does whoever is at the wrong place, and who did not know yet where we are now; so it
+ *           counts afterwards, and only about names that both knew. What answers RSYN decides else.
  */
-SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr *src, bool unknown)
+SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr *src,
+				  const struct sf_addr *own, const struct sf_addr *peer,
+				  bool unknown)
 {
-	return sf_addr_eq(&f->peer, src) && !(f->flags & SF_FLOW_BUDGET) &&
-	       !(unknown && (f->flags & SF_FLOW_OPEN));
+	if (!sf_addr_eq(&f->peer, src) || (f->flags & SF_FLOW_BUDGET))
+		return false;
+	return !unknown || (!(f->flags & SF_FLOW_OPEN) && sf_addr_eq(&f->own, own) &&
+			    sf_addr_eq(&f->peer, peer));
 }
 
 /**
@@ -405,9 +415,12 @@ SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr 
  */
 SF_INLINE bool sf_flow_has_keys(const struct sf_flow *f, __u64 id, const struct sf_addr *src)
 {
+	__u64 key = sf_socket_key(sf_locator_sock(src));
+
 	return f->state != SF_FLOW_CONNECTING &&
 	       sf_socket_key(sf_locator_sock(&f->own)) == sf_socket_key(id) &&
-	       sf_socket_key(sf_locator_sock(&f->peer)) == sf_socket_key(sf_locator_sock(src));
+	       (key == sf_socket_key(sf_locator_sock(&f->peer)) ||
+		((f->flags & SF_FLOW_MOVED) && key == sf_socket_key(sf_locator_sock(&f->before))));
 }
 
 /** sf_tuple_eq() - whether two tuples are one. */

@@ -186,6 +186,11 @@ static void datagram_ids(void **state)
 	assert_int_not_equal(sf_socket_id_datagram(&key, &a, sf_be16(53), 17), id);
 }
 
+static bool may_refuse(const struct sf_flow *f, const struct sf_addr *src, bool unknown)
+{
+	return sf_flow_may_refuse(f, src, &f->own, &f->peer, unknown);
+}
+
 /* What a place earned is not for the next one, and who is asked there by mistake ends nothing. */
 static void budget_is_of_one_place(void **state)
 {
@@ -194,25 +199,58 @@ static void budget_is_of_one_place(void **state)
 			     .peer = sf_locator(&net, 2, 0x23456789ull) };
 	struct sf_flow_change c = { .own = f.own, .peer = f.peer, .credit = 100 };
 
-	assert_true(sf_flow_may_refuse(&f, &c.peer, true));
+	assert_true(may_refuse(&f, &c.peer, true));
 	c.flags = SF_FLOW_OPEN | SF_FLOW_BUDGET;
 	c.peer = sf_locator(&net, 3, 0x23456789ull);
 	sf_flow_change(&f, &c, 0);
 	sf_flow_change(&f, &c, 0);
 	assert_int_equal(f.budget, 200);
-	assert_false(sf_flow_may_refuse(&f, &c.peer, true));
+	assert_false(may_refuse(&f, &c.peer, true));
 	c.peer = sf_locator(&net, 4, 0x23456789ull);
 	sf_flow_change(&f, &c, 0);
 	assert_int_equal(f.budget, 100);
-	assert_false(sf_flow_may_refuse(&f, &c.peer, false));
+	assert_false(may_refuse(&f, &c.peer, false));
 	c.flags = SF_FLOW_OPEN;
 	sf_flow_change(&f, &c, 0);
-	assert_true(sf_flow_may_refuse(&f, &c.peer, false));
-	assert_false(sf_flow_may_refuse(&f, &c.peer, true));
+	assert_true(may_refuse(&f, &c.peer, false));
+	assert_false(may_refuse(&f, &c.peer, true));
 	c.flags = 0;
 	sf_flow_change(&f, &c, 0);
-	assert_true(sf_flow_may_refuse(&f, &c.peer, true));
-	assert_false(sf_flow_may_refuse(&f, &c.own, true));
+	assert_true(may_refuse(&f, &c.peer, true));
+	assert_false(may_refuse(&f, &c.own, true));
+	/* About what had other names it was said before these were known. */
+	assert_false(sf_flow_may_refuse(&f, &f.peer, &f.peer, &f.peer, true));
+	assert_false(sf_flow_may_refuse(&f, &f.peer, &f.own, &f.own, true));
+	assert_true(sf_flow_may_refuse(&f, &f.peer, &f.peer, &f.own, false));
+}
+
+/* Who was handed over has another key: each place is known by its own. */
+static void keys_belong_to_places(void **state)
+{
+	struct sf_net net = sf_net_default(1);
+	struct sf_flow f = { .own = sf_locator(&net, 1, sf_socket_id(77, 1)),
+			     .peer = sf_locator(&net, 2, sf_socket_id(88, 1)),
+			     .state = SF_FLOW_BOUND };
+	struct sf_flow_change c = { .own = f.own, .flags = SF_FLOW_OPEN };
+	struct sf_addr before = sf_locator(&net, 2, sf_socket_id(88, 2)), mixed;
+
+	c.peer = sf_locator(&net, 3, sf_socket_id(99, 1));
+	assert_false(sf_flow_is_peer(&f, &c.peer, 0));
+	assert_false(sf_flow_has_keys(&f, sf_locator_sock(&f.own), &c.peer));
+	sf_flow_change(&f, &c, 0);
+	assert_true(sf_flow_is_peer(&f, &c.peer, 0));
+	assert_true(sf_flow_is_peer(&f, &before, 0));
+	assert_true(sf_flow_has_keys(&f, sf_locator_sock(&f.own), &before));
+	mixed = sf_locator(&net, 3, sf_socket_id(88, 1));
+	assert_false(sf_flow_is_peer(&f, &mixed, 0));
+	mixed = sf_locator(&net, 2, sf_socket_id(99, 1));
+	assert_false(sf_flow_is_peer(&f, &mixed, 0));
+	/* Back to it: the other one is not forgotten. */
+	mixed = c.peer;
+	c.before = c.peer;
+	c.peer = before;
+	sf_flow_change(&f, &c, 0);
+	assert_true(sf_flow_is_peer(&f, &mixed, 0));
 }
 
 int main(void)
@@ -227,6 +265,7 @@ int main(void)
 		cmocka_unit_test(keys_rarely_meet),
 		cmocka_unit_test(datagram_ids),
 		cmocka_unit_test(budget_is_of_one_place),
+		cmocka_unit_test(keys_belong_to_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
