@@ -33,6 +33,24 @@ bool sim_end_takes(const struct sim *s, const struct sim_end *e, const struct sf
 	return SIM_BREAK(s, PEER) || sf_flow_is_peer(&e->f, src, s->now);
 }
 
+/* What the datapath does with a bound segment that finds the flow by its key. */
+static struct sf_verdict judge_data(const struct sim *s, const struct sim_end *e,
+				    const struct sim_packet *p)
+{
+	struct sf_segment seg = { .sport = e->f.tuple.pport,
+				  .dport = e->f.tuple.lport,
+				  .flags = SF_TCP_ACK };
+	uint64_t id = sf_locator_sock(&p->dst);
+
+	if (sim_end_takes(s, e, &p->src, &p->dst) && SIM_BREAK(s, PEER))
+		return sf_verdict(SF_ACT_DELIVER);
+	if (sf_flow_is_named(&e->f, id, s->now))
+		return sf_sal_in(&e->f, SF_KIND_NONE, &p->src, &seg, s->now);
+	if (sf_flow_has_keys(&e->f, id, &p->src))
+		return sf_verdict_drop(SF_WRONG_PEER);
+	return sf_verdict_fail(SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
+}
+
 void sim_end_data(struct sim *s, struct sim_end *e)
 {
 	struct sim_packet p = { .kind = SIM_DATA, .len = DATA_LEN };
@@ -342,6 +360,7 @@ static void receive_message(struct sim *s, uint16_t host, struct sim_packet *p)
 static void receive_data(struct sim *s, uint16_t host, const struct sim_packet *p)
 {
 	struct sim_end *e = find(s, host, sf_locator_sock(&p->dst));
+	struct sf_verdict v;
 
 	if (!e || e->fate != SIM_LIVES) {
 		not_here(s, e, p, false);
@@ -349,8 +368,13 @@ static void receive_data(struct sim *s, uint16_t host, const struct sim_packet *
 	}
 	if (sim_place_of(s, &p->src) != SIM_NONE)
 		e->rx[sim_place_of(s, &p->src)] += p->len;
-	if (!sim_end_takes(s, e, &p->src, &p->dst)) {
-		sim_trace(s, "  %s: wrong peer or name", sim_trace_end(s, e));
+	v = judge_data(s, e, p);
+	if (v.act == SF_ACT_FAIL) {
+		sim_check_sent(s, e, &p->src, 128);
+		sim_refuse(s, p, v.fail, &p->dst);
+	}
+	if (v.act != SF_ACT_DELIVER) {
+		sim_trace(s, "  %s: %s", sim_trace_end(s, e), sf_reason_name(v.reason));
 		return;
 	}
 	s->totals->delivered++;
@@ -374,7 +398,8 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 	if (p->of_data) {
 		if (sf_reason_is_hard(reason) &&
 		    sim_end_takes(s, e, &p->quoted_dst, &p->quoted_src) &&
-		    sf_flow_may_refuse(&e->f, &p->src, reason == SF_NO_SUCH_SOCKET))
+		    sf_flow_may_refuse(&e->f, &p->src, &p->quoted_src, &p->quoted_dst,
+				       reason == SF_NO_SUCH_SOCKET))
 			end_over(s, e, reason);
 		return;
 	}

@@ -275,17 +275,21 @@ static bool can_import(const struct sim *s, uint16_t host, const struct sim_end 
 	return true;
 }
 
-/* Another host, another key: the flow has another socketID there. */
+/* Another host, another key: the flow has another socketID there. Nothing comes between, for if the
+ * agent dies now its new socket does, and the flow was not handed over. */
 static void rehome(struct sim *s, struct sim_end *e)
 {
 	uint16_t place = s->hosts[e->host].primary;
 	struct sf_addr own = sim_locator(s, place);
+	uint32_t kill = s->kill;
 
 	sf_locator_set_sock(&own, sim_socket_of(s, e, &e->f.tuple, NULL));
 	e->f.own = own;
 	e->f.formers = 0;
 	sf_move_rehome(&e->m, &own, s->now);
+	s->kill = 0;
 	sim_end_move(s, e, place);
+	s->kill = kill;
 }
 
 void sim_import(struct sim *s, uint16_t number)
