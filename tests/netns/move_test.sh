@@ -88,9 +88,11 @@ together() { is_settled m1 && is_settled s1 && is_at m1 s1 && is_at s1 m1; }
 # Bytes of what runs without end, by client port.
 moved_bytes() { flows m1 | jq -c "map(select(.peer == \"$SRC\" or .peer == \"$DST\" or (.peer == \"$ECHO\" and .rx_bytes > 1000) or (.peer == \"$IPERF\" and .tx_bytes > 10000))) | map({key: .id, value: (.tx_bytes + .rx_bytes)}) | from_entries"; }
 have_grown() { jq -en --argjson a "$1" --argjson b "$(moved_bytes)" '$a | to_entries | length > 3 and all(.value + 10000 < $b[.key] or .value + 200 < $b[.key])' >/dev/null; }
+both_settled() { is_settled m1 && is_settled s1; }
+# go_on TEXT [CONDITION]: ends agree, and data flows
 go_on() {
 	local before
-	wait_long "$1: both ends know each other" together || { flows m1; flows s1; }
+	wait_long "$1: both ends know each other" "${2:-together}" || { flows m1; flows s1; }
 	before=$(moved_bytes)
 	wait_long "$1: flows go on" have_grown "$before" && ok "$1"
 }
@@ -126,6 +128,38 @@ go_on "ten moves in a row"
 all_end
 equal "nothing was over" 0 "$(rest m1 agent "/v1/events?limit=10000" | jq '[.events[] | select(.kind == "flow-over" or .kind == "flow-superseded")] | length')"
 [ "$(rest m1 agent "/v1/events?limit=10000" | jq '[.events[] | select(.kind == "flow-moved")] | length')" -gt 0 ] && ok "moves are told" || bad "no event of a move"
+
+# ---- both links up: flows are where they are told to be
+place_by() { rest m1 agent /v1/status | jq -r --arg l "$1" '.uplinks[] | select(.link == $l).locator | rtrimstr("::")'; }
+both_joined() { holds m1 agent /v1/status '[.uplinks[] | select(.role != null)] | length == 2'; }
+count_at() { flows m1 | jq --arg o "$(place_by "$1"):" 'map(select(.own_locator | startswith($o))) | length'; }
+has_at() { [ "$(count_at "$1")" = "$2" ]; }
+all_start
+lab link m1-r2 up >/dev/null
+wait_for "joined by both links" both_joined
+here=$(rest m1 agent /v1/status | jq -r '.uplinks[] | select(.role == "primary").link')
+other=$(rest m1 agent /v1/status | jq -r '.uplinks[] | select(.role == "standby").link')
+go_on "two links"
+n=$(count_at "$here")
+equal "all flows stay where they are" 0 "$(count_at "$other")"
+id=$(flows m1 | jq -r --arg s "$SRC" '.[] | select(.peer == $s).id')
+says "migrate --flow" "1 flow moved to $other" on m1 "$SF" migrate --flow "$id" --to "$other"
+equal "it alone is there" "1 $((n - 1))" "$(count_at "$other") $(count_at "$here")"
+says "migrate --service" "flow" on m1 "$SF" migrate --service iperf --to "$other"
+equal "its flows are there" 3 "$(count_at "$other")"
+go_on "flows by either link" both_settled
+check "migrate --all, as JSON" bash -c "'$SF' lab --name $LAB exec m1 -- '$SF' --json migrate --all --to $other | jq -e '.moving == 0 and .moved == $((n - 3)) and .there == 3'"
+equal "all are there" "$n 0" "$(count_at "$other") $(count_at "$here")"
+go_on "all by the other link" both_settled
+for to in "$here" "$other" "$here" "$other"; do on m1 "$SF" migrate --all --to "$to" >/dev/null || bad "migrate --all --to $to"; done
+go_on "to and fro" both_settled
+lab link "m1-$other" down >/dev/null
+go_on "that link goes: they are at the primary again"
+lab link "m1-$other" up >/dev/null
+wait_for "joined by both links" both_joined
+lab link "m1-$here" down >/dev/null
+go_on "the primary goes: the standby takes over"
+all_end
 
 # ---- an interactive echo, by a program that knows nothing
 mkfifo "$TMP/in"
@@ -164,7 +198,7 @@ all_end
 fails "no such interface" on m1 "$SF" migrate --all --to nowhere
 says "says so" "no such interface" on m1 "$SF" migrate --all --to nowhere
 says "an interface that is down" "the interface is down" on m1 "$SF" migrate --all --to r1
-says "one without a router" "no router" on m1 "$SF" migrate --all --to lo
+says "one that is no uplink" "none of this host's uplinks" on m1 "$SF" migrate --all --to lo
 peer m1 keep "$ECHO" 7 --until "$TMP/stop2" --every 0.1 >"$TMP/last" 2>&1 & pids+=($!)
 wait_for "a flow" grep -q up "$TMP/last"
 says "where it is already" "there already" on m1 "$SF" migrate --all --to r2
