@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * tcpbench - connections per second and ping-pong latency of TCP over IPv6.
+ * tcpbench - connections per second and ping-pong latency of TCP over IPv6, and very many at once.
  *
  *   tcpbench serve ADDR PORT [PORTS]              echo on PORT .. PORT+PORTS-1 until killed
- *   tcpbench connections ADDR PORT PORTS SECONDS  connect, one small request, close; prints how
- * many a second tcpbench pingpong ADDR PORT SECONDS           one byte there and back; prints the
- * median in ns tcpbench hold ADDR PORT PORTS COUNT           opens COUNT connections, prints their
- * number, and keeps them until standard input ends
+ *   tcpbench connections ADDR PORT PORTS SECONDS  connect, one small request, close; how many a
+ *                                                 second
+ *   tcpbench pingpong ADDR PORT SECONDS           one byte there and back; the median in ns
+ *   tcpbench hold ADDR PORT PORTS COUNT           opens COUNT connections, prints their number, and
+ *                                                 keeps them until standard input ends
+ *   tcpbench ask ADDR PORT PORTS COUNT            the same; for each line on standard input a byte
+ *                                                 goes there and back on all; prints how many did,
+ *                                                 when the one in the middle and the last, in ns
  *
  * The same binary measures native addresses and service addresses, so that the ratio is about the
  * path alone. Several ports keep the client from running out of ports in TIME_WAIT.
@@ -236,6 +240,63 @@ static int hold(int count)
 	return 0;
 }
 
+#define ANSWER_SECONDS 60
+
+/* A byte on each connection, and back: how many were answered, and when the one in the middle and
+ * the last, by CLOCK_MONOTONIC in ns. */
+static void all_ask(int ep, const int *fds, int count)
+{
+	double *times = calloc((size_t)count, sizeof(*times));
+	double end = now() + ANSWER_SECONDS;
+	struct epoll_event evs[256];
+	int answered = 0;
+	char c = 0;
+
+	if (!times)
+		die("memory");
+	for (int i = 0; i < count; i++)
+		if (write(fds[i], &c, 1) != 1)
+			die("write");
+	while (answered < count && now() < end) {
+		int n = epoll_wait(ep, evs, 256, 1000);
+
+		for (int i = 0; i < n; i++)
+			if (read(evs[i].data.fd, &c, 1) != 1)
+				epoll_ctl(ep, EPOLL_CTL_DEL, evs[i].data.fd, NULL);
+			else
+				times[answered++] = now();
+	}
+	printf("%d %.0f %.0f\n", answered, answered ? times[answered / 2] * 1e9 : 0,
+	       answered ? times[answered - 1] * 1e9 : 0);
+	fflush(stdout);
+	free(times);
+}
+
+/* Connections that stay; each line on standard input asks on all of them. */
+static int ask(int count)
+{
+	int *fds = calloc((size_t)count, sizeof(*fds)), ep = epoll_create1(0);
+	char c;
+
+	if (!fds || ep < 0)
+		die("memory");
+	for (int i = 0; i < count; i++) {
+		struct epoll_event ev = { .events = EPOLLIN };
+
+		fds[i] = ev.data.fd = connect_to(i % ports);
+		set_nodelay(fds[i]);
+		if (epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &ev))
+			die("epoll_ctl");
+	}
+	printf("%d\n", count);
+	fflush(stdout);
+	while (read(STDIN_FILENO, &c, 1) == 1)
+		if (c == '\n')
+			all_ask(ep, fds, count);
+	free(fds);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	target.sin6_family = AF_INET6;
@@ -254,6 +315,11 @@ int main(int argc, char **argv)
 		files_raise();
 		return hold(atoi(argv[5]));
 	}
+	if (!strcmp(argv[1], "ask") && argc == 6) {
+		ports = atoi(argv[4]);
+		files_raise();
+		return ask(atoi(argv[5]));
+	}
 	if (!strcmp(argv[1], "connections") && argc == 6) {
 		ports = atoi(argv[4]);
 		seconds = atof(argv[5]);
@@ -266,6 +332,6 @@ int main(int argc, char **argv)
 usage:
 	fprintf(stderr,
 		"usage: tcpbench serve ADDR PORT [PORTS] | connections ADDR PORT PORTS SECONDS"
-		" | pingpong ADDR PORT SECONDS | hold ADDR PORT PORTS COUNT\n");
+		" | pingpong ADDR PORT SECONDS | hold|ask ADDR PORT PORTS COUNT\n");
 	return 2;
 }
