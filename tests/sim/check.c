@@ -79,7 +79,7 @@ void sim_check_data(struct sim *s, struct sim_end *e, const struct sim_packet *p
 			 p->side);
 		return;
 	}
-	if (sf_flow_in_grace(&e->f, s->now) || leads_to(s, e->applied, p->view))
+	if (sf_flow_in_grace(&e->f, sim_time(s, e)) || leads_to(s, e->applied, p->view))
 		return;
 	sim_fail(s, "%s took data of another claimant after it had settled with one",
 		 sim_trace_end(s, e));

@@ -7,9 +7,14 @@
 
 #define DATA_LEN 400
 
+uint64_t sim_time(const struct sim *s, const struct sim_end *e)
+{
+	return s->now + s->hosts[e->host].ahead;
+}
+
 static struct sf_move_env env_of(struct sim *s, const struct sim_end *e)
 {
-	struct sf_move_env env = { .now = s->now };
+	struct sf_move_env env = { .now = sim_time(s, e) };
 
 	env.random[0] = sim_random(&s->rnd);
 	env.random[1] = sim_random(&s->rnd);
@@ -28,9 +33,9 @@ bool sim_end_takes(const struct sim *s, const struct sim_end *e, const struct sf
 
 	if (sf_socket_key(id) != sf_socket_key(sf_locator_sock(&e->f.own)))
 		return false;
-	if (!sf_flow_is_named(&e->f, id, s->now))
+	if (!sf_flow_is_named(&e->f, id, sim_time(s, e)))
 		return false;
-	return SIM_BREAK(s, PEER) || sf_flow_is_peer(&e->f, src, s->now);
+	return SIM_BREAK(s, PEER) || sf_flow_is_peer(&e->f, src, sim_time(s, e));
 }
 
 /* What the datapath does with a bound segment that finds the flow by its key. */
@@ -44,8 +49,8 @@ static struct sf_verdict judge_data(const struct sim *s, const struct sim_end *e
 
 	if (sim_end_takes(s, e, &p->src, &p->dst) && SIM_BREAK(s, PEER))
 		return sf_verdict(SF_ACT_DELIVER);
-	if (sf_flow_is_named(&e->f, id, s->now))
-		return sf_sal_in(&e->f, SF_KIND_NONE, &p->src, &seg, s->now);
+	if (sf_flow_is_named(&e->f, id, sim_time(s, e)))
+		return sf_sal_in(&e->f, SF_KIND_NONE, &p->src, &seg, sim_time(s, e));
 	if (sf_flow_has_keys(&e->f, id, &p->src))
 		return sf_verdict_drop(SF_WRONG_PEER);
 	return sf_verdict_fail(SF_UNKNOWN_SOCKET, SF_NO_SUCH_SOCKET);
@@ -79,7 +84,7 @@ static void entry_change(struct sim *s, struct sim_end *e, uint32_t credit)
 	if (SIM_BREAK(s, APPLY) && sim_chance(&s->rnd, 100))
 		return;
 	sf_move_apply(&e->m, sf_locator_sock(&e->f.own), credit, &c);
-	sf_flow_change(&e->f, &c, s->now);
+	sf_flow_change(&e->f, &c, sim_time(s, e));
 	e->applied = e->settled;
 }
 
@@ -93,10 +98,12 @@ static bool is_parked(const struct sim *s, const struct sim_end *e)
 
 void sim_end_arm(struct sim *s, struct sim_end *e)
 {
-	if (!e->has_move || !e->m.due || e->m.due == e->armed || is_parked(s, e))
+	uint64_t now = sim_time(s, e), due = e->m.due;
+
+	if (!e->has_move || !due || due == e->armed || is_parked(s, e))
 		return;
-	e->armed = e->m.due;
-	sim_at(s, e->m.due > s->now ? e->m.due : s->now, SIM_EV_TIMER, (uint16_t)(e - s->ends));
+	e->armed = due;
+	sim_at(s, s->now + (due > now ? due - now : 0), SIM_EV_TIMER, (uint16_t)(e - s->ends));
 }
 
 void sim_agent_kill(struct sim *s, uint16_t host)
@@ -195,7 +202,7 @@ static void commit(struct sim *s, struct sim_end *e, const struct sf_move *m,
 static void first_use(struct sim *s, struct sim_end *e)
 {
 	if (!e->has_move)
-		sf_move_init(&e->m, &e->f, s->now);
+		sf_move_init(&e->m, &e->f, sim_time(s, e));
 }
 
 void sim_end_move(struct sim *s, struct sim_end *e, uint16_t place)
@@ -224,7 +231,7 @@ void sim_end_timer(struct sim *s, struct sim_end *e)
 	struct sf_move_out out;
 	struct sf_move_env env;
 
-	if (s->now >= e->armed)
+	if (sim_time(s, e) >= e->armed)
 		e->armed = 0;
 	if (e->fate != SIM_LIVES || !e->has_move || !s->hosts[e->host].agent || is_parked(s, e))
 		return;
@@ -241,7 +248,7 @@ void sim_end_again(struct sim *s, struct sim_end *e)
 		return;
 	e->m.tries = 0;
 	e->m.wait = SF_MOVE_FIRST_NS;
-	e->m.due = s->now;
+	e->m.due = sim_time(s, e);
 	sim_end_arm(s, e);
 }
 
@@ -378,6 +385,8 @@ static void receive_data(struct sim *s, uint16_t host, const struct sim_packet *
 		return;
 	}
 	s->totals->delivered++;
+	if ((e->f.flags & SF_FLOW_BUDGET) && sf_locator_same_host(&e->f.peer, &p->src))
+		e->f.budget += p->len * SF_MOVE_AMPLIFY;
 	sim_check_data(s, e, p);
 }
 

@@ -225,6 +225,7 @@ static void copy_host(struct sim *s, uint16_t host)
 		h->slot[i] = SIM_NONE;
 	h->primary = SIM_NONE;
 	h->agent = true;
+	h->ahead -= sim_between(&s->rnd, 0, SIM_S); /* it stood still meanwhile */
 	s->totals->copies++;
 	sim_trace(s, "h%u: copied to h%u", host, number);
 	for (uint32_t i = 0; i < ends; i++) {
@@ -253,14 +254,14 @@ static void export_flow(struct sim *s, uint16_t number)
 	if (twice && s->flows[e->flow].branches[!e->side] && !(s->features & SIM_BOTHCOPY))
 		return;
 	if (!e->has_move)
-		sf_move_init(&e->m, &e->f, s->now);
+		sf_move_init(&e->m, &e->f, sim_time(s, e));
 	e->has_move = true;
 	e->fate = SIM_EXPORTED;
 	sim_trace(s, "%s: handed over%s", sim_trace_end(s, e), twice ? " twice" : "");
 	s->totals->handovers++;
 	if (twice)
 		s->flows[e->flow].branches[e->side]++;
-	for (int i = 0; i <= twice; i++)
+	for (int i = 0; i < (twice ? 2 : 1); i++)
 		sim_at(s, s->now + sim_between(&s->rnd, 0, SIM_S), SIM_EV_IMPORT, number);
 }
 
@@ -283,10 +284,20 @@ static void rehome(struct sim *s, struct sim_end *e)
 	struct sf_addr own = sim_locator(s, place);
 	uint32_t kill = s->kill;
 
-	sf_locator_set_sock(&own, sim_socket_of(s, e, &e->f.tuple, NULL));
+	struct sf_flow was = e->f;
+
+	sf_locator_set_sock(&own, sim_socket_of(s, e, &was.tuple, NULL));
+	sf_move_rehome(&e->m, &own, sim_time(s, e));
+	memset(&e->f, 0, sizeof(e->f));
+	e->f.tuple = was.tuple;
+	e->f.peer_sid = was.peer_sid;
+	e->f.peer_host = was.peer_host;
+	e->f.isn = was.isn;
+	e->f.flags = was.flags & SF_FLOW_INBOUND;
+	e->f.state = SF_FLOW_BOUND;
 	e->f.own = own;
-	e->f.formers = 0;
-	sf_move_rehome(&e->m, &own, s->now);
+	e->f.peer = sf_move_peer(&e->m);
+	e->f.created = e->f.used = sf_used_of(sim_time(s, e));
 	s->kill = 0;
 	sim_end_move(s, e, place);
 	s->kill = kill;

@@ -103,6 +103,7 @@ struct sim_place {
  * @identity: its serviceID's number; copies have one
  * @slot: the place of each uplink, or SIM_NONE
  * @primary: place that flows are to be at, or SIM_NONE
+ * @ahead: how much its clock is ahead of the world's
  */
 struct sim_host {
 	bool alive;
@@ -110,6 +111,7 @@ struct sim_host {
 	uint16_t identity;
 	uint16_t slot[SIM_SLOTS];
 	uint16_t primary;
+	uint64_t ahead;
 	struct sf_hashkey key;
 };
 
@@ -250,6 +252,8 @@ void sim_redirect(struct sim *s, const struct sim_packet *p, const struct sf_add
 void sim_replay(struct sim *s);
 
 /* ends.c */
+/** sim_time() - nanoseconds by the clock of the host of @e. */
+uint64_t sim_time(const struct sim *s, const struct sim_end *e);
 void sim_end_receive(struct sim *s, uint16_t host, struct sim_packet *p);
 void sim_end_move(struct sim *s, struct sim_end *e, uint16_t place);
 void sim_end_timer(struct sim *s, struct sim_end *e);

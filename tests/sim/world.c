@@ -66,6 +66,7 @@ static uint16_t host_new(struct sim *s)
 	h->identity = (uint16_t)s->n_identities++;
 	h->key.k0 = sim_random(&s->rnd);
 	h->key.k1 = sim_random(&s->rnd);
+	h->ahead = sim_between(&s->rnd, SIM_S, 1000000 * SIM_S);
 	for (int i = 0; i < SIM_SLOTS; i++)
 		h->slot[i] = SIM_NONE;
 	for (uint32_t i = 0, n = 1 + sim_below(&s->rnd, SIM_SLOTS); i < n; i++)
@@ -126,7 +127,7 @@ static void connect(struct sim *s, struct sim_end *a, struct sim_end *b)
 	ta.local = tb.peer = sf_service_addr(&s->net, &sid_a);
 	ta.peer = tb.local = sf_service_addr(&s->net, &sid_b);
 	sf_locator_set_sock(&own_a, sim_socket_of(s, a, &ta, NULL));
-	sf_flow_open(&a->f, &s->net, &ta, &own_a, &syn, s->now);
+	sf_flow_open(&a->f, &s->net, &ta, &own_a, &syn, sim_time(s, a));
 	must(s, sf_sal_out(&a->f, &syn), SF_ACT_SYN);
 
 	sf_locator_set_sock(&own_b, sim_socket_of(s, b, &tb, &own_a));
@@ -134,16 +135,16 @@ static void connect(struct sim *s, struct sim_end *a, struct sim_end *b)
 	 * if both move at once, nobody can help. */
 	if (!(s->features & SIM_COPY) && sim_chance(&s->rnd, 100))
 		sid_a = none;
-	sf_flow_accept(&b->f, &tb, &own_b, &own_a, &sid_a, syn.seq, s->now);
+	sf_flow_accept(&b->f, &tb, &own_b, &own_a, &sid_a, syn.seq, sim_time(s, b));
 	must(s, sf_sal_out(&b->f, &back), SF_ACT_SYN_ACK);
 
-	must(s, sf_sal_in(&a->f, SF_KIND_SYN_ACK, &own_b, &back, s->now), SF_ACT_BIND);
-	sf_flow_bind(&a->f, &own_b, &sid_b, s->now);
+	must(s, sf_sal_in(&a->f, SF_KIND_SYN_ACK, &own_b, &back, sim_time(s, a)), SF_ACT_BIND);
+	sf_flow_bind(&a->f, &own_b, &sid_b, sim_time(s, a));
 	must(s, sf_sal_out(&a->f, &ack), SF_ACT_ACK);
-	must(s, sf_sal_in(&b->f, SF_KIND_ACK, &own_a, &ack, s->now), SF_ACT_PROMOTE);
+	must(s, sf_sal_in(&b->f, SF_KIND_ACK, &own_a, &ack, sim_time(s, b)), SF_ACT_PROMOTE);
 	b->f.state = SF_FLOW_BOUND;
 	back.flags = SF_TCP_ACK;
-	must(s, sf_sal_in(&a->f, SF_KIND_NONE, &own_b, &back, s->now), SF_ACT_CONFIRM);
+	must(s, sf_sal_in(&a->f, SF_KIND_NONE, &own_b, &back, sim_time(s, a)), SF_ACT_CONFIRM);
 	a->f.state = SF_FLOW_BOUND;
 }
 
@@ -177,7 +178,7 @@ static void flow_new(struct sim *s, uint16_t a_host, uint16_t b_host)
 
 static uint32_t maybe(struct sim *s, uint32_t feature, uint32_t low, uint32_t high)
 {
-	return s->features & feature ? (uint32_t)sim_between(&s->rnd, low, high) : 0;
+	return (s->features & feature) ? (uint32_t)sim_between(&s->rnd, low, high) : 0;
 }
 
 static void set_weather(struct sim *s)
