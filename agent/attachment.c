@@ -59,7 +59,10 @@ bool attachment_has_place(const struct attachment *a)
 {
 	if (sf_addr_is_zero(&a->join.locator) || !a->link.ifindex)
 		return false;
-	return a->join.state == JOIN_JOINED || a->adopted_ms || a == a->host->attachments.primary;
+	if (a->join.state == JOIN_JOINED || a->adopted_ms || a == a->host->attachments.primary)
+		return true;
+	/* A router that says nothing may still route. */
+	return a->join.state == JOIN_LOST && uplink_usable(a->host, &a->link);
 }
 
 const char *attachment_why_not(const struct attachment *a)
@@ -304,16 +307,18 @@ static void review(struct host *h, const char *why)
 void attachment_changed(struct attachment *a, const char *why)
 {
 	struct host *h = a->host;
-	const struct attachment *was = h->attachments.primary;
-	bool had = attachment_has_place(a);
+	const struct attachment *was = h->attachments.primary, *now;
+	bool could = a->since_ms != 0;
 
 	review(h, why);
-	/* A standby's place that is lost: what was there goes where the primary is. */
-	if (a != was && had && !attachment_has_place(a) && h->attachments.primary &&
-	    h->attachments.primary->since_ms) {
+	now = h->attachments.primary;
+	if (a == was || !now || !now->since_ms)
+		return;
+	/* A standby that is lost: what was there goes where the primary is. */
+	if (a->join.state == JOIN_LOST && !attachment_has_place(a))
 		attachments_apply(h);
-		moves_place(h, &a->join.locator, &h->attachments.primary->join.locator);
-	}
+	if (could && !a->since_ms)
+		moves_place(h, &a->join.locator, &now->join.locator);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -16,8 +16,8 @@
  * ends what was registered there. In between there are registrations at both, and none is missing.
  *
  * A place that is not the primary's any more is the host's still, as long as it is joined there: it
- * stays in map `uplinks`, and flows may be there. One that is lost goes, once another is primary;
- * the last one never does, for there is nothing better.
+ * stays in map `uplinks`, and flows may be there. One whose link is down goes, once another is
+ * primary; the last one never does, for there is nothing better.
  *
  * While no attachment is usable one JOIN, the *search*, goes out by all links, and who answers
  * first is primary. Else each attachment joins by itself, as standby.
@@ -108,7 +108,7 @@ bool attachment_usable(const struct attachment *a);
 
 /**
  * attachment_has_place() - whether what it got by its join is in force in the kernel: it is joined,
- * or was and there is nothing better.
+ * or was and its link is up, or there is nothing better.
  */
 bool attachment_has_place(const struct attachment *a);
 

@@ -96,7 +96,7 @@ int moves_place_on(const struct host *h, const char *name, struct sf_addr *place
 	if (!a && (!(link.flags & IFF_UP) || !link.carrier))
 		why = "the interface is down";
 	else if (!a)
-		why = "it is none of this host's uplinks";
+		why = "no router is looked for by this interface";
 	if (why) {
 		snprintf(err, errlen, "%s", why);
 		return -ENETDOWN;

@@ -187,14 +187,18 @@ static json_t *place_json(const struct setup_place *p)
 			 "net", sf_addr_print(&net, as));
 }
 
-static int store(const struct setup *s)
+/* The file is on a disk: it is written when something has changed, not each time. */
+static int store(struct setup *s)
 {
 	const struct setup_made *m = &s->made;
-	json_t *o, *places = json_array();
+	json_t *o, *places;
 	char self[SF_ADDR_STRLEN];
 	char *text;
 	int ret;
 
+	if (s->clean && !memcmp(&s->stored, m, sizeof(*m)))
+		return 0;
+	places = json_array();
 	for (int i = 0; i < SF_UPLINKS_MAX; i++)
 		json_array_append_new(places, place_json(&m->places[i]));
 	o = json_pack("{s:s, s:o, s:O}", "self", sf_addr_print(&m->self, self), "places", places,
@@ -203,6 +207,8 @@ static int store(const struct setup *s)
 	ret = text ? sf_file_write(s->path, text, strlen(text), 0644) : -ENOMEM;
 	free(text);
 	json_decref(o);
+	s->clean = !ret;
+	s->stored = *m;
 	return ret;
 }
 
@@ -217,6 +223,7 @@ static int sysctl(struct setup *s, const char *key, const char *value)
 	if (!json_object_get(s->sysctls, key)) {
 		json_object_set_new(s->sysctls, key,
 				    json_pack("{s:s, s:s}", "old", old, "new", value));
+		s->clean = false;
 		ret = store(s);
 		if (ret)
 			return ret;

@@ -156,12 +156,9 @@ void host_is_first(struct controller *c, struct host *host)
 	if (!host->router->up_synced)
 		return;
 	LL_FOREACH2(host->identity->hosts, other, same)
-	{
-		if (other == host || other->boot != host->boot || other->standby)
-			continue;
+	if (other != host && other->boot == host->boot)
 		other->standby = true;
-		host_unregister_self(c, other);
-	}
+	host_serves_first(c, host);
 }
 
 /* What holds the locator now: @host is confirmed, gone (NULL), or in the way (-EADDRINUSE). */

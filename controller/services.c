@@ -261,6 +261,34 @@ static uint8_t confirm(struct controller *c, struct instance *in, uint16_t wish)
 	return in->denied;
 }
 
+/* A host with several uplinks serves where it is in the first place. What it has registered there
+ * goes from its other places, be their routers silent. */
+static void end_twins(struct controller *c, struct endpoint *ep, const struct host *host)
+{
+	struct host *other;
+
+	/* A router's first list may be older than what others said. */
+	if (host->standby || !host->router->up_synced || !host->identity->hosts->same)
+		return;
+	LL_FOREACH2(host->identity->hosts, other, same)
+	{
+		struct instance *twin = other->standby && other->boot == host->boot
+						? instance_find(c, ep, other)
+						: NULL;
+
+		if (twin)
+			instance_remove(c, twin, SF_NONE);
+	}
+}
+
+void host_serves_first(struct controller *c, struct host *host)
+{
+	struct instance *in;
+
+	DL_FOREACH2(host->instances, in, host_next)
+	end_twins(c, in->key.endpoint, host);
+}
+
 uint8_t instance_register(struct controller *c, struct host *host,
 			  const struct sf_item_registration *reg, uint64_t since_ms)
 {
@@ -293,6 +321,7 @@ uint8_t instance_register(struct controller *c, struct host *host,
 	if (in->denied)
 		return deny(c, host, &key, in->denied, sf_reason_text(in->denied));
 	touch(c, ep);
+	end_twins(c, ep, host);
 	c->stats.registrations++;
 	/* Its own identity is part of the join, whose event is there already. */
 	if (!sid_is_host(&key.sid)) {
@@ -309,13 +338,6 @@ void host_register_self(struct controller *c, struct host *host)
 	/* Identities made by hand in tests and tools need not be keyed. */
 	if (sid_is_host(&reg.sid) && !host->standby)
 		instance_register(c, host, &reg, host->joined_ms);
-}
-
-void host_unregister_self(struct controller *c, struct host *host)
-{
-	struct sf_item_registration reg = { .sid = host->identity->sid };
-
-	instance_unregister(c, host, &reg);
 }
 
 void instance_remove(struct controller *c, struct instance *in, uint8_t reason)

@@ -74,9 +74,11 @@ uint8_t instance_register(struct controller *c, struct host *host,
 			  const struct sf_item_registration *reg, uint64_t since_ms);
 
 /** host_register_self() - every host serves its own identity, where it is in the first place: so it
- * is found after a move. host_unregister_self(): not here any more. */
+ * is found after a move. */
 void host_register_self(struct controller *c, struct host *host);
-void host_unregister_self(struct controller *c, struct host *host);
+
+/** host_serves_first() - what it serves here, it does not at its places that are standby. */
+void host_serves_first(struct controller *c, struct host *host);
 
 /** instance_unregister() - unknown ones are ignored: it may be repeated. */
 void instance_unregister(struct controller *c, struct host *host,
