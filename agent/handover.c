@@ -25,6 +25,8 @@
 #include "util/log.h"
 
 #define TALKS_MAX   64
+#define TALKS_USER  16			   /* of one user but root */
+#define BYTES_MAX   (256ull * 1024 * 1024) /* of states that are on their way in */
 #define REQUEST_MS  5000
 #define LOOK_MS	    1
 #define SEALS	    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -36,6 +38,7 @@ struct talk {
 	struct event *readable;
 	struct sf_http_peer peer;
 	struct transfer_in in; /* fd -1: nothing is on its way in */
+	size_t bytes;	       /* of its state */
 	struct talk *next, **at;
 };
 
@@ -46,6 +49,7 @@ static void talk_free(struct talk *t)
 	event_free(t->readable);
 	close(t->peer.fd);
 	t->h->handover.n_talks--;
+	t->h->handover.bytes -= t->bytes;
 	*t->at = t->next;
 	if (t->next)
 		t->next->at = t->at;
@@ -144,7 +148,7 @@ static int state_share(const uint8_t *state, size_t len)
 }
 
 /* A file that nobody can change, nor make us wait for. Return: 0 with @state, malloc'ed; -errno. */
-static int state_read(int fd, uint8_t **state, size_t *len)
+static int state_read(int fd, uint64_t max, uint8_t **state, size_t *len)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
@@ -154,6 +158,8 @@ static int state_read(int fd, uint8_t **state, size_t *len)
 	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) || st.st_size < 0 ||
 	    (uint64_t)st.st_size > EXPORTED_MAX)
 		return -EBADMSG;
+	if ((uint64_t)st.st_size > max)
+		return -EAGAIN;
 	b = malloc((size_t)st.st_size + 1);
 	if (!b)
 		return -ENOMEM;
@@ -215,10 +221,16 @@ static void import(struct talk *t, int fd)
 	uint8_t *state = NULL;
 	char err[240] = "state: expected a sealed memory file";
 	size_t len = 0;
-	int ret = state_read(fd, &state, &len);
+	int ret = transfer_may_import(t->h, &t->peer, err, sizeof(err));
 
 	if (!ret)
-		ret = transfer_import(t->h, &t->peer, state, len, &t->in, err, sizeof(err));
+		ret = state_read(fd, BYTES_MAX - t->h->handover.bytes, &state, &len);
+	if (ret == -EAGAIN)
+		snprintf(err, sizeof(err), "agent: it has large hand-overs in hand");
+	t->bytes = len;
+	t->h->handover.bytes += len;
+	if (!ret)
+		ret = transfer_import(t->h, state, len, &t->in, err, sizeof(err));
 	if (state)
 		sf_cleanse(state, len);
 	free(state);
@@ -324,17 +336,28 @@ static int who_is(int fd, struct sf_http_peer *peer)
 	return 0;
 }
 
+/* No user keeps others waiting. */
+static bool is_many(const struct host *h, uid_t uid)
+{
+	unsigned int n = 0;
+
+	for (const struct talk *t = h->handover.talks; t; t = t->next)
+		n += t->peer.uid == uid;
+	return h->handover.n_talks >= TALKS_MAX || (uid && n >= TALKS_USER);
+}
+
 static struct talk *talk_new(struct host *h, int fd)
 {
 	const struct timeval wait = sf_ms_timeval(REQUEST_MS);
-	struct talk *t = h->handover.n_talks < TALKS_MAX ? calloc(1, sizeof(*t)) : NULL;
+	struct talk *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
 	t->h = h;
 	t->in.fd = -1;
 	t->readable = event_new(h->daemon.base, fd, EV_READ, on_readable, t);
-	if (!t->readable || who_is(fd, &t->peer) || event_add(t->readable, &wait)) {
+	if (!t->readable || who_is(fd, &t->peer) || is_many(h, t->peer.uid) ||
+	    event_add(t->readable, &wait)) {
 		if (t->readable)
 			event_free(t->readable);
 		free(t);

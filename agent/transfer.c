@@ -340,18 +340,20 @@ static int make_flow(struct host *h, struct transfer_in *in, char *err, size_t e
 	return 0;
 }
 
-int transfer_import(struct host *h, const struct sf_http_peer *who, const uint8_t *state,
-		    size_t len, struct transfer_in *in, char *err, size_t errlen)
+int transfer_may_import(const struct host *h, const struct sf_http_peer *who, char *err,
+			size_t errlen)
+{
+	uint8_t reason = judge(h, who);
+
+	return reason ? sf_errtext(err, errlen, -EACCES, "%s", sf_reason_text(reason)) : 0;
+}
+
+int transfer_import(struct host *h, const uint8_t *state, size_t len, struct transfer_in *in,
+		    char *err, size_t errlen)
 {
 	struct transfer_in t = { .fd = -1, .began_ms = sf_now_ms() };
-	uint8_t reason;
 	int ret = exported_decode(state, len, sf_wall_ms(), &t.e, err, errlen);
 
-	if (ret)
-		return ret;
-	reason = judge(h, who);
-	if (reason)
-		ret = sf_errtext(err, errlen, -EACCES, "%s", sf_reason_text(reason));
 	if (!ret)
 		ret = check_place(h, &t.e, err, errlen);
 	if (!ret)

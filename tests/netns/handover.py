@@ -10,6 +10,8 @@ that does well: libscaffold by ctypes.
         pending N              unread, unacknowledged and unsent bytes: "ok IN OUT NOTSENT"
         export N FILE          "ok LENGTH" or the errno
         import FILE            "ok N" or the errno, with what sf_error() says
+        vanish N               ask for an export, and not take it
+        junk                   requests that are none; what is answered to each
         close N
         plain N                an ordinary connection to itself, of no service; a number
     handover.py LIBRARY import FILE [UID]        once, without a listener, as a user: "ok" or the errno
@@ -133,6 +135,29 @@ class Server:
         s = socket.socket(fileno=fd)
         s.settimeout(30)
         return self.add(s) + f" {(time.monotonic() - began) * 1000:.1f} ms"
+
+    def vanish(self, n):
+        """Ask for an export, and not be there for the answer."""
+        agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        agent.connect(os.environ["SCAFFOLD_RUN"] + "/handover.sock")
+        agent.shutdown(socket.SHUT_RD)
+        socket.send_fds(agent, [struct.pack("=IIQ", 1, 1, 1 << 30)], [self.conns[int(n)].fileno()])
+        time.sleep(0.3)
+        return "ok"
+
+    def junk(self):
+        """Requests that are none. Which of them was answered, by which errno."""
+        out = []
+        for data, fds in ((b"", []), (b"x", [0]), (b"x" * 16, [0, 0, 0]), (struct.pack("=IIQ", 9, 1, 0), [0]),
+                          (struct.pack("=IIQ", 1, 9, 0), [0]), (struct.pack("=IIQ", 1, 2, 0), [0]),
+                          (struct.pack("=IIQ", 1, 1, 0), []), (struct.pack("=IIQ", 1, 1, 0), [0])):
+            agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            agent.settimeout(3)
+            agent.connect(os.environ["SCAFFOLD_RUN"] + "/handover.sock")
+            socket.send_fds(agent, [data], fds)
+            said = agent.recv(4096)
+            out.append(errno.errorcode[struct.unpack_from("=I", said, 4)[0]] if said else "END")
+        return " ".join(out)
 
     def close(self, n):
         self.conns[int(n)].close()

@@ -131,6 +131,16 @@ go_over "with loss"
 go_over "with loss, again"
 lab link h1-r1 loss=0% reorder=0% duplicate=0% >/dev/null
 
+# ---- requests that are none, and who asks and is gone
+equal "requests that are none" "EPIPE EBADMSG EBADMSG EPROTONOSUPPORT EBADMSG EBADMSG EBADMSG ENOTSOCK" "$(tell h3 junk)"
+begin $SIZE
+tell "$at" vanish "$n" >/dev/null
+tell "$at" sendall "$n" $SIZE >/dev/null
+equal "an export that nobody took is undone" ok "$(tell "$at" read "$n" $SIZE)"
+arrives "and the connection goes on, both ways"
+tell "$at" close "$n" >/dev/null
+wait "$talk"; settle
+
 # ---- what is no connection of a service
 equal "a listener" ENOTCONN "$(tell h3 export "$(tell h3 listening | cut -d' ' -f2)" "$TMP/none" | cut -d' ' -f1)"
 equal "a connection of no service" ENOTCONN "$(tell h3 export "$(tell h3 plain | cut -d' ' -f2)" "$TMP/none" | cut -d' ' -f1)"
