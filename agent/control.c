@@ -182,7 +182,7 @@ static json_t *datapath_json(struct host *h)
 {
 	char cookie[20];
 	json_t *maps = json_object();
-	static const char *const names[] = { "flows", "halfopen", "datagrams" };
+	static const char *const names[] = { "flows", "halfopen", "half_udp", "datagrams" };
 
 	snprintf(cookie, sizeof(cookie), "%016llx", (unsigned long long)h->cookie);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -143,6 +143,7 @@ static int adopt_maps(struct host *h, struct sf_bpf_adoption *a, char *err, size
 	set_size(obj, "flows", h->config.flows_max);
 	set_size(obj, "moves", h->config.flows_max);
 	set_size(obj, "halfopen", h->config.halfopen_max);
+	set_size(obj, "half_udp", h->config.halfopen_max);
 	bpf_object__for_each_map(map, obj)
 	{
 		/* Constants and scratch memory belong to the programs, and go with them. */

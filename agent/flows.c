@@ -12,6 +12,7 @@
 
 #include "agent/host.h"
 #include "agent/transfer.h"
+#include "core/sal_udp.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/sockdiag.h"
@@ -37,13 +38,19 @@ static int scan_flow(const void *key, const void *value, void *ctx)
 	struct sf_flow f;
 
 	memcpy(&f, value, sizeof(f));
+	h->flows.seen++;
 	/* It has no socket, on purpose. */
 	if (f.state == SF_FLOW_EXPORTED &&
 	    sf_used_since(f.moved, sf_now_ms() * 1000000) < TRANSFER_TOMB_NS)
 		return 0;
+	/* What a peer opened to a socket that is not connected has none of its own. */
+	if (f.tuple.proto == IPPROTO_UDP && (f.flags & SF_FLOW_INBOUND) &&
+	    !sf_udp_is_idle(&f, h->flows.idle_ns, sf_now_ms() * 1000000))
+		return 0;
 	flow.id = sf_locator_sock(&f.own);
 	flow.tuple = f.tuple;
-	flow.closing = f.state == SF_FLOW_CLOSING && !(f.flags & SF_FLOW_OVER);
+	flow.closing = f.state == SF_FLOW_CLOSING && !(f.flags & SF_FLOW_OVER) &&
+		       f.tuple.proto == IPPROTO_TCP;
 	return gc_flow(&h->flows.gc, &flow);
 }
 
@@ -136,6 +143,9 @@ static int scan(struct host *h)
 	int ret;
 
 	gc_begin(gc);
+	h->flows.idle_ns =
+		h->flows.seen > h->config.flows_max / 2 ? SF_UDP_IDLE_SHORT_NS : SF_UDP_IDLE_NS;
+	h->flows.seen = 0;
 	ret = sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
 			      scan_flow, h);
 	if (!ret && gc->n_flows)
@@ -338,7 +348,7 @@ json_t *flows_list(struct host *h, const struct flow_filter *filter, size_t *tot
 			      .filter = filter,
 			      .list = json_array(),
 			      .now_ns = sf_now_ms() * 1000000 };
-	static const char *const maps[] = { "flows", "halfopen" };
+	static const char *const maps[] = { "flows", "halfopen", "half_udp" };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
 		if (sf_bpf_map_walk(datapath_map(h, maps[i]), sizeof(uint64_t),

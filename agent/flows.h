@@ -30,6 +30,8 @@ struct flows {
 	struct event *timer;
 	struct flow_load *loads;
 	uint64_t scans, freed;
+	uint64_t seen;	    /* flows in the table, as of the last scan or the one under way */
+	uint64_t idle_ns;   /* of flows of datagrams, for the scan under way */
 	uint64_t load_ms;   /* when loads were last summed up */
 	uint64_t load_took; /* how long that took */
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * datagram.h - unbound datagrams (docs/protocol.md, "Unbound datagrams"): each carries a header
- * DATA, and neither end keeps more than where a peer was last heard.
+ * DATA, and neither end keeps more than where a peer was last heard. Those of flows are in
+ * egress_udp.h and ingress_udp.h, which ask here about fragments, headers and sizes.
  *
  * Fragments. The kernel fragments a large datagram before we see it, and only the first fragment
  * has ports. Each fragment gets the header, so that each is resolved, alike: the nonce is derived
@@ -113,14 +114,17 @@ static __always_inline void out_datagram_to(const struct sf_host_config *cfg, st
 		w->front.pair[1] = p->locator;
 }
 
-/** out_datagram_remember() - for the fragments that follow. */
-static __always_inline void fragment_remember(struct work *w)
+/** fragment_remember() - for the fragments that follow. @kind: of the header that they carry, too,
+ * SF_KIND_NONE without; @aux: its aux where that is not the nonce. */
+static __always_inline void fragment_remember(struct work *w, __u8 kind, __u16 aux)
 {
 	__builtin_memset(&w->frag, 0, sizeof(w->frag));
 	w->frag.src = w->front.pair[0];
 	w->frag.dst = w->front.pair[1];
 	w->frag.port = w->seg.dport;
 	w->frag.proto = SF_NEXTHDR_UDP;
+	w->frag.kind = kind;
+	w->frag.aux = aux;
 	bpf_map_update_elem(&fragments, &w->frag_key, &w->frag, BPF_ANY);
 }
 
@@ -131,18 +135,59 @@ static __always_inline bool fragment_recall(struct work *w)
 
 	if (!f)
 		return false;
+	w->frag.kind = f->kind;
+	w->frag.aux = f->aux;
 	w->front.pair[0] = f->src;
 	w->front.pair[1] = f->dst;
 	w->seg.dport = f->port;
 	return true;
 }
 
-/** out_datagram() - a UDP datagram of a local socket, or a fragment of one. */
+/** datagram_wrap() - write the header of @kind into the datagram in hand, and w->front.pair.
+ * @first: a transport header follows. Return: a verdict. */
+static __always_inline int datagram_wrap(struct __sk_buff *skb, struct work *w, __u32 kind_aux,
+					 const struct sf_sid *dst, const struct sf_sid *src,
+					 bool fragmented, bool first)
+{
+	__u32 len = fragmented ? DATA_FRAGMENT_LEN : SF_HDR_LEN, csum_at, delta;
+
+	sf_hdr_init(&w->front.hdr, fragmented ? SF_NEXTHDR_FRAG : SF_NEXTHDR_UDP, len,
+		    (__u8)(kind_aux >> 16), 0, (__u16)kind_aux, dst, src);
+	__builtin_memset(&w->front.target, 0, sizeof(w->front.target));
+	w->front.target.type = SF_TLV_TARGET;
+	w->front.target.len = TLV_LEN(w->front.target);
+	w->front.target.proto = SF_NEXTHDR_UDP;
+	w->front.target.port = w->seg.dport;
+	w->front.hops = w->hops;
+	csum_at = first ? w->l4 + len + UDP_CSUM : 0;
+	delta = sf_csum_delta(&w->src, &w->dst, &w->front.pair[0], &w->front.pair[1]);
+	if (fragmented ? packet_wrap(skb, &w->front, w->plen, DATA_FRAGMENT_LEN, csum_at, delta,
+				     BPF_F_MARK_MANGLED_0)
+		       : packet_wrap(skb, &w->front, w->plen, SF_HDR_LEN, csum_at, delta,
+				     BPF_F_MARK_MANGLED_0))
+		return drop(skb, skb->gso_size ? SF_GSO_DATAGRAM : SF_INTERNAL);
+	return TC_ACT_UNSPEC;
+}
+
+/** datagram_unwrap() - the header away from the datagram in hand, and w->front.pair on. @nexthdr:
+ * what follows it. */
+static __always_inline int datagram_unwrap(struct __sk_buff *skb, struct work *w, __u8 nexthdr,
+					   bool first)
+{
+	w->front.nexthdr = nexthdr;
+	w->front.hops = w->hops;
+	return packet_unwrap(skb, &w->front, w->plen, w->hlen,
+			     first ? w->l4 - w->hlen + UDP_CSUM : 0,
+			     sf_csum_delta(&w->src, &w->dst, &w->front.pair[0], &w->front.pair[1]),
+			     BPF_F_MARK_MANGLED_0);
+}
+
+/** out_datagram() - a UDP datagram of a local socket that has no flow, or a fragment of one. */
 SUBPROG int out_datagram(struct __sk_buff *skb)
 {
 	bool first, fragmented;
 	struct sf_sid dst, src;
-	__u32 len, csum_at, delta;
+	__u32 len;
 	int bad;
 	WITH_WORK(OUT);
 
@@ -167,25 +212,14 @@ SUBPROG int out_datagram(struct __sk_buff *skb)
 	if (first) {
 		out_datagram_to(cfg, w);
 		if (fragmented)
-			fragment_remember(w);
+			fragment_remember(w, SF_KIND_DATA, 0);
 	} else if (!fragment_recall(w)) {
 		return drop(skb, SF_FRAGMENT);
 	}
-	sf_hdr_init(&w->front.hdr, fragmented ? SF_NEXTHDR_FRAG : SF_NEXTHDR_UDP, len, SF_KIND_DATA,
-		    0, datagram_nonce(w, fragmented), &dst, &src);
-	__builtin_memset(&w->front.target, 0, sizeof(w->front.target));
-	w->front.target.type = SF_TLV_TARGET;
-	w->front.target.len = TLV_LEN(w->front.target);
-	w->front.target.proto = SF_NEXTHDR_UDP;
-	w->front.target.port = w->seg.dport;
-	w->front.hops = w->hops;
-	csum_at = first ? w->l4 + len + UDP_CSUM : 0;
-	delta = sf_csum_delta(&w->src, &w->dst, &w->front.pair[0], &w->front.pair[1]);
-	if (fragmented ? packet_wrap(skb, &w->front, w->plen, DATA_FRAGMENT_LEN, csum_at, delta,
-				     BPF_F_MARK_MANGLED_0)
-		       : packet_wrap(skb, &w->front, w->plen, SF_HDR_LEN, csum_at, delta,
-				     BPF_F_MARK_MANGLED_0))
-		return drop(skb, skb->gso_size ? SF_GSO_DATAGRAM : SF_INTERNAL);
+	bad = datagram_wrap(skb, w, SF_KIND_DATA << 16 | datagram_nonce(w, fragmented), &dst, &src,
+			    fragmented, first);
+	if (bad == TC_ACT_SHOT)
+		return bad;
 	count_traffic(skb, SF_TRAFFIC_OUT_DATA);
 	return TC_ACT_UNSPEC;
 }
@@ -280,15 +314,11 @@ SUBPROG int in_datagram(struct __sk_buff *skb)
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	if (bad)
 		return drop(skb, bad);
-	if (!first && !fragment_recall(w))
+	if (!first && (!fragment_recall(w) || w->frag.kind != SF_KIND_DATA))
 		return drop(skb, SF_FRAGMENT);
 	if (first && fragmented)
-		fragment_remember(w);
-	w->front.nexthdr = nexthdr;
-	w->front.hops = w->hops;
-	if (packet_unwrap(skb, &w->front, w->plen, w->hlen, first ? w->l4 - w->hlen + UDP_CSUM : 0,
-			  sf_csum_delta(&w->src, &w->dst, &w->front.pair[0], &w->front.pair[1]),
-			  BPF_F_MARK_MANGLED_0))
+		fragment_remember(w, SF_KIND_DATA, 0);
+	if (datagram_unwrap(skb, w, nexthdr, first))
 		return drop(skb, SF_INTERNAL);
 	count_traffic(skb, SF_TRAFFIC_IN_DATA);
 	return TC_ACT_UNSPEC;

@@ -56,6 +56,9 @@ static __always_inline bool fail_allowed(struct __sk_buff *skb, const struct sf_
 		kind = sf_hdr_kind(h);
 	if (!fail_reaches(net, &b->ip.src, kind))
 		return false;
+	/* Datagrams have no windows: who sends at full speed must not use up the answers to TCP. */
+	if (b->ip.nexthdr == SF_NEXTHDR_UDP)
+		kind = SF_KIND_DATA;
 	budget = budget_of(kind);
 	if (budget_take(budget))
 		return true;

@@ -20,6 +20,8 @@
 #include "bpf/egress_tcp.h"
 #include "bpf/ingress_tcp.h"
 #include "bpf/datagram.h"
+#include "bpf/egress_udp.h"
+#include "bpf/ingress_udp.h"
 #include "bpf/moves.h"
 #include "bpf/refused.h"
 #include "bpf/icmp.h"
@@ -40,6 +42,7 @@ static __always_inline bool may_be_locator(const struct sf_host_config *cfg,
 SUBPROG int out_other(struct __sk_buff *skb)
 {
 	struct ip6 ip;
+	int ret;
 	WITH_WORK(OUT);
 
 	if (load(skb, IP_AT, &ip, sizeof(ip)))
@@ -51,7 +54,8 @@ SUBPROG int out_other(struct __sk_buff *skb)
 	switch (ip.nexthdr) {
 	case SF_NEXTHDR_UDP:
 	case SF_NEXTHDR_FRAG:
-		return out_datagram(skb);
+		ret = out_udp(skb);
+		return ret == UDP_UNBOUND ? out_datagram(skb) : ret;
 	case SF_NEXTHDR_ICMPV6:
 		return out_icmp6(skb);
 	case SF_NEXTHDR_DSTOPTS:
@@ -73,6 +77,7 @@ int sf_host_egress(struct __sk_buff *skb)
 	struct tcp *tcp;
 	struct ip6 *ip;
 	__u8 flags;
+	int ret;
 
 	if (skb->protocol != IPV6_PROTOCOL || tagged(skb))
 		return TC_ACT_UNSPEC;
@@ -83,8 +88,10 @@ int sf_host_egress(struct __sk_buff *skb)
 	ip = (void *)ip + IP_AT;
 	if (ip->src.w[0] != cfg->net.service && ip->dst.w[0] != cfg->net.service)
 		return TC_ACT_UNSPEC;
-	if (ip->nexthdr != SF_NEXTHDR_TCP)
-		return out_other(skb);
+	if (ip->nexthdr != SF_NEXTHDR_TCP) {
+		ret = ip->nexthdr == SF_NEXTHDR_UDP ? out_udp_bound(skb) : UDP_LOOK;
+		return ret == UDP_LOOK ? out_other(skb) : ret;
+	}
 	ip = header(skb, L4_AT + sizeof(*tcp));
 	if (!ip)
 		return drop(skb, SF_TRUNCATED);
@@ -147,9 +154,11 @@ static __always_inline int in_kind(struct __sk_buff *skb, const struct sf_host_c
 		return drop(skb, SF_TRUNCATED);
 	switch (w->kind) {
 	case SF_KIND_SYN:
-		return in_syn(skb);
+		return w->proto == SF_NEXTHDR_TCP ? in_syn(skb) : in_udp_syn(skb);
 	case SF_KIND_SYN_ACK:
 	case SF_KIND_ACK:
+		if (w->proto == SF_NEXTHDR_UDP && w->kind == SF_KIND_SYN_ACK)
+			return unset ? drop(skb, SF_WRONG_STATE) : in_udp_syn_ack(skb);
 		if (w->proto != SF_NEXTHDR_TCP)
 			return drop(skb, SF_BAD_PROTOCOL);
 		if (unset)
@@ -198,9 +207,8 @@ SUBPROG int in_other(struct __sk_buff *skb)
 	case SF_NEXTHDR_ICMPV6:
 		return in_icmp6(skb);
 	case SF_NEXTHDR_UDP:
-		return drop(skb, SF_NO_HEADER);
 	case SF_NEXTHDR_FRAG:
-		return drop(skb, SF_FRAGMENT);
+		return in_udp(skb);
 	}
 	return drop(skb, SF_BAD_PROTOCOL);
 }
@@ -215,6 +223,7 @@ int sf_host_ingress(struct __sk_buff *skb)
 	struct tcp *tcp;
 	struct ip6 *ip;
 	__u64 key;
+	int ret;
 
 	if (skb->protocol != IPV6_PROTOCOL || tagged(skb))
 		return TC_ACT_UNSPEC;
@@ -233,8 +242,10 @@ int sf_host_ingress(struct __sk_buff *skb)
 		if (!may_be_locator(cfg, &ip->dst) || !place_is_own(cfg, &ip->dst))
 			return TC_ACT_UNSPEC;
 	}
-	if (ip->nexthdr != SF_NEXTHDR_TCP)
-		return in_other(skb);
+	if (ip->nexthdr != SF_NEXTHDR_TCP) {
+		ret = ip->nexthdr == SF_NEXTHDR_UDP ? in_udp_bound(skb) : UDP_LOOK;
+		return ret == UDP_LOOK ? in_other(skb) : ret;
+	}
 	ip = header(skb, L4_AT + sizeof(*tcp));
 	if (!ip)
 		return TC_ACT_UNSPEC;
@@ -246,7 +257,7 @@ int sf_host_ingress(struct __sk_buff *skb)
 		return in_other(skb);
 	if (!sf_flow_is_plain(f, tcp->flags) || !sf_addr_eq(&f->own, &ip->dst) ||
 	    !sf_addr_eq(&f->peer, &ip->src) || tcp->sport != f->tuple.pport ||
-	    tcp->dport != f->tuple.lport) {
+	    tcp->dport != f->tuple.lport || f->tuple.proto != SF_NEXTHDR_TCP) {
 		if (sf_locator_sock(&f->own) != sf_locator_sock(&ip->dst))
 			return in_other(skb);
 		w = work_get(IN);

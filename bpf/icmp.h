@@ -14,7 +14,7 @@
 #ifndef SF_BPF_ICMP_H
 #define SF_BPF_ICMP_H
 
-#include "bpf/refused.h"
+#include "bpf/refused_udp.h"
 
 #define ICMP6_QUOTE	(L4_AT + sizeof(struct icmp6)) /* offset of the quoted packet in an error */
 #define ICMP6_ERROR_MAX (IPV6_MTU_MIN - SF_IPV6_LEN)   /* RFC 4443 section 2.4 (c) */
@@ -104,13 +104,42 @@ static __noinline int in_icmp6_pass(struct __sk_buff *skb, struct work *w, __u32
 	w->front.pair[1] = w->tuple.local;
 	/* Fragments of datagrams have the longer header. */
 	if (type == ICMP6_TOO_BIG &&
-	    icmp6_shrink(skb, w->quote.kind == SF_KIND_DATA
+	    icmp6_shrink(skb, w->quote.hlen && w->quote.proto == SF_NEXTHDR_UDP
 				      ? SF_HDR_LEN + sizeof(struct sf_tlv_target)
 				      : w->quote.hlen))
 		return drop(skb, SF_TRUNCATED);
 	if (icmp6_translate(skb, w, w->front.pair, inner))
 		return drop(skb, SF_INTERNAL);
 	return TC_ACT_UNSPEC;
+}
+
+/**
+ * in_icmp6_udp() - an error about a datagram of a flow. @what: type << 8 | code
+ *
+ * That nobody has the port is what the peer's kernel says: its word is as good as its datapath's.
+ */
+static __noinline int in_icmp6_udp(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				   struct work *w, __u32 what)
+{
+	__u8 type = (__u8)(what >> 8), code = (__u8)what;
+	struct sf_flow *f;
+	int bad;
+
+	f = quote_udp_flow(cfg, w, &bad);
+	if (!f)
+		return drop(skb, bad);
+	w->tuple = f->tuple;
+	if (type != ICMP6_UNREACHABLE && type != ICMP6_EXCEEDED)
+		return in_icmp6_pass(skb, w, type);
+	if (type == ICMP6_UNREACHABLE && code == ICMP6_NO_PORT && w->quote.kind == SF_KIND_NONE &&
+	    sf_flow_is_peer(f, &w->src, bpf_ktime_get_coarse_ns()))
+		return refused_udp(skb, SF_NO_SUCH_SOCKET);
+	if (w->quote.kind == SF_KIND_SYN && f->state == SF_FLOW_CONNECTING)
+		return refused_udp(skb, SF_HOST_UNREACHABLE);
+	f->fail = SF_HOST_UNREACHABLE; /* the agent will ask */
+	if (sf_udp_unreached(f, bpf_ktime_get_coarse_ns()))
+		count(skb, SF_HOST_UNREACHABLE);
+	return in_icmp6_pass(skb, w, type);
 }
 
 /** in_icmp6() - an ICMPv6 packet to one of our socketIDs. */
@@ -136,6 +165,8 @@ SUBPROG int in_icmp6(struct __sk_buff *skb)
 		return drop(skb, SF_WRONG_ACK);
 	if (kind_is_move(w->quote.kind))
 		return in_control(skb);
+	if (w->quote.proto == SF_NEXTHDR_UDP && w->quote.kind != SF_KIND_DATA)
+		return in_icmp6_udp(skb, cfg, w, (__u32)i.type << 8 | i.code);
 	if (w->quote.proto == SF_NEXTHDR_UDP) {
 		bad = quote_datagram(cfg, w);
 		return bad ? drop(skb, bad) : in_icmp6_pass(skb, w, i.type);
@@ -209,9 +240,10 @@ static __noinline int out_icmp6_fail(struct __sk_buff *skb, const struct sf_host
 
 #define KIND_AUX(reason, kind, aux) ((__u32)(reason) << 24 | (__u32)(kind) << 16 | (aux))
 
-/** out_icmp6_stream() - an error about a segment that we delivered. */
-static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct sf_host_config *cfg,
-					    struct work *w, __u8 type)
+/** out_icmp6_flow() - an error about a segment, or a datagram of a flow, that we delivered.
+ * Return: a verdict; UDP_UNBOUND for a datagram without flow. */
+static __always_inline int out_icmp6_flow(struct __sk_buff *skb, const struct sf_host_config *cfg,
+					  struct work *w, __u8 type)
 {
 	struct sf_tuple *t = &w->tuple;
 	struct sf_addr inner[2];
@@ -222,8 +254,14 @@ static __always_inline int out_icmp6_stream(struct __sk_buff *skb, const struct 
 	t->peer = w->quote.src;
 	t->lport = w->quote.seg.dport;
 	t->pport = w->quote.seg.sport;
-	t->proto = SF_NEXTHDR_TCP;
-	f = flow_of_tuple(cfg, t);
+	t->proto = w->quote.proto;
+	if (t->proto == SF_NEXTHDR_UDP) {
+		f = udp_of_tuple(cfg, t);
+		if (!f)
+			return UDP_UNBOUND;
+	} else {
+		f = flow_of_tuple(cfg, t);
+	}
 	if (!f)
 		return drop(skb, SF_NO_FLOW);
 	if (f->state != SF_FLOW_CONNECTING && f->state != SF_FLOW_HALF_OPEN) {
@@ -263,8 +301,9 @@ SUBPROG int out_icmp6(struct __sk_buff *skb)
 		return drop(skb, bad);
 	if (w->quote.kind != SF_KIND_NONE)
 		return drop(skb, SF_BAD_KIND);
-	if (w->quote.proto == SF_NEXTHDR_TCP)
-		return out_icmp6_stream(skb, cfg, w, i.type);
+	bad = out_icmp6_flow(skb, cfg, w, i.type);
+	if (bad != UDP_UNBOUND)
+		return bad;
 	if (i.type != ICMP6_UNREACHABLE)
 		return drop(skb, SF_BAD_PROTOCOL);
 	__builtin_memset(&w->peer_key, 0, sizeof(w->peer_key));

@@ -89,6 +89,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SF_HALF_OPEN_MAX);
+	__type(key, __u64);
+	__type(value, struct sf_flow);
+} half_udp SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, SF_PEERS_MAX);
 	__type(key, struct sf_peer_key);
 	__type(value, struct sf_peer);

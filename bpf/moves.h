@@ -10,7 +10,7 @@
 #ifndef SF_BPF_MOVES_H
 #define SF_BPF_MOVES_H
 
-#include "bpf/flows.h"
+#include "bpf/flows_udp.h"
 #include "bpf/reply.h"
 
 /** kind_is_move() - whether packets of @kind are a renegotiation's, from end to end. */
@@ -77,6 +77,18 @@ static __always_inline int move_key(struct work *w)
 	return 0;
 }
 
+/** move_promote() - whether an RSYN is about a half-open flow of datagrams: its opener, who knows
+ * our socketID, has bound, and moves before it has sent again. */
+static __noinline bool move_promote(const struct sf_host_config *cfg, struct work *w)
+{
+	struct sf_flow *f = flow_of(&half_udp, sf_locator_sock(&w->dst));
+
+	if (!f || w->kind != SF_KIND_RSYN)
+		return false;
+	f = udp_promote(cfg, w, f);
+	return f && f->state == SF_FLOW_BOUND;
+}
+
 /**
  * in_move() - a packet with header RSYN, RSYN-ACK, RACK or REDIRECT.
  *
@@ -101,7 +113,7 @@ SUBPROG int in_move(struct __sk_buff *skb)
 	bad = move_key(w);
 	if (bad)
 		return drop(skb, bad);
-	if (bpf_map_lookup_elem(&flows, &w->key))
+	if (bpf_map_lookup_elem(&flows, &w->key) || move_promote(cfg, w))
 		return control_tell(skb, w);
 	if (w->kind != SF_KIND_RSYN)
 		return drop(skb, SF_UNKNOWN_SOCKET);

@@ -24,8 +24,11 @@ static __always_inline bool probe_is_dead(struct __sk_buff *skb, struct work *w,
 		id = id << 8 | at[i];
 	f = flow_named(id, now);
 	if (!f)
+		f = flow_of(&half_udp, id);
+	if (!f)
 		return true;
-	if (f->state == SF_FLOW_CLOSING) { /* the entry outlives its socket */
+	if (f->state == SF_FLOW_CLOSING &&
+	    f->tuple.proto == SF_NEXTHDR_TCP) { /* the entry outlives its socket */
 		w->tuple = f->tuple;
 		state = socket_of(skb, &w->tuple);
 		if (!state || state == BPF_TCP_LISTEN)

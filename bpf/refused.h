@@ -243,7 +243,7 @@ static __always_inline struct sf_flow *quote_flow(const struct sf_host_config *c
 		return NULL;
 	*reason = SF_WRONG_ACK;
 	if (!quote_is_named(f, &q->src, now) || q->seg.sport != f->tuple.lport ||
-	    q->seg.dport != f->tuple.pport)
+	    q->seg.dport != f->tuple.pport || f->tuple.proto != SF_NEXTHDR_TCP)
 		return NULL;
 	if (f->state == SF_FLOW_CONNECTING)
 		return quote_is_syn(cfg, q, f) ? f : NULL;
@@ -353,6 +353,8 @@ static __noinline int refused_datagram(struct __sk_buff *skb, const struct sf_ho
 		skb, w, sf_reason_is_hard((__u8)reason) ? ICMP6_NO_PORT : ICMP6_NO_ADDRESS);
 }
 
+SUBPROG int refused_udp(struct __sk_buff *skb, __u32 reason); /* refused_udp.h */
+
 /** in_fail() - a packet with header FAIL. */
 SUBPROG int in_fail(struct __sk_buff *skb)
 {
@@ -383,6 +385,8 @@ SUBPROG int in_fail(struct __sk_buff *skb)
 		return in_control(skb);
 	if (w->quote.proto == SF_NEXTHDR_TCP)
 		return refused_stream(skb, cfg, w, reason);
+	if (w->quote.kind != SF_KIND_DATA)
+		return refused_udp(skb, reason);
 	return refused_datagram(skb, cfg, w, reason);
 }
 

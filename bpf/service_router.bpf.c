@@ -163,7 +163,8 @@ static __always_inline __u8 service_key(const struct sf_hdr *h, const void *end,
 	key->port = 0;
 	key->proto = 0;
 	key->pad = 0;
-	if (kind == SF_KIND_PROBE || (kind == SF_KIND_DATA && h->nexthdr == SF_NEXTHDR_FRAG)) {
+	if (kind == SF_KIND_PROBE ||
+	    ((kind == SF_KIND_DATA || kind == SF_KIND_SYN) && h->nexthdr == SF_NEXTHDR_FRAG)) {
 		/* Fragments tell in a target what only the first of them could show. */
 		const struct sf_tlv_target *t = (const void *)(h + 1);
 

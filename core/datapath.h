@@ -65,6 +65,7 @@ struct sf_judgement {
  *   config     array[1] struct sf_host_config
  *   flows      hash  __u64 key (core/flow.h) -> struct sf_flow
  *   halfopen   LRU   __u64 key -> struct sf_flow
+ *   half_udp   LRU   the same of datagrams (docs/design/0005-bound-datagrams.md)
  *   closed     queue of socketIDs of flows that are over, until their sockets are
  *   moves      hash  __u64 key -> struct sf_move (core/renegotiate.h), the agent's alone
  *   uplinks    hash  struct sf_addr, a locator with socketID 0 -> struct sf_uplink
@@ -178,7 +179,9 @@ struct sf_frag {
 	struct sf_addr src, dst; /* after translation */
 	__be16 port;		 /* destination's, of the whole datagram */
 	__u8 proto;
-	__u8 pad[5];
+	__u8 kind; /* of the header that each carries, SF_KIND_NONE without */
+	__u16 aux; /* out, SYN: the attempt */
+	__u8 pad[2];
 };
 
 struct sf_count {

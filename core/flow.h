@@ -83,6 +83,9 @@ struct sf_tuple {
  * @isn: initial sequence number of the opener's SYN, host order
  * @fin_out, @fin_in: what acknowledges our FIN, the peer's; host order, once FIN_OUT, FIN_IN are
  * set
+ * @tried: UDP, connecting: since when the present attempt is under way, sf_used_of()
+ * @unreached: UDP: since when the network says that the peer is not there; 0: it does not
+ * @sent: UDP, inbound: when the local socket last sent
  * @attempt: of the last SYN
  * @created: when, by the datapath's clock (CLOCK_MONOTONIC in the kernel), sf_used_of()
  * @used: the same when the peer was last heard
@@ -105,12 +108,19 @@ struct sf_flow {
 	__u8 end_in;
 	__u32 epoch;
 	__u32 created;
-	__u32 isn;
+	union {
+		__u32 isn;
+		__u32 tried;
+	};
 	union {
 		__u32 fin_in;
 		__u32 syn_end;
+		__u32 unreached;
 	};
-	__u32 fin_out;
+	union {
+		__u32 fin_out;
+		__u32 sent;
+	};
 	__u16 attempt;
 	__u8 fail;
 	__u8 formers;

@@ -58,6 +58,7 @@ enum sf_action {
 	SF_ACT_PROMOTE, /* in: a half-open flow becomes BOUND, then deliver */
 	SF_ACT_RETRY,	/* refused: try the next instance */
 	SF_ACT_REFUSE,	/* refused: tell the program */
+	SF_ACT_UNBOUND, /* out: a datagram without a flow (core/sal_udp.h) */
 };
 
 /**
@@ -175,7 +176,8 @@ SF_INLINE struct sf_verdict sf_sal_in(const struct sf_flow *f, __u8 kind, const 
 {
 	if (f->state == SF_FLOW_EXPORTED)
 		return sf_verdict_drop(SF_HANDED_OVER);
-	if (s->sport != f->tuple.pport || s->dport != f->tuple.lport)
+	if (s->sport != f->tuple.pport || s->dport != f->tuple.lport ||
+	    f->tuple.proto != SF_NEXTHDR_TCP)
 		return sf_verdict_drop(SF_WRONG_STATE);
 	if (kind == SF_KIND_SYN_ACK)
 		return sf_sal_in_syn_ack(f, src, s, now);

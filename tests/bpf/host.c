@@ -167,6 +167,7 @@ static void host_empty(struct host *h)
 	while (!bpf_map_lookup_and_delete_elem(bpf_map__fd(h->skel->maps.closed), NULL, closed))
 		;
 	map_clear(h->skel->maps.halfopen);
+	map_clear(h->skel->maps.half_udp);
 	map_clear(h->skel->maps.datagrams);
 	map_clear(h->skel->maps.fragments);
 	map_clear(h->skel->maps.listeners);

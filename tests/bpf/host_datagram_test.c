@@ -406,9 +406,12 @@ static void fragment_without_its_first_is_dropped(void **state)
 	s.src = sf_locator(&a.cfg.net, a.cfg.host, 0x123456789);
 	s.dst = sf_locator(&b.cfg.net, b.cfg.host, 0x123456789);
 	packet_udp(&whole, &s);
-	packet_fragment(&p, &whole, 5, 0, 1408);
+	packet_fragment(&p, &whole, 5, 1408, 1408);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_FRAGMENT), 2);
+	packet_fragment(&p, &whole, 5, 0, 1408);
+	assert_int_equal(host_in(&b, &p), REDIRECTED);
+	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 1);
 	/* One for the plain address is the kernel's. */
 	s.dst = b.cfg.own;
 	packet_udp(&whole, &s);

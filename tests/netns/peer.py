@@ -181,7 +181,12 @@ def serve_udp(args):
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     if args.reuseport:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if args.mode == "hold":  # the port stays registered, but this socket gets nothing
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((args.address, args.port))
+    if args.mode == "hold":
+        s.connect((args.address, 9))
+        signal.pause()
     while True:
         data, peer = s.recvfrom(65535)
         answer = data if args.mode == "echo" else f"{args.name} {peer[0]} {peer[1]}".encode()
@@ -191,6 +196,9 @@ def serve_udp(args):
             other.sendto(b"from " + str(other.getsockname()[1]).encode() + b": " + data, peer)
             other.settimeout(10)
             threading.Thread(target=second_round, args=(other,), daemon=True).start()
+        elif args.mode == "connect":  # from now on this socket is that client's
+            s.connect(peer)
+            s.send(answer)
         elif args.mode == "sum":
             s.sendto(f"{len(data)} {hashlib.sha256(data).hexdigest()}".encode(), peer)
         elif args.mode == "large":  # as many bytes as asked for
@@ -454,10 +462,28 @@ def ask(args):
     return " ".join(sorted(set(lines)) if args.n else lines)
 
 
+def talk(args):
+    """One connected socket, a datagram each --every seconds until FILE is there: who answered how often, and what failed."""
+    results = collections.Counter()
+    args.udp = True
+    with opened(args, args.every) as s:
+        while not os.path.exists(args.until):
+            end = time.monotonic() + args.every
+            try:
+                s.send(b"who")
+                results[s.recv(65535).decode().split()[0]] += 1
+            except OSError as e:
+                results["lost" if name_of(e) == "TIMEOUT" else name_of(e)] += 1
+            if sum(results.values()) == 1:
+                print("up", *results, flush=True)
+            time.sleep(max(0, end - time.monotonic()))
+    return "ok " + " ".join(f"{k}={v}" for k, v in sorted(results.items()))
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("do", choices=["serve", "connect", "exchange", "both", "many", "reset", "taken", "keep", "download",
-                                  "upload", "loop", "closing", "ask"])
+                                  "upload", "loop", "closing", "ask", "talk"])
     p.add_argument("address")
     p.add_argument("port", type=int)
     p.add_argument("mode", nargs="?", default="echo")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Datagrams by service address: requests and answers of several habits, sizes, refusals, instances that die.
+# Datagrams by service address, unbound and in flows: requests and answers of several habits, sizes, refusals, instances that die.
 # Usage: udp_test.sh SCAFFOLD-BINARY
 #
 #      h1 clients         ctl              h3 servers
@@ -9,9 +9,9 @@
 #        /  \________mtu 1400___________/  \
 #      h2 clients                          h5
 . "$(dirname "$0")/lib.sh"
-need in.tftpd tftp dig nc
+need in.tftpd tftp dig nc iperf3
 lab_up fig6
-for name in uecho usum uwho uother utwo tftp lonely; do declare "${name^^}=$(address "$name")"; done
+for name in uecho usum uwho uother utwo tftp lonely uown uperf; do declare "${name^^}=$(address "$name")"; done
 serve h3 "$UECHO" 7 echo --udp
 serve h3 "$USUM" 7 sum --udp
 serve h3 "$UWHO" 53 who --udp --name h3
@@ -22,6 +22,11 @@ registered uother 1 69 udp
 plain1=$(on h1 ip -6 -o addr show scope global | grep -o 'fd5c:[0-9a-f:]*')
 plain2=$(on h2 ip -6 -o addr show scope global | grep -o 'fd5c:[0-9a-f:]*')
 self1=$(rest h1 agent /v1/status | jq -r .address)
+
+# flows NODE EXPRESSION: of datagrams, counted by jq
+flows() { SCAFFOLD_RUN=$DIR/$1 "$SF" --json flows | jq "[.[] | select(.proto == \"udp\")] | $2"; }
+no_flows() { [ "$(flows "$1" '[.[] | select(.direction == "out")] | length')" = 0 ]; }
+traffic() { rest "$1" agent /v1/counters | jq ".traffic[\"$2\"].packets // 0"; }
 
 # ---- requests and answers
 says "a connected socket" "ok $UECHO 7 hello" peer h1 ask "$UECHO" 7 --timeout 5
@@ -79,6 +84,42 @@ says "dead, and the network does not know" ECONNREFUSED peer h2 ask "$LONELY" 7 
 kill -CONT "$(daemon_pid h3)"
 registered lonely 0 7 udp && ok "then it does"
 
+# ---- flows
+tries 30 no_flows h1 && ok "flows of closed sockets are freed" || bad "flows of closed sockets stay: $(flows h1 .)"
+peer h1 talk "$UWHO" 53 --every 0.05 --until "$TMP/enough" --bind-port 6000 >"$TMP/talk" 2>&1 & talker=$!
+peer h2 talk "$UWHO" 53 --every 0.05 --until "$TMP/enough" --bind-port 6000 >"$TMP/talk2" 2>&1 & talker2=$!
+bound() { [ "$(flows "$1" "[.[] | select(.peer_port == $4 and .local_port == $5 and .state == \"bound\" and .direction == \"$2\" and .rx_packets > 5)] | length")" = "$3" ]; }
+wait_for "the client's flow is listed as bound" bound h1 out 1 53 6000 && ok "a connected socket's datagrams are a flow"
+wait_for "the other client's" bound h2 out 1 53 6000 && ok "so are those of another host's, with the same port"
+wait_for "the server's two" bound h3 in 2 6000 53 && ok "and both at the server, whose socket is not connected"
+before=$(traffic h1 out-syn) data=$(traffic h1 out-data)
+sleep 0.3
+equal "bound datagrams carry no header" "$before $data" "$(traffic h1 out-syn) $(traffic h1 out-data)"
+touch "$TMP/enough"; wait $talker $talker2
+says "all were answered" "ok h3=" cat "$TMP/talk"
+fails "none was lost" grep -q "lost\|ECONN" "$TMP/talk" "$TMP/talk2"
+serve h3 "$UOWN" 7 connect --udp
+registered uown 1 7 udp
+says "a server that connects its socket to its client" "ok $UOWN 7 server" peer h1 ask "$UOWN" 7 --n 20 --timeout 5
+out=$(traffic h1 out-data)
+says "an unconnected client's datagrams have no flow" "ok $UECHO 7 hello" peer h1 ask "$UECHO" 7 --unconnected --n 10 --timeout 5
+equal "each carries DATA" $((out + 10)) "$(traffic h1 out-data)"
+background h3 iperf3 -s -B "$UPERF"
+# Its socket for datagrams comes with each test, and its client does not wait until it is registered.
+serve h3 "$UPERF" 5201 hold --udp
+registered uperf 1 5201 udp
+fragmented() { for node in h1 h3; do on $node awk '/Ip6FragCreates/ { print $2 }' /proc/net/snmp6; done | paste -sd' '; }
+frags=$(fragmented)
+for way in "" -R; do
+	syns=$(($(traffic h1 out-syn) + $(traffic h1 in-syn))) bare=$(($(traffic h1 out-bound) + $(traffic h1 in-bound)))
+	on h1 iperf3 -c "$UPERF" -u -b 20M -l 1452 -t 1 $way --json >"$TMP/iperf" 2>"$TMP/iperf.said"
+	lost=$(jq '.end.sum | .packets > 1000 and .lost_percent < 5' "$TMP/iperf")
+	equal "iperf3 -u $way" true "$lost"
+	syns=$(($(traffic h1 out-syn) + $(traffic h1 in-syn) - syns)) bare=$(($(traffic h1 out-bound) + $(traffic h1 in-bound) - bare))
+	((bare > 1000 && syns < 200)) && ok "$bare of its packets without header, $syns with" || bad "$bare packets without header, $syns with"
+done
+equal "datagrams of the whole MTU are not fragmented" "$frags" "$(fragmented)"
+
 # ---- one host
 says "client and server on one host" "ok $UECHO 7 hello" peer h3 ask "$UECHO" 7 --timeout 5
 says "unconnected" "ok $UECHO 7 hello" peer h3 ask "$UECHO" 7 --unconnected --timeout 5
@@ -91,10 +132,16 @@ registered utwo 2 7 udp
 who() { peer "$1" ask "$UTWO" 7 --timeout 2 2>&1 | awk '{ print $4 }'; }
 answered=$(who h1)
 case $answered in h3 | h4) ok "one of two answers: $answered" ;; *) bad "neither of two instances answers: '$answered'" ;; esac
-equal "and goes on answering the same host" "$answered" "$(who h1)"
+equal "and goes on answering the same socket" 1 "$(peer h1 ask "$UTWO" 7 --n 30 --timeout 2 | tr ' ' '\n' | grep -cx 'h[34]')"
+peer h1 talk "$UTWO" 7 --every 0.1 --until "$TMP/after" >"$TMP/talk3" 2>&1 & talker=$!
+wait_for "a socket that is served" grep -q "^up h" "$TMP/talk3"
+answered=$(sed -n 's/^up //p' "$TMP/talk3")
 if [ "$answered" = h3 ]; then end $three; other=h4; else end $four; other=h3; fi
 answers() { [ "$(who h1)" = "$1" ]; }
 check "it dies: the other answers" tries 5 answers $other
+sleep 0.5; touch "$TMP/after"; wait $talker
+says "the same socket, too" "$other=" cat "$TMP/talk3"
+fails "and hears of no error" grep ECONN "$TMP/talk3"
 spread() { # a flow each from many ports of both clients: an instance that fell silent is asked no more
 	for i in 1 2 3 4 5 6; do who h2; done | sort | uniq -c | awk '{ printf "%s=%s ", $2, $1 }'
 }

@@ -31,6 +31,7 @@ static struct sf_flow flow_in(uint8_t flow_state)
 	memset(&f, 0, sizeof(f));
 	f.tuple.lport = sf_be16(40000);
 	f.tuple.pport = sf_be16(80);
+	f.tuple.proto = SF_NEXTHDR_TCP;
 	f.state = flow_state;
 	f.isn = ISN;
 	f.syn_end = ISN + 1;
