@@ -543,6 +543,8 @@ void host_close(struct host *h)
 		watch_close(h);
 		moves_close(h);
 		probes_close(h);
+		if (!h->keep)
+			shed_all(h);
 		shed_close(h);
 		flows_close(h);
 		sockets_close(h);

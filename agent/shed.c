@@ -31,13 +31,17 @@ struct batch {
 	struct sf_flow flows[BATCH];
 };
 
+/* @key: NULL: any */
 static bool concerns(const struct registration_key *key, const struct sf_flow *f)
 {
+	if (f->state == SF_FLOW_EXPORTED || f->state == SF_FLOW_CONNECTING ||
+	    (f->flags & (SF_FLOW_OVER | SF_FLOW_RST)))
+		return false;
+	if (!key)
+		return true;
 	if (!(f->flags & SF_FLOW_INBOUND) || !sf_addr_eq(&f->tuple.local, &key->addr))
 		return false;
-	if (key->proto && (f->tuple.proto != key->proto || f->tuple.lport != key->port))
-		return false;
-	return f->state != SF_FLOW_EXPORTED && !(f->flags & (SF_FLOW_OVER | SF_FLOW_RST));
+	return !key->proto || (f->tuple.proto == key->proto && f->tuple.lport == key->port);
 }
 
 static int collect(const void *id, const void *value, void *ctx)
@@ -59,17 +63,17 @@ static bool end_flow(struct host *h, const struct sf_flow *f)
 }
 
 /* Return: whether there may be more of them right now. */
-static bool walk(struct host *h, struct shed_job *job)
+static bool walk(struct host *h, const struct registration_key *key, uint64_t *ended)
 {
 	static struct batch b;
 	int ret;
 
-	b.key = &job->key;
+	b.key = key;
 	b.n = 0;
 	ret = sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
 			      collect, &b);
 	for (size_t i = 0; i < b.n; i++)
-		job->ended += end_flow(h, &b.flows[i]);
+		*ended += end_flow(h, &b.flows[i]);
 	if (ret < 0)
 		sf_warn("shed: the flow table cannot be read: %s", strerror(-ret));
 	return ret > 0;
@@ -105,7 +109,7 @@ static void arm(struct host *h, unsigned int ms)
 /* One walk, or a part of one. Return: milliseconds until the next. */
 static unsigned int go_on(struct host *h, struct shed_job *job)
 {
-	if (walk(h, job))
+	if (walk(h, &job->key, &job->ended))
 		return 0;
 	if (!job->turn || job->told != job->ended)
 		tell(h, job);
@@ -151,6 +155,17 @@ int64_t shed_begin(struct host *h, const struct registration_key *key)
 	before = job->ended;
 	arm(h, go_on(h, job));
 	return (int64_t)(job->ended - before);
+}
+
+void shed_all(struct host *h)
+{
+	uint64_t ended = 0, before;
+
+	do {
+		before = ended;
+	} while (walk(h, NULL, &ended) && ended > before);
+	if (ended)
+		sf_info("%llu flows ended", (unsigned long long)ended);
 }
 
 /* ---- the router's word ------------------------------------------------------------------ */

@@ -56,6 +56,10 @@ void shed_close(struct host *h);
  */
 int64_t shed_begin(struct host *h, const struct registration_key *key);
 
+/** shed_all() - the host leaves: all its flows end, in either direction, and their peers need not
+ * wait for it. */
+void shed_all(struct host *h);
+
 /** shed_restart() - a new session: the router counts anew. */
 void shed_restart(struct host *h);
 
