@@ -73,6 +73,81 @@ static void test_move(void **state)
 	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
 }
 
+static void stand_by(struct peer *p, uint32_t host, uint64_t identity, const char *name)
+{
+	struct draft d;
+
+	draft_begin(&d, SF_CTRL_HOST_JOINED);
+	draft_host(&d, host, identity, 1);
+	draft_name(&d, name);
+	sf_ctrl_put(&d.out, SF_ITEM_STANDBY, NULL, 0);
+	peer_send(p, &d);
+}
+
+/* It registers its identity: it is there in the first place from now on. */
+static void come_first(struct peer *p, uint32_t host, uint64_t identity)
+{
+	struct sf_item_registration self = { .sid = host_sid(identity) };
+	struct draft d;
+
+	draft_begin(&d, SF_CTRL_HOST_REGISTERED);
+	draft_host(&d, host, identity, 1);
+	sf_ctrl_put(&d.out, SF_ITEM_REGISTRATION, &self, sizeof(self));
+	peer_send(p, &d);
+}
+
+static struct host *host_of(uint32_t host)
+{
+	struct sf_net net = sf_net_default(1);
+	struct sf_addr at = sf_locator(&net, host, 0);
+
+	return host_find(&c, &at);
+}
+
+/* A host with two uplinks, of which the second becomes the first. */
+static void test_standby(void **state)
+{
+	const uint32_t second = 0x20003u;
+	unsigned int weight, n;
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	reg(&r1, H3, 3, 50, 80, 0);
+	stand_by(&r2, second, 3, "h3");
+	controller_flush(&c);
+	assert_int_equal(events_of("host-moved"), 0);
+	assert_int_equal(HASH_COUNT(c.hosts), 2);
+	assert_int_equal(host_of(H3)->n_instances, 2);
+	assert_int_equal(host_of(second)->n_instances, 0);
+	assert_ptr_equal(host_lookup(&c, "h3", &n), host_of(H3));
+	assert_int_equal(n, 1);
+	/* Registered there as well: for a moment it is at both. */
+	reg(&r2, second, 3, 50, 80, 0);
+	controller_flush(&c);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), 2);
+	come_first(&r2, second, 3);
+	controller_flush(&c);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
+	assert_int_equal(host_of(H3)->n_instances, 0);
+	assert_int_equal(host_of(second)->n_instances, 2);
+	assert_ptr_equal(host_lookup(&c, "h3", &n), host_of(second));
+	/* What the first router says of it later changes nothing: that it is there, and what goes.
+	 */
+	join(&r1, H3, 3, "h3");
+	unreg(&r1, H3, 3, 50, 80);
+	reg(&r2, second, 3, 51, 80, 0);
+	controller_flush(&c);
+	assert_true(host_of(H3)->standby);
+	assert_int_equal(host_of(H3)->n_instances, 0);
+	assert_int_equal(host_of(second)->n_instances, 3);
+	leave(&r1, H3, 3);
+	controller_flush(&c);
+	assert_int_equal(HASH_COUNT(c.hosts), 1);
+	assert_int_equal(rule_in(&sr, 50, 80, &weight), 1);
+	assert_int_equal(events_of("host-moved"), 0);
+	assert_int_equal(events_of("alarm"), 0);
+}
+
 static void test_clone(void **state)
 {
 	three_up();
@@ -428,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_address_clash),
 		T(test_move),
+		T(test_standby),
 		T(test_clone),
 		T(test_reboot),
 		T(test_same_name),

@@ -359,6 +359,7 @@ void guest_key(struct guest *g)
 	assert_int_equal(
 		sf_sid_of_key(g->pub, sizeof(g->pub), SF_SSID_HOSTS, sf_sha256, &g->identity), 0);
 	sf_random(&g->boot, sizeof(g->boot));
+	g->standby = false;
 }
 
 void guest_become(struct guest *g, const struct guest *original)
@@ -394,6 +395,8 @@ struct sf_dh *guest_build_join(struct guest *g)
 	sf_ctrl_put(&o, SF_ITEM_BOOT, &boot, sizeof(boot));
 	sf_ctrl_put(&o, SF_ITEM_NAME, "guest", 5);
 	sf_ctrl_put(&o, SF_ITEM_TIME, &when, sizeof(when));
+	if (g->standby)
+		sf_ctrl_put(&o, SF_ITEM_STANDBY, NULL, 0);
 	g->join_len = sf_join_sign(&o, g->key);
 	assert_true(g->join_len > 0);
 	return dh;

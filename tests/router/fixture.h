@@ -37,6 +37,7 @@ struct guest {
 	uint8_t pub[SF_SIGN_PUBLIC_LEN];
 	struct sf_sid identity;
 	uint64_t boot, time;
+	bool standby; /* as its JOINs say */
 	struct sf_session session;
 	uint64_t digest;
 	struct sockaddr_in6 router;

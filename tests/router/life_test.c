@@ -109,6 +109,66 @@ static void leave(void **state)
 	assert_int_equal(guest_reason(a), SF_NO_SESSION);
 }
 
+/* ---- several uplinks ---- */
+
+/* A host that is somewhere else in the first place has a place here, and no services, until it
+ * registers its identity. What it had registered before goes with its first heartbeat. */
+static void standby(void **state)
+{
+	json_t *known;
+
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &a->identity, 0, 0), SF_NONE);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	known = rest_service(&a->identity, 0);
+	assert_non_null(known);
+	json_decref(known);
+	a->standby = true;
+	guest_join(a);
+	known = rest_service(&web, 80);
+	assert_non_null(known); /* not by the JOIN, which anybody can repeat */
+	json_decref(known);
+	guest_heartbeat(a, 0);
+	wait_for(!rest_service(&web, 80));
+	assert_null(rest_service(&a->identity, 0));
+	assert_true(route_exists(&a->locator));
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &a->identity, 0, 0), SF_NONE);
+	known = rest_service(&a->identity, 0);
+	assert_non_null(known);
+	json_decref(known);
+}
+
+/* Two links of a host to one router: it is by the first, until that has gone. */
+static void second_link(void **state)
+{
+	struct sf_addr first;
+	struct sf_dh *dh;
+
+	router_start(CONFIG);
+	guest_join(a);
+	first = a->locator;
+	guest_become(b, a);
+	b->boot = a->boot;
+	b->standby = true;
+	dh = guest_build_join(b);
+	guest_say(b, NULL, b->join, (size_t)b->join_len);
+	guest_expect(b, SF_CTRL_DENIED);
+	assert_int_equal(guest_reason(b), SF_HERE_ALREADY);
+	sf_dh_free(dh);
+	guest_heartbeat(a, 0); /* is not disturbed by it */
+	assert_int_equal(shell(a->ns, "ip link set up0 down"), 0);
+	wait_for(host_is(a, "absent"));
+	guest_join(b);
+	assert_true(sf_addr_eq(&b->locator, &first));
+	assert_null(rest_service(&b->identity, 0));
+	/* As its only place it is taken at any link, as ever. */
+	assert_int_equal(shell(a->ns, "ip link set up0 up"), 0);
+	guest_join(a);
+	assert_true(sf_addr_eq(&a->locator, &first));
+	assert_true(host_is(a, "joined"));
+}
+
 /* ---- one key twice ---- */
 
 /* The same machine after a reboot, on another link: its old self is dead. */
@@ -254,6 +314,8 @@ int main(int argc, char **argv)
 		T(silent_and_guessing),
 		T(carrier),
 		T(leave),
+		T(standby),
+		T(second_link),
 		T(reboot_elsewhere),
 		T(reboot_in_place),
 		T(clone),
