@@ -502,7 +502,7 @@ static void take_refusal(struct mover *m, const struct rsyn_in *in, struct mover
 {
 	struct sf_move_out out;
 
-	sf_move_failed(&e->move, in->reason, &in->msg, &in->src, &out);
+	sf_move_failed(&e->move, in->reason, &in->msg, &in->src, &in->host, &out);
 	if (!(out.acts & SF_MOVE_OVER))
 		return;
 	m->counts.over++;

@@ -71,6 +71,7 @@ int rsyn_decode(const void *packet, size_t len, struct rsyn_in *in, uint8_t *rea
 	if (!ret) {
 		in->kind = sf_hdr_kind(&p.hdr);
 		in->src = p.src;
+		in->host = p.hdr.src;
 		if (in->kind == SF_KIND_FAIL)
 			ret = read_fail(&p, in, reason);
 		else if (in->kind == SF_KIND_REDIRECT)

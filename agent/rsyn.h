@@ -20,7 +20,7 @@
 /**
  * struct rsyn_in - a packet that concerns a renegotiation.
  * @kind: SF_KIND_RSYN, _RSYN_ACK, _RACK; _FAIL and _REDIRECT: about one that we sent
- * @src: who sent it
+ * @src, @host: who sent it: locator, and serviceID of the host
  * @msg: the message, or the one that is quoted
  * @reason: of a FAIL
  * @place: of a REDIRECT
@@ -30,6 +30,7 @@ struct rsyn_in {
 	uint8_t kind;
 	uint8_t reason;
 	struct sf_addr src;
+	struct sf_sid host;
 	struct sf_move_msg msg;
 	struct sf_addr place;
 	const void *packet;

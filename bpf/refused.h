@@ -274,7 +274,7 @@ static __noinline int refused_stream(struct __sk_buff *skb, const struct sf_host
 		w->tuple = f->tuple;
 		return refused_unreachable(skb, w, ICMP6_NO_ADDRESS);
 	}
-	if (!sf_flow_may_refuse(f, &w->src, &w->quote.src, &w->quote.dst,
+	if (!sf_flow_may_refuse(f, &w->src, &w->front.hdr.src, &w->quote.src, &w->quote.dst,
 				reason == SF_NO_SUCH_SOCKET))
 		return drop(skb, SF_WRONG_PEER);
 	return refused_reset(skb, w, f, (__u8)reason);

@@ -318,6 +318,7 @@ SF_INLINE struct sf_addr sf_locator_place(const struct sf_addr *a)
  * @id: the own socketID as it is now, which finds the entry
  * @own, @peer: locators from now on
  * @before: where the peer is taken from besides; 0: from where it was until now
+ * @peer_host: serviceID of the peer's host, which is another one after a hand-over
  * @credit: bytes more that may go to @peer if SF_FLOW_BUDGET is set
  * @flags: SF_FLOW_OPEN, SF_FLOW_BUDGET
  */
@@ -326,11 +327,13 @@ struct sf_flow_change {
 	struct sf_addr own;
 	struct sf_addr peer;
 	struct sf_addr before;
+	struct sf_sid peer_host;
+	__u32 pad;
 	__u32 credit;
 	__u32 flags;
 };
 
-SF_STATIC_ASSERT(sizeof(struct sf_flow_change) == 64, "flow change");
+SF_STATIC_ASSERT(sizeof(struct sf_flow_change) == 80, "flow change");
 
 /**
  * sf_flow_change() - change an entry in place.
@@ -356,6 +359,7 @@ SF_INLINE void sf_flow_change(struct sf_flow *f, const struct sf_flow_change *c,
 	f->csum_out = sf_csum_delta(&f->tuple.local, &f->tuple.peer, &c->own, &c->peer);
 	f->own = c->own;
 	f->peer = c->peer;
+	f->peer_host = c->peer_host;
 	f->flags = (f->flags & ~(SF_FLOW_OPEN | SF_FLOW_BUDGET)) | (__u8)c->flags | SF_FLOW_MOVED;
 }
 
@@ -398,19 +402,28 @@ SF_INLINE bool sf_flow_is_peer(const struct sf_flow *f, const struct sf_addr *sr
 	       sf_locator_same_host(&f->peer, src);
 }
 
+/** sf_flow_is_host() - whether @host is the peer's, as far as that is known. An address may be
+ * another host's by now. */
+SF_INLINE bool sf_flow_is_host(const struct sf_sid *known, const struct sf_sid *host)
+{
+	return sf_sid_is_zero(known) || sf_sid_eq(known, host);
+}
+
 /**
- * sf_flow_may_refuse() - whether a hard FAIL from @src ends the flow: the peer's own does, from a
- * place that it has proven to be at.
+ * sf_flow_may_refuse() - whether a hard FAIL ends the flow: the peer's own does, from a place that
+ * it has proven to be at.
+ * @src, @host: who refuses
  * @own, @peer: locators of the packet of ours that it quotes
  * @unknown: it says that there is no such socket. While the ends do not agree where they are, so
  *           does whoever is at the wrong place, and who did not know yet where we are now; so it
  *           counts afterwards, and only about names that both knew. What answers RSYN decides else.
  */
 SF_INLINE bool sf_flow_may_refuse(const struct sf_flow *f, const struct sf_addr *src,
-				  const struct sf_addr *own, const struct sf_addr *peer,
-				  bool unknown)
+				  const struct sf_sid *host, const struct sf_addr *own,
+				  const struct sf_addr *peer, bool unknown)
 {
-	if (!sf_addr_eq(&f->peer, src) || (f->flags & SF_FLOW_BUDGET))
+	if (!sf_addr_eq(&f->peer, src) || !sf_flow_is_host(&f->peer_host, host) ||
+	    (f->flags & SF_FLOW_BUDGET))
 		return false;
 	return !unknown || (!(f->flags & SF_FLOW_OPEN) && sf_addr_eq(&f->own, own) &&
 			    sf_addr_eq(&f->peer, peer));

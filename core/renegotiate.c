@@ -419,14 +419,20 @@ static bool is_validated(const struct sf_move *m, const struct sf_addr *src)
 }
 
 void sf_move_failed(struct sf_move *m, __u8 reason, const struct sf_move_msg *quoted,
-		    const struct sf_addr *src, struct sf_move_out *out)
+		    const struct sf_addr *src, const struct sf_sid *host, struct sf_move_out *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (quoted->name != m->own.name)
 		return;
-	if (reason == SF_SUPERSEDED ? !sf_move_is_open(m)
-				    : !sf_reason_is_hard(reason) || !is_validated(m, src))
+	if (reason == SF_SUPERSEDED) {
+		/* Drawn by what we said before we learned the peer's present name, it may be out of
+		 * date: we may have been taken since. */
+		if (!sf_move_is_open(m) || quoted->you != m->peer.name)
+			return;
+	} else if (!sf_reason_is_hard(reason) || !is_validated(m, src) ||
+		   !sf_flow_is_host(&m->peer_host, host)) {
 		return;
+	}
 	out->acts = SF_MOVE_OVER;
 	out->fail = reason;
 }
@@ -454,6 +460,7 @@ void sf_move_apply(const struct sf_move *m, __u64 id, __u32 credit, struct sf_fl
 	out->id = id;
 	out->own = m->at;
 	out->peer = sf_move_peer(m);
+	out->peer_host = m->peer_host;
 	if (has_candidate(m))
 		out->before = candidate ? m->valid : m->cand;
 	if (candidate) {

@@ -226,12 +226,12 @@ void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_m
 /**
  * sf_move_failed() - a FAIL quotes a message of ours.
  * @quoted: the message as we sent it
- * @src: who refuses
+ * @src, @host: who refuses: locator, and serviceID of the host
  * Brings about OVER where it is superseded, or refused for good by the peer itself, at a place that
  * is validated and not in question; @out->fail is the reason then.
  */
 void sf_move_failed(struct sf_move *m, __u8 reason, const struct sf_move_msg *quoted,
-		    const struct sf_addr *src, struct sf_move_out *out);
+		    const struct sf_addr *src, const struct sf_sid *host, struct sf_move_out *out);
 
 /**
  * sf_move_redirected() - somebody who knew the peer suggests where it is.

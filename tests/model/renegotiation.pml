@@ -137,7 +137,7 @@ bit resumed;
 /* Work of one step; all zero between steps. */
 Msg m, q;
 byte e, i, j, x, n, newest;
-bit knows, same, next, reply, keep;
+bit knows, same, next, was_open, reply, keep;
 
 #define E     end[e]
 #define SIDE(a) ((a) & 1)
@@ -193,9 +193,6 @@ inline draw() {
 	E.epoch++;
 	E.echo = 0; /* it was for the former name */
 	assert(E.epoch < 32);
-#ifdef NO_CLAIM
-	E.name = E.epoch;
-#else
 	x = E.gen * 32 + E.epoch;
 	if
 	:: E.acked == E.name -> E.claim = x
@@ -203,7 +200,6 @@ inline draw() {
 	fi;
 	E.name = x;
 	x = 0
-#endif
 }
 
 inline refuse(k) {
@@ -225,7 +221,7 @@ inline zero(w) {
 inline clear() {
 	zero(m); zero(q);
 	e = 0; i = 0; j = 0; x = 0; n = 0; newest = 0;
-	knows = 0; same = 0; next = 0; reply = 0; keep = 0
+	knows = 0; same = 0; next = 0; was_open = 0; reply = 0; keep = 0
 }
 
 inline no_candidate() {
@@ -249,7 +245,7 @@ inline judge() {
 	next = (m.was == E.peer.name || (!E.peer.closed && m.claim == E.peer.claim))
 #else
 #ifdef NO_CLAIM
-	next = m.epoch > E.peer.epoch
+	next = m.epoch > E.peer.epoch && m.was == E.peer.name
 #else
 	next = m.epoch > E.peer.epoch && (m.was == E.peer.name || (!E.peer.closed && m.claim == E.peer.claim))
 #endif
@@ -293,7 +289,8 @@ inline take() {
 	fi;
 #ifndef STATIONARY_SAME
 	if
-	:: m.kind == RSYN && m.src != newest -> draw()
+	/* A name that only who is taken learns: copies of it, made before, do not know it. */
+	:: !was_open || (m.kind == RSYN && m.src != newest) -> draw()
 	:: else
 	fi;
 #endif
@@ -343,14 +340,15 @@ inline control() {
 		fi
 #endif
 	:: knows && !same && next -> reply = 1
-	:: else -> /* who knows us by the claim alone may know more than we: a copy of ours that is stale */
+	:: else -> /* what is newer than what we know may be so to a copy of ours, and we be stale */
 		if
-		:: m.kind == RSYN && (m.you == E.name || m.you == E.acked) -> refuse(SUPER)
+		:: m.kind == RSYN && m.epoch <= E.peer.epoch -> refuse(SUPER)
 		:: else
 		fi
 	fi;
 	if
 	:: reply ->
+		was_open = OPEN(E);
 		hear();
 		if
 		:: next && !same -> take()
@@ -457,7 +455,8 @@ inline timer() {
 	:: !MOVING && E.cand && x != 2 && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
 	:: OPEN(E) && !MOVING && !E.cand -> tell(RSYN_ACK, E.valid)
 #ifndef NO_CONFIRM
-	:: !OPEN(E) && !E.confirmed && !E.cand -> tell(RACK, E.valid)
+	:: !OPEN(E) && !E.confirmed && !E.cand && x != 1 -> tell(RACK, E.valid)
+	:: !OPEN(E) && !E.confirmed && !E.cand && x == 1 -> tell(RSYN, UNRESOLVED) /* it has moved before it heard */
 #endif
 #if TALK
 	:: !OPEN(E) && E.confirmed && !E.cand ->
@@ -587,7 +586,7 @@ init {
 			fi;
 			if
 			:: true
-			:: MOVING -> x = 1
+			:: !E.confirmed -> x = 1
 			:: E.cand -> x = 2
 #if ENDS == 4 || SPOOF
 			:: E.cand && !E.expired && expiries > 0 -> j = 1; expiries--
@@ -724,11 +723,12 @@ init {
 				:: else
 				fi;
 #endif
-				e = 0;
+				/* In turn: where the bag is full the last ones are lost. */
+				e = round % ENDS;
 				do
-				:: e < ENDS ->
+				:: j < ENDS ->
 					if
-					:: E.st == LIVE -> 
+					:: E.st == LIVE ->
 						if
 						:: E.cand && round > 2 -> E.expired = 1
 						:: else
@@ -737,7 +737,8 @@ init {
 						timer()
 					:: else
 					fi;
-					e++
+					e = (e + 1) % ENDS;
+					j++
 				:: else -> break
 				od;
 				clear()

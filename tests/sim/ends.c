@@ -300,7 +300,8 @@ static struct sim_end *find(struct sim *s, uint16_t host, uint64_t id)
 	return heir;
 }
 
-static void not_here(struct sim *s, const struct sim_end *e, const struct sim_packet *p, bool rsyn)
+static void not_here(struct sim *s, uint16_t host, const struct sim_end *e,
+		     const struct sim_packet *p, bool rsyn)
 {
 	if (!rsyn && p->kind != SIM_DATA)
 		return;
@@ -308,7 +309,7 @@ static void not_here(struct sim *s, const struct sim_end *e, const struct sim_pa
 	if (e && rsyn && e->heir != SIM_NONE)
 		sim_redirect(s, p, &p->dst, &s->ends[e->heir].f.own);
 	else if (!e)
-		sim_refuse(s, p, SF_NO_SUCH_SOCKET, &p->dst);
+		sim_refuse(s, p, SF_NO_SUCH_SOCKET, &p->dst, s->hosts[host].identity);
 }
 
 static void in_message(struct sim *s, struct sim_end *e, const struct sim_packet *p,
@@ -329,7 +330,7 @@ static void in_message(struct sim *s, struct sim_end *e, const struct sim_packet
 	sim_break_out(s, &m, &e->m, &out, true);
 	if (out.fail) {
 		sim_check_sent(s, e, &p->src, 256);
-		sim_refuse(s, p, out.fail, &p->dst);
+		sim_refuse(s, p, out.fail, &p->dst, s->hosts[e->host].identity);
 	}
 	if (out.acts & SF_MOVE_STALE) {
 		sim_trace(s, "  %s: stale", sim_trace_end(s, e));
@@ -355,7 +356,7 @@ static void receive_message(struct sim *s, uint16_t host, struct sim_packet *p)
 	id = sf_locator_sock(&msg.dst);
 	e = find(s, host, sf_sock_is_unset(id) ? msg.you_sock : id);
 	if (!e || e->fate != SIM_LIVES) {
-		not_here(s, e, p, msg.kind == SF_KIND_RSYN);
+		not_here(s, host, e, p, msg.kind == SF_KIND_RSYN);
 		return;
 	}
 	if (sim_place_of(s, &p->src) != SIM_NONE)
@@ -370,7 +371,7 @@ static void receive_data(struct sim *s, uint16_t host, const struct sim_packet *
 	struct sf_verdict v;
 
 	if (!e || e->fate != SIM_LIVES) {
-		not_here(s, e, p, false);
+		not_here(s, host, e, p, false);
 		return;
 	}
 	if (sim_place_of(s, &p->src) != SIM_NONE)
@@ -407,7 +408,7 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 	if (p->of_data) {
 		if (sf_reason_is_hard(reason) &&
 		    sim_end_takes(s, e, &p->quoted_dst, &p->quoted_src) &&
-		    sf_flow_may_refuse(&e->f, &p->src, &p->quoted_src, &p->quoted_dst,
+		    sf_flow_may_refuse(&e->f, &p->src, &p->host, &p->quoted_src, &p->quoted_dst,
 				       reason == SF_NO_SUCH_SOCKET))
 			end_over(s, e, reason);
 		return;
@@ -416,7 +417,7 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 	    sf_move_decode(p->bytes, sizeof(p->bytes), &quoted, &why))
 		return;
 	m = e->m;
-	sf_move_failed(&m, reason, &quoted, &p->src, &out);
+	sf_move_failed(&m, reason, &quoted, &p->src, &p->host, &out);
 	if (out.acts)
 		commit(s, e, &m, &out, SIM_NONE, false);
 }

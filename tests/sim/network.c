@@ -91,12 +91,14 @@ static struct sf_addr router_of(const struct sim *s, uint16_t place)
 }
 
 void sim_refuse(struct sim *s, const struct sim_packet *p, uint8_t reason,
-		const struct sf_addr *src)
+		const struct sf_addr *src, uint16_t identity)
 {
+	static const struct sf_sid router;
 	struct sim_packet fail = *p;
 
 	fail.kind = SIM_FAIL;
 	fail.reason = reason;
+	fail.host = identity == SIM_NONE ? router : sim_sid(identity);
 	fail.of_data = p->kind == SIM_DATA;
 	fail.quoted_src = p->src;
 	fail.quoted_dst = p->dst;
@@ -141,7 +143,7 @@ static void resolve(struct sim *s, struct sim_packet *p)
 			place = s->registered[i];
 	}
 	if (place == SIM_NONE) {
-		sim_refuse(s, p, SF_NO_SUCH_SERVICE, &router);
+		sim_refuse(s, p, SF_NO_SUCH_SERVICE, &router, SIM_NONE);
 		return;
 	}
 	to = sim_locator(s, place);
@@ -169,7 +171,7 @@ static void absent(struct sim *s, const struct sim_packet *p, uint16_t place)
 		sim_redirect(s, p, &router, &there);
 		return;
 	}
-	sim_refuse(s, p, SF_HOST_UNREACHABLE, &router);
+	sim_refuse(s, p, SF_HOST_UNREACHABLE, &router, SIM_NONE);
 }
 
 void sim_arrive(struct sim *s, uint16_t number)

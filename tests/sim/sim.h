@@ -72,6 +72,7 @@ enum sim_packet_kind { SIM_MOVE, SIM_DATA, SIM_FAIL, SIM_REDIR };
  * struct sim_packet - a packet on its way.
  * @len: bytes on the wire
  * @place: REDIRECT: the suggestion
+ * @host: FAIL: whose
  * @quoted_src, @quoted_dst: FAIL: of data
  * @bytes: the message, or what is quoted of one
  * @flow, @side, @end, @view, @seq: ghosts, of who sent it first
@@ -84,6 +85,7 @@ struct sim_packet {
 	uint16_t len;
 	struct sf_addr src, dst;
 	struct sf_addr place;
+	struct sf_sid host;
 	struct sf_addr quoted_src, quoted_dst;
 	uint8_t bytes[SF_MOVE_LEN];
 	uint16_t flow, side, end, view;
@@ -244,8 +246,9 @@ uint16_t sim_view_new(struct sim *s, uint16_t end, uint64_t name, uint16_t paren
 /** sim_send() - a copy of @p goes on its way, from a host that is at its source. */
 void sim_send(struct sim *s, const struct sim_packet *p);
 void sim_arrive(struct sim *s, uint16_t number);
+/** sim_refuse() - FAIL from @src, the host of @identity or (SIM_NONE) a router. */
 void sim_refuse(struct sim *s, const struct sim_packet *p, uint8_t reason,
-		const struct sf_addr *src);
+		const struct sf_addr *src, uint16_t identity);
 void sim_redirect(struct sim *s, const struct sim_packet *p, const struct sf_addr *src,
 		  const struct sf_addr *place);
 /** sim_replay() - the attacker sends again what he saw. */

@@ -188,7 +188,7 @@ static void datagram_ids(void **state)
 
 static bool may_refuse(const struct sf_flow *f, const struct sf_addr *src, bool unknown)
 {
-	return sf_flow_may_refuse(f, src, &f->own, &f->peer, unknown);
+	return sf_flow_may_refuse(f, src, &f->peer_host, &f->own, &f->peer, unknown);
 }
 
 /* What a place earned is not for the next one, and who is asked there by mistake ends nothing. */
@@ -197,7 +197,10 @@ static void budget_is_of_one_place(void **state)
 	struct sf_net net = sf_net_default(1);
 	struct sf_flow f = { .own = sf_locator(&net, 1, 0x12345678ull),
 			     .peer = sf_locator(&net, 2, 0x23456789ull) };
-	struct sf_flow_change c = { .own = f.own, .peer = f.peer, .credit = 100 };
+	struct sf_flow_change c = {
+		.own = f.own, .peer = f.peer, .peer_host = sf_sid_make(1, 2), .credit = 100
+	};
+	struct sf_sid other = sf_sid_make(1, 3);
 
 	assert_true(may_refuse(&f, &c.peer, true));
 	c.flags = SF_FLOW_OPEN | SF_FLOW_BUDGET;
@@ -219,9 +222,11 @@ static void budget_is_of_one_place(void **state)
 	assert_true(may_refuse(&f, &c.peer, true));
 	assert_false(may_refuse(&f, &c.own, true));
 	/* About what had other names it was said before these were known. */
-	assert_false(sf_flow_may_refuse(&f, &f.peer, &f.peer, &f.peer, true));
-	assert_false(sf_flow_may_refuse(&f, &f.peer, &f.own, &f.own, true));
-	assert_true(sf_flow_may_refuse(&f, &f.peer, &f.peer, &f.own, false));
+	assert_false(sf_flow_may_refuse(&f, &f.peer, &f.peer_host, &f.peer, &f.peer, true));
+	assert_false(sf_flow_may_refuse(&f, &f.peer, &f.peer_host, &f.own, &f.own, true));
+	assert_true(sf_flow_may_refuse(&f, &f.peer, &f.peer_host, &f.peer, &f.own, false));
+	/* Its address is another's by now. */
+	assert_false(sf_flow_may_refuse(&f, &f.peer, &other, &f.own, &f.peer, true));
 }
 
 /* Who was handed over has another key: each place is known by its own. */

@@ -158,7 +158,8 @@ static void one_wins(void **state)
 		peer = sf_move_peer(&client.m);
 		assert_true(sf_addr_eq(&peer, &new.m.at));
 	}
-	sf_move_failed(&other.m, SF_SUPERSEDED, &other.out.msg, &client.m.at, &out);
+	sf_move_failed(&other.m, SF_SUPERSEDED, &other.out.msg, &client.m.at, &client.m.peer_host,
+		       &out);
 	assert_int_equal(out.acts, SF_MOVE_OVER);
 	assert_true(sf_move_is_settled(&new.m));
 	/* So is the old host, if it thinks that it has it still. */

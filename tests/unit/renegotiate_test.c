@@ -133,21 +133,31 @@ static void candidates_do_not_refuse(void **state)
 	struct sf_addr there = at(AFAR, 0), home = m.valid;
 	struct sf_move_msg in = rsyn_from(&m, AWAY, 1);
 	struct sf_move_out out, refused;
+	struct sf_sid peer = m.peer_host, other = sf_sid_make(SF_SSID_HOSTS, 99);
 
 	sf_move_start(&m, &there, &env, &out);
-	sf_move_failed(&m, SF_HOST_UNREACHABLE, &out.msg, &home, &refused);
+	sf_move_failed(&m, SF_HOST_UNREACHABLE, &out.msg, &home, &peer, &refused);
 	assert_int_equal(refused.acts, 0);
-	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &refused);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &peer, &refused);
 	assert_int_equal(refused.acts, 0);
-	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &refused);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &peer, &refused);
 	assert_int_equal(refused.acts, SF_MOVE_OVER);
 	assert_int_equal(refused.fail, SF_NO_SUCH_SOCKET);
+	/* The peer's address is another host's by now. */
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &other, &refused);
+	assert_int_equal(refused.acts, 0);
+	/* Out of date: since then the peer has told us its new name. */
+	sf_move_failed(&m, SF_SUPERSEDED, &out.msg, &home, &other, &refused);
+	assert_int_equal(refused.acts, SF_MOVE_OVER);
+	out.msg.you++;
+	sf_move_failed(&m, SF_SUPERSEDED, &out.msg, &home, &peer, &refused);
+	assert_int_equal(refused.acts, 0);
 
 	in.you = m.acked;
 	hear(&m, &in);
-	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &refused);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &peer, &refused);
 	assert_int_equal(refused.acts, 0);
-	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &refused);
+	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &home, &peer, &refused);
 	assert_int_equal(refused.acts, 0);
 }
 
