@@ -390,7 +390,11 @@ static void refusal_crosses_a_move(void **state)
 	assert_int_equal(host_count(&a, SF_UNKNOWN_SOCKET), 1);
 	f.flags |= SF_FLOW_OPEN;
 	host_flow_set(&a, &f);
+	/* Another host has the peer's address. */
 	packet_fail(&p, &f.peer, &other_sid, SF_SHED, &syn);
+	assert_int_equal(host_in(&a, &p), DROPPED);
+	assert_int_equal(host_count(&a, SF_WRONG_PEER), 2);
+	packet_fail(&p, &f.peer, &f.peer_host, SF_SHED, &syn);
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	assert_int_equal(flow_of(&a, &f.own).state, SF_FLOW_CLOSING);
 	assert_int_equal(flow_of(&a, &f.own).fail, SF_SHED);

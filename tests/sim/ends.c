@@ -379,7 +379,7 @@ static void receive_data(struct sim *s, uint16_t host, const struct sim_packet *
 	v = judge_data(s, e, p);
 	if (v.act == SF_ACT_FAIL) {
 		sim_check_sent(s, e, &p->src, 128);
-		sim_refuse(s, p, v.fail, &p->dst);
+		sim_refuse(s, p, v.fail, &p->dst, s->hosts[host].identity);
 	}
 	if (v.act != SF_ACT_DELIVER) {
 		sim_trace(s, "  %s: %s", sim_trace_end(s, e), sf_reason_name(v.reason));
