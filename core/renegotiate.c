@@ -152,13 +152,19 @@ void sf_move_init(struct sf_move *m, const struct sf_flow *f, __u64 now)
 	m->heard = now;
 }
 
+/* Where nobody answers, each second repetition asks for whoever is the peer's host now. */
+static bool is_unresolved(const struct sf_move *m)
+{
+	return m->tries >= SF_MOVE_UNRESOLVED && (m->tries - SF_MOVE_UNRESOLVED) % 2 == 0 &&
+	       !sf_sid_is_zero(&m->peer_host);
+}
+
 /* To where an RSYN goes: the newest place; each third to the last validated one, for the candidate
  * may be an attacker's, and so do those that it has not asked for; and where nobody answers, to
  * whoever is the peer's host now. */
 static struct sf_addr rsyn_goal(struct sf_move *m, const struct sf_move_env *env)
 {
-	if (m->tries >= SF_MOVE_UNRESOLVED && (m->tries - SF_MOVE_UNRESOLVED) % 2 == 0 &&
-	    !sf_sid_is_zero(&m->peer_host))
+	if (is_unresolved(m))
 		return sf_service_addr(env->net, &m->peer_host);
 	if (!has_candidate(m))
 		return peer_at(m, &m->valid);
@@ -279,9 +285,12 @@ static void hear(struct sf_move *m, const struct sf_move_msg *in, const struct s
 		m->acked = m->own.name;
 		out->acts |= SF_MOVE_APPLY | (confirmed ? 0 : SF_MOVE_ARRIVED);
 	}
+	/* What is said of another place of ours, or of one that was, is not of this one. */
+	if (!sf_locator_same_host(&in->dst, &m->at))
+		return;
 	if (in->flags & SF_MOVE_VALID)
 		m->flags |= SF_MOVE_CONFIRMED;
-	if (in->challenge && sf_locator_same_host(&in->dst, &m->at))
+	if (in->challenge)
 		m->echo = in->challenge;
 }
 
@@ -391,6 +400,10 @@ void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_m
 	expire(m, env->now, out);
 	if (is_moving(m) || (!is_confirmed(m) && m->tries >= SF_MOVE_UNRESOLVED)) {
 		/* Unconfirmed for so long: it has moved before it heard. */
+		to = rsyn_goal(m, env);
+		say(m, SF_KIND_RSYN, &to, env, out);
+	} else if (has_candidate(m) && is_unresolved(m)) {
+		/* It may be settled with a copy of ours, and need not ask us anything. */
 		to = rsyn_goal(m, env);
 		say(m, SF_KIND_RSYN, &to, env, out);
 	} else if (has_candidate(m)) {

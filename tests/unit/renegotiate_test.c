@@ -285,6 +285,26 @@ static void who_is_validated_names_its_host(void **state)
 	assert_true(sf_sid_eq(&m.peer_host, &host));
 }
 
+/* The peer has validated a place of ours, but not the one where we are: somebody made it so. */
+static void places_are_confirmed_one_by_one(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_env env = env_at(SEC);
+	struct sf_addr there = at(AFAR, 0);
+	struct sf_move_msg in = rsyn_from(&m, HOME, 1);
+	struct sf_move_out out;
+
+	sf_move_start(&m, &there, &env, &out);
+	in.kind = SF_KIND_RSYN_ACK;
+	in.you = m.own.name;
+	in.flags = SF_MOVE_VALID;
+	hear(&m, &in);
+	assert_false(sf_move_is_settled(&m));
+	in.dst = m.at;
+	hear(&m, &in);
+	assert_true(sf_move_is_settled(&m));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +316,7 @@ int main(void)
 		cmocka_unit_test(who_is_taken_learns_a_name),
 		cmocka_unit_test(the_unconfirmed_look_for_the_peer),
 		cmocka_unit_test(who_is_validated_names_its_host),
+		cmocka_unit_test(places_are_confirmed_one_by_one),
 	};
 
 	net = sf_net_default(1);
