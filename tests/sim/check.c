@@ -123,11 +123,22 @@ void sim_check_sent(struct sim *s, struct sim_end *e, const struct sf_addr *to, 
 
 /* ---- (5): the end ----------------------------------------------------------------------- */
 
-void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason)
+/* Whether no-such-socket comes from where more than one host has been. */
+static bool is_strangers(const struct sim *s, const struct sf_addr *by)
+{
+	uint16_t place = sim_place_of(s, by);
+
+	return place != SIM_NONE && s->places[place].reused;
+}
+
+void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason, const struct sf_addr *by)
 {
 	struct sim_flow *f = &s->flows[e->flow];
 
 	sim_trace(s, "%s is over: %s", sim_trace_end(s, e), sf_reason_name(reason));
+	/* A known limit: a hostAddr rests for some time only before another host has it. */
+	if (reason == SF_NO_SUCH_SOCKET && is_strangers(s, by))
+		f->ended = true;
 	if (f->ended)
 		return;
 	if (!f->branches[0] && !f->branches[1]) {

@@ -147,9 +147,10 @@ static void transmit(struct sim *s, struct sim_end *e, const struct sf_move_msg 
 	sim_send(s, &p);
 }
 
-static void end_over(struct sim *s, struct sim_end *e, uint8_t reason)
+/* @by: who says so */
+static void end_over(struct sim *s, struct sim_end *e, uint8_t reason, const struct sf_addr *by)
 {
-	sim_check_over(s, e, reason);
+	sim_check_over(s, e, reason, by);
 	e->fate = reason == SF_SUPERSEDED ? SIM_SUPERSEDED : SIM_REFUSED;
 	e->has_move = false;
 	s->totals->superseded += reason == SF_SUPERSEDED;
@@ -166,9 +167,10 @@ static void store(struct sim *s, struct sim_end *e, const struct sf_move *m, uin
 	sim_check_views(s, e, &was, taken);
 }
 
-/* Store, apply, send; killed between any two. @taken: ghost, the view that came. */
+/* Store, apply, send; killed between any two. @taken: ghost, the view that came. @by: who sent it
+ */
 static void commit(struct sim *s, struct sim_end *e, const struct sf_move *m,
-		   struct sf_move_out *out, uint16_t taken, bool asked)
+		   struct sf_move_out *out, uint16_t taken, bool asked, const struct sf_addr *by)
 {
 	if (SIM_BREAK(s, STORE) && (out->acts & SF_MOVE_SEND)) {
 		uint16_t view = e->view;
@@ -185,7 +187,7 @@ static void commit(struct sim *s, struct sim_end *e, const struct sf_move *m,
 		return;
 	store(s, e, m, taken);
 	if (out->acts & SF_MOVE_OVER) {
-		end_over(s, e, out->fail);
+		end_over(s, e, out->fail, by);
 		return;
 	}
 	if (dies_here(s, e, s->kill))
@@ -221,7 +223,7 @@ void sim_end_move(struct sim *s, struct sim_end *e, uint16_t place)
 	sf_move_start(&m, &at, &env, &out);
 	s->flows[e->flow].was_at[e->side][place] = true;
 	sim_break_out(s, &m, &e->m, &out, false);
-	commit(s, e, &m, &out, SIM_NONE, false);
+	commit(s, e, &m, &out, SIM_NONE, false, &e->m.at);
 	sim_trace_move(s, e, "moved");
 }
 
@@ -238,7 +240,7 @@ void sim_end_timer(struct sim *s, struct sim_end *e)
 	env = env_of(s, e);
 	sf_move_timer(&m, &env, &out);
 	sim_break_out(s, &m, &e->m, &out, false);
-	commit(s, e, &m, &out, SIM_NONE, false);
+	commit(s, e, &m, &out, SIM_NONE, false, &e->m.at);
 }
 
 /* What was under way begins anew: the agent, or our place, was away. */
@@ -336,7 +338,7 @@ static void in_message(struct sim *s, struct sim_end *e, const struct sim_packet
 		sim_trace(s, "  %s: stale", sim_trace_end(s, e));
 		return;
 	}
-	commit(s, e, &m, &out, p->view, false);
+	commit(s, e, &m, &out, p->view, false, &p->src);
 	sim_trace_move(s, e, "heard");
 }
 
@@ -381,6 +383,10 @@ static void receive_data(struct sim *s, uint16_t host, const struct sim_packet *
 		sim_check_sent(s, e, &p->src, 128);
 		sim_refuse(s, p, v.fail, &p->dst, s->hosts[host].identity);
 	}
+	if (v.act == SF_ACT_CONFIRM) {
+		e->f.state = SF_FLOW_BOUND;
+		v.act = SF_ACT_DELIVER;
+	}
 	if (v.act != SF_ACT_DELIVER) {
 		sim_trace(s, "  %s: %s", sim_trace_end(s, e), sf_reason_name(v.reason));
 		return;
@@ -402,7 +408,7 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 	if (!e || e->fate != SIM_LIVES)
 		return;
 	if (SIM_BREAK(s, SOFT) && reason == SF_HOST_UNREACHABLE) {
-		end_over(s, e, reason);
+		end_over(s, e, reason, &p->src);
 		return;
 	}
 	if (p->of_data) {
@@ -410,7 +416,7 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 		    sim_end_takes(s, e, &p->quoted_dst, &p->quoted_src) &&
 		    sf_flow_may_refuse(&e->f, &p->src, &p->host, &p->quoted_src, &p->quoted_dst,
 				       reason == SF_NO_SUCH_SOCKET))
-			end_over(s, e, reason);
+			end_over(s, e, reason, &p->src);
 		return;
 	}
 	if (!e->has_move || !s->hosts[host].agent ||
@@ -419,7 +425,7 @@ static void receive_fail(struct sim *s, uint16_t host, const struct sim_packet *
 	m = e->m;
 	sf_move_failed(&m, reason, &quoted, &p->src, &p->host, &out);
 	if (out.acts)
-		commit(s, e, &m, &out, SIM_NONE, false);
+		commit(s, e, &m, &out, SIM_NONE, false, &p->src);
 }
 
 static void receive_redirect(struct sim *s, uint16_t host, const struct sim_packet *p)
@@ -440,7 +446,7 @@ static void receive_redirect(struct sim *s, uint16_t host, const struct sim_pack
 	env = env_of(s, e);
 	sf_move_redirected(&m, &quoted, &p->place, &env, &out);
 	if (out.acts)
-		commit(s, e, &m, &out, SIM_NONE, true);
+		commit(s, e, &m, &out, SIM_NONE, true, &p->src);
 }
 
 void sim_end_receive(struct sim *s, uint16_t host, struct sim_packet *p)

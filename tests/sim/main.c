@@ -27,8 +27,7 @@ static const struct scenario {
 	uint32_t always, maybe;
 	const char *text;
 } scenarios[] = {
-	{ "mixed", 0, SIM_EVERY & ~(SIM_BOTHCOPY | SIM_REUSE),
-	  "everything, each feature in half of the seeds" },
+	{ "mixed", 0, SIM_EVERY & ~SIM_BOTHCOPY, "everything, each feature in half of the seeds" },
 	{ "one", 0, 0, "two hosts, one flow, one side moves, a network without fault" },
 	{ "loss", SIM_LOSS, SIM_REPEAT | SIM_REORDER | SIM_CORRUPT | SIM_PART, "one side moves" },
 	{ "crossing", SIM_BOTH,
@@ -49,7 +48,7 @@ static const struct scenario {
 	{ "reuse", SIM_REUSE | SIM_LONG | SIM_BOTH | SIM_MANY,
 	  SIM_LOSS | SIM_REPEAT | SIM_REORDER | SIM_REPLAY | SIM_SPOOF,
 	  "hostAddrs are given to other hosts" },
-	{ "bothcopy", SIM_COPY | SIM_BOTHCOPY | SIM_BOTH, SIM_EVERY & ~SIM_REUSE,
+	{ "bothcopy", SIM_COPY | SIM_BOTHCOPY | SIM_BOTH, SIM_EVERY,
 	  "hosts on both sides are copied" },
 };
 
@@ -86,8 +85,15 @@ static int bucket(uint64_t x)
 	return b;
 }
 
-static void count(struct sim_totals *t, const struct sim *s)
+/* @before: messages before this run */
+static void count(struct sim_totals *t, const struct sim *s, uint64_t before)
 {
+	uint64_t rate = (t->messages - before) * SIM_S / (s->now - SIM_S) / s->n_flows;
+
+	if (rate > t->rate_max) {
+		t->rate_max = rate;
+		t->rate_max_seed = s->seed;
+	}
 	for (uint32_t i = 0; i < s->n_flows; i++) {
 		const struct sim_flow *f = &s->flows[i];
 		uint64_t took = f->resumed ? (f->resumed_at - s->calm_at) / SIM_MS : 0;
@@ -117,14 +123,14 @@ static void worker(const struct options *o, struct shared *shared, unsigned int 
 	s->broken = o->broken < 0 ? 0 : 1u << o->broken;
 	s->trace = o->verbose;
 	for (uint64_t i = number; i < o->runs; i += o->workers) {
-		uint64_t seed = o->seed + i;
+		uint64_t seed = o->seed + i, before = s->totals->messages;
 
 		if (sim_run(s, seed, features_of(o->scenario, seed))) {
 			shared->failed[number] = true;
 			shared->failed_seed[number] = seed;
 			break;
 		}
-		count(s->totals, s);
+		count(s->totals, s, before);
 		for (unsigned int w = 0; w < o->workers; w++)
 			if (shared->failed[w])
 				goto out;
@@ -141,11 +147,14 @@ static void add(struct sim_totals *sum, const struct sim_totals *t)
 	uint64_t *to = (uint64_t *)sum;
 	uint64_t messages = sum->messages_max, messages_seed = sum->messages_max_seed;
 	uint64_t ms = sum->time_max, ms_seed = sum->time_max_seed;
+	uint64_t rate = sum->rate_max, rate_seed = sum->rate_max_seed;
 
 	for (size_t i = 0; i < sizeof(*t) / sizeof(*from); i++)
 		to[i] += from[i];
 	sum->messages_max = t->messages_max > messages ? t->messages_max : messages;
 	sum->messages_max_seed = t->messages_max > messages ? t->messages_max_seed : messages_seed;
+	sum->rate_max = t->rate_max > rate ? t->rate_max : rate;
+	sum->rate_max_seed = t->rate_max > rate ? t->rate_max_seed : rate_seed;
 	sum->time_max = t->time_max > ms ? t->time_max : ms;
 	sum->time_max_seed = t->time_max > ms ? t->time_max_seed : ms_seed;
 }
@@ -175,6 +184,8 @@ static void print_totals(const struct sim_totals *t, double seconds)
 	       N(copies), N(handovers), N(superseded), N(replays));
 	printf("  to resume: at most %llu messages (seed %llu), %llu ms (seed %llu)\n",
 	       N(messages_max), N(messages_max_seed), N(time_max), N(time_max_seed));
+	printf("  messages of a flow in a second, over a run: at most %llu (seed %llu)\n",
+	       N(rate_max), N(rate_max_seed));
 #undef N
 	print_histogram("flows by ms", t->by_time, 10);
 	print_histogram("flows by messages", t->by_messages, 1);

@@ -39,7 +39,7 @@ static void launch(struct sim *s, const struct sim_packet *p)
 	}
 	number = s->free[--s->n_free];
 	s->packets[number] = *p;
-	if (p->kind == SIM_MOVE && sim_chance(&s->rnd, s->corrupt))
+	if (p->kind == SIM_MOVE && !p->corrupt && sim_chance(&s->rnd, s->corrupt))
 		corrupt(s, &s->packets[number]);
 	sim_at(s, s->now + delay, SIM_EV_PACKET, number);
 }

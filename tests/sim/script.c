@@ -25,8 +25,11 @@ uint16_t sim_place_new(struct sim *s, uint16_t host)
 
 	if ((s->features & SIM_REUSE) && sim_chance(&s->rnd, 500))
 		place = place_used(s);
+	if (place != SIM_NONE)
+		s->places[place].reused = true;
 	if (place == SIM_NONE && s->n_places < SIM_PLACES) {
 		place = (uint16_t)s->n_places++;
+		s->places[place].reused = false;
 		s->places[place].router = (uint16_t)sim_below(&s->rnd, ROUTERS);
 	}
 	if (place == SIM_NONE)
@@ -234,8 +237,10 @@ static void copy_host(struct sim *s, uint16_t host)
 		s->ends[s->n_ends] = s->ends[i];
 		s->ends[s->n_ends].host = number;
 		s->ends[s->n_ends].armed = 0;
-		if (s->ends[i].fate == SIM_LIVES) {
+		/* Also where it is handed over just now: it may be given back. */
+		if (s->ends[i].fate == SIM_LIVES || s->ends[i].fate == SIM_EXPORTED)
 			s->flows[s->ends[i].flow].branches[s->ends[i].side]++;
+		if (s->ends[i].fate == SIM_LIVES) {
 			sim_end_arm(s, &s->ends[s->n_ends]);
 			sim_at(s, s->now, SIM_EV_DATA, (uint16_t)s->n_ends);
 		}

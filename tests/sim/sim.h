@@ -97,6 +97,7 @@ struct sim_place {
 	uint16_t host;
 	uint16_t router;
 	bool up;
+	bool reused;
 	uint64_t left;
 };
 
@@ -192,6 +193,7 @@ struct sim_totals {
 	uint64_t runs, steps, flows, moves, messages, data, delivered, fails, redirects, kills;
 	uint64_t copies, handovers, superseded, replays, virtual_ns;
 	uint64_t messages_max, messages_max_seed, time_max, time_max_seed;
+	uint64_t rate_max, rate_max_seed;
 	uint64_t by_time[SIM_BUCKETS], by_messages[SIM_BUCKETS];
 };
 
@@ -285,7 +287,7 @@ void sim_check_data(struct sim *s, struct sim_end *e, const struct sim_packet *p
 void sim_check_twice(struct sim *s, const struct sim_end *e, const struct sf_move *m,
 		     const struct sf_move_msg *in, const struct sf_move_env *env,
 		     const struct sf_move_out *out);
-void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason);
+void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason, const struct sf_addr *by);
 void sim_check_resumed(struct sim *s, uint16_t flow);
 void sim_check_end(struct sim *s);
 

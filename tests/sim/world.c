@@ -144,6 +144,8 @@ static void connect(struct sim *s, struct sim_end *a, struct sim_end *b)
 	must(s, sf_sal_in(&b->f, SF_KIND_ACK, &own_a, &ack, sim_time(s, b)), SF_ACT_PROMOTE);
 	b->f.state = SF_FLOW_BOUND;
 	back.flags = SF_TCP_ACK;
+	if (sim_chance(&s->rnd, 200))
+		return; /* the first data confirms it */
 	must(s, sf_sal_in(&a->f, SF_KIND_NONE, &own_b, &back, sim_time(s, a)), SF_ACT_CONFIRM);
 	a->f.state = SF_FLOW_BOUND;
 }
