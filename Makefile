@@ -17,9 +17,11 @@ $(B)/build.ninja:
 deps:
 	@packaging/deps
 
-# The main job, shown: namespaces, unmodified programs, a crash (docs/evaluation.md has the figures).
+# Shown: the main job, with unmodified programs and a crash (docs/evaluation.md has the figures); then a download while its
+# ends move.
 demo: build
 	BUILD=$(abspath $(B)) lab/demo
+	BUILD=$(abspath $(B)) lab/demo-moves
 
 # All tests; the last line is the count. TESTS="addr conf" runs some.
 check: build

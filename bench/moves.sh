@@ -13,8 +13,8 @@
 
 MOVES=${MOVES:-5}    # measurements of each figure
 MOVE_RATE=20         # Mbit/s
-METER=7000           # port of streammeter
-MPTCP=7001
+METER=7080           # port of streammeter
+MPTCP=7081
 MOVE_FLOWS=10000     # of move_10k
 meter() { local node=$1; shift; on "$node" "$BUILD/bench/streammeter" "$@"; }
 
@@ -140,21 +140,23 @@ do_move_10k() {
 # A client that only receives, and its server dies. What it sees: the end of the connection, or an error.
 # died HOW: ms from the death to the client's end
 died() {
-	local client at
+	local client at victims
 	start s2 setsid "$BUILD/bench/streammeter" serve "$(service_of_fail)" $METER
 	wait_for "a stream" meter m1 receive --bytes 1000 --seconds 1 "$(service_of_fail)" $METER || return
 	meter m1 receive --rate $MOVE_RATE --seconds 60 "$(service_of_fail)" $METER >"$TMP/stream" 2>/dev/null & client=$!
 	sleep 1
-	at=$(awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime)
+	victims=$(s2_servers)
+	at=$(awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime) # to 10 ms
 	"$1"
 	wait $client
 	jq --argjson at "$at" '(.ended_ns - $at) / 1e6' "$TMP/stream"
 }
 service_of_fail() { "$SF" id --address bench-fail; }
-s2_servers() { on s2 ss -Htlnp "sport = $METER" | sed -n 's/.*pid=\([0-9]*\).*/\1/p'; }
-s2_kill() { local p; for p in $(s2_servers); do kill -9 "$p" $(pgrep -P "$p"); done; }
+# The server's processes: the listener, and one for each connection.
+s2_servers() { local p; for p in $(on s2 ss -Htlnp "sport = $METER" | sed -n 's/.*pid=\([0-9]*\).*/\1/p'); do echo "$p" $(pgrep -P "$p"); done; }
+s2_kill() { kill -9 $victims; }
 s2_cut() { "$SF" lab --name "$NAME" link s2-r3 down; }
-s2_back() { "$SF" lab --name "$NAME" link s2-r3 up; s2_kill; sleep 3; }
+s2_back() { "$SF" lab --name "$NAME" link s2-r3 up; kill -9 $(s2_servers); sleep 3; }
 
 do_fail_detect() {
 	local i
