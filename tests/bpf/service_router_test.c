@@ -229,6 +229,7 @@ static void probe_by_target(void **state)
 /* A fragment of a datagram, not the first: its header says whose it is. */
 static void fragment_by_target(void **state)
 {
+	static const __u8 kinds[] = { SF_KIND_DATA, SF_KIND_SYN };
 	struct sf_tlv_target target = { SF_TLV_TARGET, 6, SF_NEXTHDR_TCP, 0, htons(80), 0 };
 	struct wish w = syn(&web);
 	struct sf_addr to;
@@ -236,17 +237,20 @@ static void fragment_by_target(void **state)
 	struct sf_hdr *h;
 	__u8 *at;
 
-	w.kind = SF_KIND_DATA;
-	w.payload = 100;
-	build(&p, &w);
-	at = p.b + ETH + SF_IPV6_LEN + SF_HDR_LEN;
-	memcpy(at, &target, sizeof(target));
-	memset(at + sizeof(target), 0xff, 8); /* where ports would be */
-	h = (void *)(at - SF_HDR_LEN);
-	sf_hdr_init(h, SF_NEXTHDR_FRAG, SF_PROBE_LEN, SF_KIND_DATA, 0, 7, &w.dst_sid, &w.src_sid);
-	assert_int_equal(run(skel->progs.sf_router_ingress, &p), TC_ACT_UNSPEC);
-	to = dst_of(&p);
-	assert_int_equal(sf_locator_host(&to), 0x20001);
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		w.kind = kinds[i];
+		w.payload = 100;
+		build(&p, &w);
+		at = p.b + ETH + SF_IPV6_LEN + SF_HDR_LEN;
+		memcpy(at, &target, sizeof(target));
+		memset(at + sizeof(target), 0xff, 8); /* where ports would be */
+		h = (void *)(at - SF_HDR_LEN);
+		sf_hdr_init(h, SF_NEXTHDR_FRAG, SF_PROBE_LEN, kinds[i], 0, i ? 0 : 7, &w.dst_sid,
+			    &w.src_sid);
+		assert_int_equal(run(skel->progs.sf_router_ingress, &p), TC_ACT_UNSPEC);
+		to = dst_of(&p);
+		assert_int_equal(sf_locator_host(&to), 0x20001);
+	}
 }
 
 /* ---- refusals ---- */
