@@ -132,8 +132,10 @@ static __noinline int in_icmp6_udp(struct __sk_buff *skb, const struct sf_host_c
 	if (type != ICMP6_UNREACHABLE && type != ICMP6_EXCEEDED)
 		return in_icmp6_pass(skb, w, type);
 	if (type == ICMP6_UNREACHABLE && code == ICMP6_NO_PORT && w->quote.kind == SF_KIND_NONE &&
-	    sf_flow_is_peer(f, &w->src, bpf_ktime_get_coarse_ns()))
+	    sf_flow_is_peer(f, &w->src, bpf_ktime_get_coarse_ns())) {
+		w->front.hdr.src = f->peer_host; /* an error has no header that names a host */
 		return refused_udp(skb, SF_NO_SUCH_SOCKET);
+	}
 	if (w->quote.kind == SF_KIND_SYN && f->state == SF_FLOW_CONNECTING)
 		return refused_udp(skb, SF_HOST_UNREACHABLE);
 	f->fail = SF_HOST_UNREACHABLE; /* the agent will ask */

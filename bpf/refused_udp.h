@@ -126,7 +126,7 @@ SUBPROG int refused_udp(struct __sk_buff *skb, __u32 reason)
 		return refused_udp_syn(skb, w, f, reason);
 	if (sf_reason_is_hard((__u8)reason)) {
 		if (w->quote.kind != SF_KIND_SYN &&
-		    !sf_flow_may_refuse(f, &w->src, &w->quote.src, &w->quote.dst,
+		    !sf_flow_may_refuse(f, &w->src, &w->front.hdr.src, &w->quote.src, &w->quote.dst,
 					reason == SF_NO_SUCH_SOCKET))
 			return drop(skb, SF_WRONG_PEER);
 		return refused_udp_hard(skb, cfg, w, f, reason);
