@@ -6,13 +6,17 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/magic.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/host.h"
@@ -203,6 +207,59 @@ int datapath_change(struct host *h, const struct sf_flow_change *c)
 	if (bpf_prog_test_run_opts(bpf_program__fd(h->datapath.skel->progs.sf_flow_alter), &run))
 		return -errno;
 	return run.retval ? -ENOENT : 0;
+}
+
+static int link_address(struct host *h, uint8_t *mac)
+{
+	int ifindex = (int)h->datapath.config.ifindex, ret;
+	struct sf_nl_link link;
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	if (h->datapath.link.ifindex != ifindex || now >= h->datapath.link.until) {
+		ret = sf_link_get_index(h->nl, ifindex, &link);
+		if (ret)
+			return ret;
+		memcpy(h->datapath.link.mac, link.mac, sizeof(link.mac));
+		h->datapath.link.ifindex = ifindex;
+		h->datapath.link.until = now + 1000;
+	}
+	memcpy(mac, h->datapath.link.mac, sizeof(h->datapath.link.mac));
+	return 0;
+}
+
+int datapath_kick(struct host *h, const struct sf_tuple *t)
+{
+	uint8_t frame[SF_KICK_LEN] = { [12] = ETH_P_IPV6 >> 8,
+				       [13] = ETH_P_IPV6 & 0xff,
+				       [ETH_HLEN] = 0x60,
+				       [ETH_HLEN + 5] = sizeof(struct tcphdr),
+				       [ETH_HLEN + 6] = IPPROTO_TCP,
+				       [ETH_HLEN + 7] = 64 };
+	struct tcphdr tcp = { .source = t->lport, .dest = t->pport, .doff = 5, .ack = 1 };
+	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex };
+	struct sf_bpf_run run = {
+		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
+	};
+	int ret;
+
+	if (!h->datapath.skel || t->proto != IPPROTO_TCP)
+		return -ENOENT;
+	/* What goes up must be for the link's own address. */
+	ret = link_address(h, frame + ETH_ALEN);
+	if (ret)
+		return ret;
+	memcpy(frame + ETH_HLEN + 8, &t->local, sizeof(t->local));
+	memcpy(frame + ETH_HLEN + 24, &t->peer, sizeof(t->peer));
+	memcpy(frame + ETH_HLEN + SF_IPV6_LEN, &tcp, sizeof(tcp));
+	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_kick), &run);
+	if (ret)
+		return ret;
+	if (run.retval == SF_KICK_NONE)
+		return -ENOENT;
+	return run.retval == SF_KICK_LOST ? -EIO : 0;
 }
 
 int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to)

@@ -33,6 +33,11 @@ struct datapath {
 	int attached[SF_UPLINKS_MAX]; /* links that have the programs; 0: free */
 	enum sf_bpf_how how;
 	struct sf_host_config config;
+	struct {
+		int ifindex;
+		uint64_t until; /* ms of CLOCK_MONOTONIC */
+		uint8_t mac[6];
+	} link; /* the uplink's own address, kept for a moment: thousands of flows move at once */
 };
 
 /**
@@ -100,6 +105,13 @@ int datapath_change(struct host *h, const struct sf_flow_change *c);
  * Return: 0, -ENOENT when it is gone or not in state @from, other -errno.
  */
 int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to);
+
+/**
+ * datapath_kick() - the peer of the TCP socket of @t hears us again: let it repeat at once what it
+ * has sent in vain, however far it has backed off.
+ * Return: 0, also where it had nothing to repeat; -ENOENT without such a connection; other -errno.
+ */
+int datapath_kick(struct host *h, const struct sf_tuple *t);
 
 /** datapath_count() - one counter, summed over CPUs. @map: "counters" or "traffic". */
 int datapath_count(const struct host *h, const char *map, uint32_t index, struct sf_count *out);

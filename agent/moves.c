@@ -332,6 +332,14 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 	group_add(h, &g);
 }
 
+static void op_kick(void *ctx, const struct sf_tuple *t)
+{
+	int ret = datapath_kick(ctx, t);
+
+	if (ret && ret != -ENOENT)
+		sf_warn("a socket whose segments arrive again cannot be told: %s", strerror(-ret));
+}
+
 static const struct mover_ops ops_template = { .now = op_now,
 					       .random = op_random,
 					       .flow = op_flow,
@@ -342,7 +350,8 @@ static const struct mover_ops ops_template = { .now = op_now,
 					       .send = op_send,
 					       .refuse = op_refuse,
 					       .over = op_over,
-					       .moved = op_moved };
+					       .moved = op_moved,
+					       .kick = op_kick };
 
 /* ---- flows that leave a place ----------------------------------------------------------- */
 

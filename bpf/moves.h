@@ -143,4 +143,76 @@ int sf_flow_alter(struct sf_flow_change *ctx)
 	return 0;
 }
 
+/* As often as TCP may have doubled its timer: from 200 ms, or 20, to its longest, 120 s. */
+#define KICKS 12
+
+/**
+ * kick_seq() - the oldest byte of the connection w->tuple that nobody has acknowledged.
+ * Return: 0, with *@seq in host order, or enum sf_kick.
+ */
+static __noinline int kick_seq(struct __sk_buff *skb, struct work *w, __u32 *seq)
+{
+	struct bpf_sock_tuple s = {};
+	struct bpf_tcp_sock *tcp;
+	struct bpf_sock *sk;
+	int ret = SF_KICK_NONE;
+
+	__builtin_memcpy(s.ipv6.saddr, &w->tuple.peer, 16);
+	__builtin_memcpy(s.ipv6.daddr, &w->tuple.local, 16);
+	s.ipv6.sport = w->tuple.pport;
+	s.ipv6.dport = w->tuple.lport;
+	sk = bpf_sk_lookup_tcp(skb, &s, sizeof(s.ipv6), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return SF_KICK_NONE;
+	tcp = sk->state == BPF_TCP_LISTEN ? NULL : bpf_tcp_sock(sk);
+	if (tcp) {
+		*seq = tcp->snd_una;
+		ret = tcp->snd_una == tcp->snd_nxt ? SF_KICK_IDLE : 0;
+	}
+	bpf_sk_release(sk);
+	return ret;
+}
+
+/**
+ * sf_flow_kick - a TCP socket whose segments were lost for a while is told that they arrive again
+ * (RFC 6069; core/datapath.h says what the program is given, and what it returns).
+ *
+ * An ICMPv6 error "no route" about the oldest segment that waits takes back one doubling of the
+ * socket's timer; when that has run out, the segment is sent at once. So it does nothing before the
+ * first repetition, while a program holds the socket's lock, and for probes of a closed window. To
+ * the program it is nothing but a soft error, unless it has asked for each (IPV6_RECVERR).
+ */
+SEC("tc")
+int sf_flow_kick(struct __sk_buff *skb)
+{
+	struct work *w = work_get(RUN);
+	__u32 seq = 0;
+	struct ip6 *ip;
+	struct tcp *t;
+	int ret;
+
+	if (!w)
+		return SF_KICK_LOST;
+	ip = (void *)&w->build.b[ICMP6_QUOTE_AT];
+	t = (void *)(ip + 1);
+	if (load(skb, IP_AT, ip, SF_IPV6_LEN + sizeof(*t)))
+		return SF_KICK_LOST;
+	w->tuple.local = ip->src;
+	w->tuple.peer = ip->dst;
+	w->tuple.lport = t->sport;
+	w->tuple.pport = t->dport;
+	ret = kick_seq(skb, w, &seq);
+	if (ret)
+		return ret;
+	t->seq = sf_be32(seq);
+	/* Redirected to our own ingress, which this kind of run does not do by itself. */
+	if (reply_icmp6(skb, RUN, ICMP6_UNREACHABLE, ICMP6_NO_ROUTE, SF_IPV6_LEN + sizeof(*t)) ==
+	    TC_ACT_SHOT)
+		return SF_KICK_LOST;
+	for (int i = 0; i < KICKS; i++)
+		if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
+			return SF_KICK_LOST;
+	return SF_KICK_DONE;
+}
+
 #endif

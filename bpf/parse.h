@@ -95,7 +95,8 @@ struct frag6 {
 #define ICMP6_TOO_BIG	  2
 #define ICMP6_EXCEEDED	  3
 #define ICMP6_PARAMETER	  4
-#define ICMP6_NO_ADDRESS  3 /* codes of unreachable */
+#define ICMP6_NO_ROUTE	  0 /* codes of unreachable */
+#define ICMP6_NO_ADDRESS  3
 #define ICMP6_NO_PORT	  4
 
 SF_STATIC_ASSERT(sizeof(struct ip6) == SF_IPV6_LEN, "IPv6 header");

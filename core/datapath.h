@@ -144,6 +144,21 @@ enum sf_refusal {
 enum sf_refusal_cb { SF_REFUSAL_ID_HIGH, SF_REFUSAL_ID_LOW, SF_REFUSAL_REASON };
 #define SF_REFUSAL_LEN 74 /* Ethernet, IPv6 and TCP header */
 
+/*
+ * The program sf_flow_kick, run by BPF_PROG_TEST_RUN: what a TCP socket of ours has sent arrives
+ * again. Its context has the uplink's ifindex; its packet is an Ethernet frame from the uplink's
+ * own address, with a segment as the socket sends it: IPv6 and TCP header, of which addresses and
+ * ports count. Returns one of:
+ */
+enum sf_kick {
+	SF_KICK_DONE = 0,
+	SF_KICK_NONE = 1, /* there is no such connection */
+	SF_KICK_IDLE = 2, /* nothing of it waits for an acknowledgement */
+	SF_KICK_LOST = 3, /* it could not be told */
+};
+
+#define SF_KICK_LEN 74 /* Ethernet, IPv6 and TCP header */
+
 /** struct sf_peer_key - a peer of unbound datagrams as local sockets see it. */
 struct sf_peer_key {
 	struct sf_addr peer;

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * host_kick_test.c - a real TCP socket of B's, whose segments are lost (its peer is behind a device
+ * that swallows all), and what the kick makes of its timer (RFC 6069).
+ */
+#include "tests/bpf/host.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <cmocka.h>
+
+#include "util/bpf.h"
+
+#define LO 1
+
+static struct sf_tuple tuple;
+
+static int group_setup(void **state)
+{
+	int ret = host_group_setup(state);
+
+	tuple = (struct sf_tuple){ .local = service,
+				   .peer = a.cfg.self,
+				   .lport = htons(PORT),
+				   .pport = htons(CLIENT),
+				   .proto = IPPROTO_TCP };
+	return ret ? ret
+		   : system("ip link add swallow type veth peer name throat && "
+			    "ip link set swallow up && ip link set throat up && "
+			    "ip -6 route add local fd5e:0:0:1::/64 dev lo && "
+			    "ip -6 route add fd5e:0:8000::/48 via fe80::1 dev swallow && "
+			    "ip -6 neigh add fe80::1 lladdr 02:00:00:00:00:01 dev swallow");
+}
+
+static struct sockaddr_in6 end(const struct sf_addr *addr, __be16 port)
+{
+	struct sockaddr_in6 sin = { .sin6_family = AF_INET6, .sin6_port = port };
+
+	memcpy(&sin.sin6_addr, addr, 16);
+	return sin;
+}
+
+/* A connection that nobody was asked for. */
+static int connection(void)
+{
+	struct sockaddr_in6 local = end(&tuple.local, tuple.lport);
+	struct sockaddr_in6 peer = end(&tuple.peer, tuple.pport);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, off = 0;
+	const struct linger reset = { 1, 0 };
+	struct tcp_repair_window window;
+	socklen_t len = sizeof(window);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_IPV6, IPV6_FREEBIND, &on, sizeof(on)), 0);
+	/* No port is held by what is over. */
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	/* A closed one is probed: that is another timer. */
+	assert_int_equal(getsockopt(fd, SOL_TCP, TCP_REPAIR_WINDOW, &window, &len), 0);
+	window.snd_wnd = window.max_window = 65535;
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR_WINDOW, &window, len), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
+	return fd;
+}
+
+static struct tcp_info info(int fd)
+{
+	struct tcp_info i = { 0 };
+	socklen_t len = sizeof(i);
+
+	assert_int_equal(getsockopt(fd, SOL_TCP, TCP_INFO, &i, &len), 0);
+	return i;
+}
+
+static uint32_t kick(void)
+{
+	struct __sk_buff skb = { .ifindex = LO };
+	uint8_t frame[SF_KICK_LEN];
+	struct packet p;
+	struct segment s = { .src = tuple.local,
+			     .dst = tuple.peer,
+			     .sport = ntohs(tuple.lport),
+			     .dport = ntohs(tuple.pport),
+			     .flags = SF_TCP_ACK };
+	struct sf_bpf_run run = {
+		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
+	};
+
+	packet_tcp(&p, &s);
+	memset(p.b, 0, 12); /* lo's address */
+	memcpy(frame, p.b, sizeof(frame));
+	assert_int_equal(sf_bpf_prog_run(bpf_program__fd(b.skel->progs.sf_flow_kick), &run), 0);
+	return run.retval;
+}
+
+static void nobody_to_kick(void **state)
+{
+	int fd;
+
+	assert_int_equal(kick(), SF_KICK_NONE); /* there is a listener */
+	tuple.pport = htons(CLIENT + 1);
+	fd = connection();
+	assert_int_equal(kick(), SF_KICK_IDLE);
+	close(fd);
+}
+
+static void kick_takes_the_waiting_back(void **state)
+{
+	struct tcp_info was, is;
+	char line[100] = { 0 };
+	int fd;
+
+	tuple.pport = htons(CLIENT + 2);
+	fd = connection();
+	assert_int_equal(send(fd, line, sizeof(line), 0), sizeof(line));
+	do {
+		usleep(10000);
+		was = info(fd);
+	} while (was.tcpi_backoff < 2);
+	assert_int_equal(kick(), SF_KICK_DONE);
+	is = info(fd);
+	assert_int_equal(is.tcpi_state, TCP_ESTABLISHED);
+	assert_int_equal(is.tcpi_unacked, 1);
+	assert_int_equal(is.tcpi_backoff, 0);
+	assert_true(is.tcpi_rto < was.tcpi_rto);
+	/* It tries again after the first wait, not the longer one. */
+	do {
+		usleep(10000);
+		was = info(fd);
+	} while (was.tcpi_total_retrans == is.tcpi_total_retrans);
+	assert_int_equal(was.tcpi_backoff, 1);
+	close(fd);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, host_clear)
+	const struct CMUnitTest tests[] = {
+		T(nobody_to_kick),
+		T(kick_takes_the_waiting_back),
+	};
+	int skip = host_privileged();
+
+	return skip ? skip : cmocka_run_group_tests(tests, group_setup, host_group_teardown);
+}
