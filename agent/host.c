@@ -449,10 +449,11 @@ static int open_parts(struct host *h, char *err, size_t errlen)
  * transfer_import() for a connection of a low port. */
 static int drop_privileges(char *err, size_t errlen)
 {
+	const uint64_t low_ports = SF_CAP(CAP_NET_BIND_SERVICE);
 	const struct sf_priv_stage serve = {
 		.name = "serve",
 		.caps = SF_CAP(CAP_NET_ADMIN) | SF_CAP(CAP_BPF) | SF_CAP(CAP_PERFMON),
-		.held = SF_CAP(CAP_DAC_OVERRIDE) | SF_CAP(CAP_NET_BIND_SERVICE)
+		.held = SF_CAP(CAP_DAC_OVERRIDE) | (sf_priv_have(low_ports) ? low_ports : 0)
 	};
 	int ret = sf_priv_enter(&serve);
 
