@@ -523,6 +523,7 @@ static const struct sf_http_route routes[] = {
 	{ "GET", "/v1/runs", get_runs, "control groups of scaffold run" },
 	{ "POST", "/v1/runs", post_run,
 	  "a control group for a service: {service, move: the asking process into it}" },
+	{ "GET", "/v1/moves", migrate_get, "how many flows move just now" },
 	{ "POST", "/v1/migrate", migrate_post,
 	  "flows move: {flow: ID | service | all: true, to: interface}" },
 	{ "GET", "/v1/lookup/{service}", lookup_get, "what a service is registered for" },

@@ -10,6 +10,7 @@
  *	DELETE /v1/services/{service}/{proto}/{port}
  *	POST   /v1/services/{service}/{proto}/{port}/drain, .../undrain, .../shed
  *	GET    /v1/runs, POST /v1/runs           {service, move}: a control group of `scaffold run`
+ *	GET    /v1/moves                         how many flows move just now
  *	POST   /v1/migrate                       {flow | service | all, to}: flows move
  *	GET    /v1/counters                      drops and traffic by name
  *	GET    /v1/events?since=&limit=&follow=  the recent past, or a stream

@@ -174,3 +174,14 @@ int migrate_post(struct sf_http_req *req, json_t **reply, void *ctx)
 		return sf_http_fail(reply, 500, "no memory", NULL, NULL);
 	return 202;
 }
+
+int migrate_get(struct sf_http_req *req, json_t **reply, void *ctx)
+{
+	const struct host *h = ctx;
+	size_t open, all = mover_size(&h->moves.mover, &open);
+
+	*reply = json_pack("{s:I, s:I, s:I, s:I}", "pending", (json_int_t)moves_pending(h),
+			   "moving", (json_int_t)open, "parked", (json_int_t)h->moves.mover.parked,
+			   "moved", (json_int_t)all);
+	return 200;
+}

@@ -8,6 +8,10 @@
 
 #include "core/sal.h"
 
+/* Repetitions leave time to handle the answers of all others that are under way. */
+#define PACE_NS	    50000ull
+#define PACE_MAX_NS 500000000ull
+
 /* Kicks after the first one. */
 static const uint64_t kick_waits[] = { 10000000, 40000000 };
 #define KICKS (sizeof(kick_waits) / sizeof(kick_waits[0]))
@@ -269,6 +273,13 @@ static int env_of(const struct mover *m, struct sf_move_env *env)
 
 /* ---- batch ------------------------------------------------------------------------------ */
 
+static uint64_t pace(const struct mover *m)
+{
+	uint64_t ns = m->n_heap * PACE_NS;
+
+	return ns < PACE_MAX_NS ? ns : PACE_MAX_NS;
+}
+
 /* @e is in the table, not in the batch. @id: the own socketID that the flow's entry has. */
 static void queue(struct mover *m, struct mover_entry *e, uint64_t id,
 		  const struct sf_move_out *out)
@@ -282,6 +293,8 @@ static void queue(struct mover *m, struct mover_entry *e, uint64_t id,
 	if (item->out.acts & SF_MOVE_APPLY)
 		sf_move_apply(&e->move, id, out->credit, &item->change);
 	e->queued = true;
+	if (e->move.due && (out->acts & SF_MOVE_SEND))
+		e->move.due += pace(m);
 	schedule(m, e);
 }
 
@@ -533,8 +546,7 @@ void mover_in(struct mover *m, const struct rsyn_in *in)
 	struct sf_flow f;
 	int ret = look(m, sf_socket_key(id), &f, &e);
 
-	if (ret || f.state == SF_FLOW_EXPORTED ||
-	    (about_ours ? !e : !e && !is_established(&f))) {
+	if (ret || f.state == SF_FLOW_EXPORTED || (about_ours ? !e : !e && !is_established(&f))) {
 		m->counts.unknown++;
 		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
 			m->counts.refused++;

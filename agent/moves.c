@@ -19,8 +19,11 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-#define SLICE	      256 /* flows that begin to move, or timers that fire, in one turn */
+/* Flows that begin to move, or timers that fire, in one turn, and from turn to turn: what leaves at
+ * once must fit the queues on the way, and leave room for others (32,000 messages a second). */
+#define SLICE	      128
 #define SLICE_MS      10
+#define TURN_MS	      4
 #define LOOK_MS	      100 /* while flows wait for a place */
 #define SWEEP_MS      10000
 #define SWEEP	      4096
@@ -59,6 +62,8 @@ static void arm(struct host *h)
 {
 	uint64_t due = mover_due(&h->moves.mover), now = now_ns();
 
+	if (due && due < h->moves.next_run)
+		due = h->moves.next_run;
 	if (due)
 		add_ms(h->moves.timer, due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0);
 	else
@@ -444,7 +449,7 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 	if (j && j->at == j->n_keys)
 		job_end(h, j);
 	if (h->moves.jobs)
-		add_ms(h->moves.work, 0);
+		add_ms(h->moves.work, TURN_MS);
 	arm(h);
 }
 
@@ -559,7 +564,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
 
+	/* What has come already need not be asked for again. */
+	ring_buffer__consume(h->moves.ring);
 	mover_run(&h->moves.mover, SLICE);
+	h->moves.next_run = now_ns() + TURN_MS * NS_PER_MS;
 	arm(h);
 }
 

@@ -47,7 +47,8 @@ struct moves {
 	struct event *readable, *timer, *work, *look, *teller;
 	struct moves_job *jobs; /* in order */
 	struct moves_group groups[MOVES_GROUPS];
-	uint64_t swept; /* where the last sweep ended */
+	uint64_t next_run; /* not before: the last turn of timers was just now */
+	uint64_t swept;	   /* where the last sweep ended */
 	uint64_t fails_at;
 	unsigned int fails; /* FAILs that may be sent */
 };

@@ -2,8 +2,8 @@
 /*
  * migrate.c - scaffold migrate: flows of this host move to another of its links, while they run.
  *
- * The agent begins the moves and answers at once; how far they are is looked up in its flow table
- * until both ends of each are through, or the patience is at its end.
+ * The agent begins the moves and answers at once; it is asked how many flows still move, and what
+ * became of each, until both ends of each are through, or the patience is at its end.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -19,8 +19,10 @@
 
 #define PATIENCE_MS 10000
 #define LOOK_MS	    100
-#define SHOWN_MAX   50 /* more flows than that are told as a number, but for those that do not move \
-			*/
+#define LOOK_EACH   10 /* a look at each flow is dear, where there are thousands: not each time */
+#define SHOWN_MAX                                                                       \
+	50 /* more flows than that are told as a number, but for those that do not move \
+	    */
 
 /**
  * struct migrate - @order: what the agent replied; @rows: {id, result, ...} of each flow.
@@ -98,27 +100,49 @@ static int judge(struct migrate *m)
 	return 0;
 }
 
-static void progress(const struct migrate *m, bool end)
+static void progress(const struct migrate *m, json_int_t left)
 {
 	if (m->cli->json || !isatty(STDERR_FILENO))
 		return;
-	if (end)
+	if (left < 0)
 		fputs("\r\033[K", stderr);
 	else
-		fprintf(stderr, "\r%zu of %zu flows have moved\033[K", m->moved,
-			m->moved + m->moving + m->gone);
+		fprintf(stderr, "\r%" JSON_INTEGER_FORMAT " flows are moving\033[K", left);
+}
+
+/* Flows of this host that move, whoever asked for it; negative: failed, and said. */
+static json_int_t still_moving(const struct migrate *m)
+{
+	json_t *reply = NULL;
+	json_int_t n;
+
+	if (sf_cli_call(m->cli, SF_AGENT, "GET", "/v1/moves", NULL, &reply))
+		return -1;
+	n = json_integer_value(json_object_get(reply, "pending")) +
+	    json_integer_value(json_object_get(reply, "moving"));
+	json_decref(reply);
+	return n;
 }
 
 static int wait_moved(struct migrate *m)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
-	int ret;
+	int ret = 0;
 
-	while (!(ret = judge(m)) && m->moving && m->took < (uint64_t)m->timeout_ms) {
-		progress(m, false);
+	for (unsigned int i = 1; !ret; i++) {
+		json_int_t left = still_moving(m);
+		bool late = sf_now_ms() - m->began >= (uint64_t)m->timeout_ms;
+
+		if (left < 0)
+			return SF_EXIT_FAILED;
+		if (!left || late || i % LOOK_EACH == 0)
+			ret = judge(m);
+		if (!left || late || (i % LOOK_EACH == 0 && !m->moving))
+			break;
+		progress(m, left);
 		nanosleep(&pause, NULL);
 	}
-	progress(m, true);
+	progress(m, -1);
 	return ret;
 }
 
