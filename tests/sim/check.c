@@ -66,7 +66,8 @@ void sim_check_views(struct sim *s, struct sim_end *e, const struct sf_move *was
 		check_taken(s, e, view);
 	if (!sf_locator_same_host(&e->m.valid, &was->valid))
 		check_valid(s, e);
-	if (sf_move_is_settled(&e->m))
+	/* While its series is open, a copy made meanwhile has the same claim. */
+	if (sf_move_is_settled(&e->m) && e->m.peer.closed)
 		e->settled = e->taken;
 }
 
@@ -146,6 +147,9 @@ void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason, const stru
 			 sim_trace_end(s, e), sf_reason_name(reason));
 		return;
 	}
+	/* Known limit: of two ends and two copies each may have the other's peer superseded. */
+	if (f->branches[0] && f->branches[1])
+		return;
 	for (uint32_t i = 0; i < s->n_ends; i++) {
 		const struct sim_end *o = &s->ends[i];
 		bool under_way = o->fate == SIM_EXPORTED && o->heir == SIM_NONE;

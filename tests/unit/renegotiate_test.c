@@ -285,6 +285,30 @@ static void who_is_validated_names_its_host(void **state)
 	assert_true(sf_sid_eq(&m.peer_host, &host));
 }
 
+/* A candidate that asks nothing is settled, perhaps with a copy of ours: it is looked for. */
+static void silent_candidates_are_looked_for(void **state)
+{
+	struct sf_move m = end_new();
+	struct sf_move_msg in = rsyn_from(&m, AWAY, 1);
+	struct sf_addr host;
+	unsigned int asked = 0;
+
+	m.peer_host = sf_sid_make(SF_SSID_HOSTS, 8);
+	host = sf_service_addr(&net, &m.peer_host);
+	hear(&m, &in);
+	for (int i = 0; i < 8; i++) {
+		struct sf_move_env env = env_at(m.due);
+		struct sf_move_out out;
+
+		sf_move_timer(&m, &env, &out);
+		if ((out.acts & SF_MOVE_SEND) && sf_addr_eq(&out.msg.dst, &host)) {
+			assert_int_equal(out.msg.kind, SF_KIND_RSYN);
+			asked++;
+		}
+	}
+	assert_int_equal(asked, 3);
+}
+
 /* The peer has validated a place of ours, but not the one where we are: somebody made it so. */
 static void places_are_confirmed_one_by_one(void **state)
 {
@@ -317,6 +341,7 @@ int main(void)
 		cmocka_unit_test(the_unconfirmed_look_for_the_peer),
 		cmocka_unit_test(who_is_validated_names_its_host),
 		cmocka_unit_test(places_are_confirmed_one_by_one),
+		cmocka_unit_test(silent_candidates_are_looked_for),
 	};
 
 	net = sf_net_default(1);
