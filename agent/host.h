@@ -13,8 +13,8 @@
  *	setup      addresses, routes, rules, sysctls      control   REST for the CLI
  *	registry   services that are registered           events    the recent past
  *	policy     who may register                       names     what services are called
- *	moves      flows whose ends move                  handover  connections given away, taken over
- *	shed       flows ended, instances drained         probes    silent peers
+ *	moves      flows whose ends move                  shed      flows ended, instances drained
+ *	handover   connections given away, taken over     probes    silent peers
  *
  * Order of a start: identity, hooks and datapath (adopted where pinned), sockets older than us,
  * control, join. Nothing waits for the router: what is local works without it.

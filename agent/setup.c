@@ -188,28 +188,38 @@ static json_t *place_json(const struct setup_place *p)
 }
 
 /* The file is on a disk: it is written when something has changed, not each time. */
+static int write_file(struct setup *s, char *text)
+{
+	int ret;
+
+	if (s->written && !strcmp(s->written, text)) {
+		free(text);
+		return 0;
+	}
+	ret = sf_file_write(s->path, text, strlen(text), 0644);
+	free(s->written);
+	s->written = NULL;
+	if (ret)
+		free(text);
+	else
+		s->written = text;
+	return ret;
+}
+
 static int store(struct setup *s)
 {
 	const struct setup_made *m = &s->made;
-	json_t *o, *places;
+	json_t *o, *places = json_array();
 	char self[SF_ADDR_STRLEN];
 	char *text;
-	int ret;
 
-	if (s->clean && !memcmp(&s->stored, m, sizeof(*m)))
-		return 0;
-	places = json_array();
 	for (int i = 0; i < SF_UPLINKS_MAX; i++)
 		json_array_append_new(places, place_json(&m->places[i]));
 	o = json_pack("{s:s, s:o, s:O}", "self", sf_addr_print(&m->self, self), "places", places,
 		      "sysctls", s->sysctls);
 	text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
-	ret = text ? sf_file_write(s->path, text, strlen(text), 0644) : -ENOMEM;
-	free(text);
 	json_decref(o);
-	s->clean = !ret;
-	s->stored = *m;
-	return ret;
+	return text ? write_file(s, text) : -ENOMEM;
 }
 
 /* Set a sysctl and remember what it was, in the file before the kernel. */
@@ -223,7 +233,6 @@ static int sysctl(struct setup *s, const char *key, const char *value)
 	if (!json_object_get(s->sysctls, key)) {
 		json_object_set_new(s->sysctls, key,
 				    json_pack("{s:s, s:s}", "old", old, "new", value));
-		s->clean = false;
 		ret = store(s);
 		if (ret)
 			return ret;
@@ -324,6 +333,8 @@ void setup_close(struct host *h)
 {
 	json_decref(h->setup.sysctls);
 	h->setup.sysctls = NULL;
+	free(h->setup.written);
+	h->setup.written = NULL;
 }
 
 /* ---- doing ------------------------------------------------------------------------------ */

@@ -53,8 +53,7 @@ struct setup {
 	char path[512];	 /* RUN/setup.json */
 	json_t *sysctls; /* key -> value before us */
 	struct setup_made made;
-	struct setup_made stored; /* as the file has it, if that is @clean */
-	bool clean;
+	char *written; /* what the file says; NULL: not known */
 };
 
 /**
