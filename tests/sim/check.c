@@ -124,12 +124,14 @@ void sim_check_sent(struct sim *s, struct sim_end *e, const struct sf_addr *to, 
 
 /* ---- (5): the end ----------------------------------------------------------------------- */
 
-/* Whether no-such-socket comes from where more than one host has been. */
-static bool is_strangers(const struct sim *s, const struct sf_addr *by)
+/* Whether no-such-socket comes from where more than one host has been, to who cannot tell the
+ * peer's: it does not know it, or there are copies of it. */
+static bool is_strangers(const struct sim *s, const struct sim_end *e, const struct sf_addr *by)
 {
 	uint16_t place = sim_place_of(s, by);
 
-	return place != SIM_NONE && s->places[place].reused;
+	return place != SIM_NONE && s->places[place].reused &&
+	       (sf_sid_is_zero(&e->f.peer_host) || s->flows[e->flow].branches[!e->side]);
 }
 
 void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason, const struct sf_addr *by)
@@ -137,8 +139,8 @@ void sim_check_over(struct sim *s, struct sim_end *e, uint8_t reason, const stru
 	struct sim_flow *f = &s->flows[e->flow];
 
 	sim_trace(s, "%s is over: %s", sim_trace_end(s, e), sf_reason_name(reason));
-	/* A known limit: a hostAddr rests for some time only before another host has it. */
-	if (reason == SF_NO_SUCH_SOCKET && is_strangers(s, by))
+	/* Known limit: a hostAddr rests for some time only before another host has it. */
+	if (reason == SF_NO_SUCH_SOCKET && is_strangers(s, e, by))
 		f->ended = true;
 	if (f->ended)
 		return;
