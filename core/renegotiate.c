@@ -147,7 +147,7 @@ void sf_move_init(struct sf_move *m, const struct sf_flow *f, __u64 now)
 	m->own.name = m->acked = m->former = sf_locator_sock(&f->own);
 	m->peer.name = sf_locator_sock(&f->peer);
 	m->peer.closed = 1;
-	m->peer_host = sf_sid_is_zero(&f->peer_host) ? f->peer_sid : f->peer_host;
+	m->peer_host = f->peer_host;
 	m->flags = SF_MOVE_CONFIRMED;
 	m->heard = now;
 }

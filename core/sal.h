@@ -297,6 +297,8 @@ SF_INLINE void sf_flow_accept(struct sf_flow *f, const struct sf_tuple *t,
 	f->own = *own;
 	f->peer = *peer;
 	f->peer_sid = *peer_sid;
+	if (peer_sid->w[0] == sf_be32(SF_SSID_HOSTS)) /* most openers go by their host's name */
+		f->peer_host = *peer_sid;
 	f->csum_out = sf_csum_delta(&t->local, &t->peer, own, peer);
 	f->isn = isn;
 	f->epoch = 1;

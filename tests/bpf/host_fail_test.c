@@ -316,7 +316,7 @@ static void half_open_server_hears_of_its_rival(void **state)
 
 	talk_answer(&t, &p);
 	syn = p;
-	packet_fail(&p, &t.client, &other_sid, SF_OTHER_INSTANCE, &syn);
+	packet_fail(&p, &t.client, &user_sid, SF_OTHER_INSTANCE, &syn);
 	assert_int_equal(host_in(&b, &p), VERDICT_UP);
 	packet_parse(&p, &q);
 	s = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
