@@ -11,26 +11,33 @@ that does well: libscaffold by ctypes.
         export N FILE          "ok LENGTH" or the errno
         import FILE            "ok N" or the errno, with what sf_error() says
         vanish N               ask for an export, and not take it
+        freeze N               as an agent does that is killed then
         junk                   requests that are none; what is answered to each
         close N
         plain N                an ordinary connection to itself, of no service; a number
     handover.py LIBRARY import FILE [UID]        once, without a listener, as a user: "ok" or the errno
     handover.py LIBRARY edit FILE OUT WHAT       another state: expired, cut, garbage, version, long, empty, flipped, elsewhere
+    handover.py LIBRARY stop BPFFS PORT          flows of a local port are exported, as far as their entries say
     handover.py LIBRARY talk ADDRESS PORT N SEED client: sends N bytes of the pattern while it reads N; "ok" if all came
 """
 import array
 import ctypes
 import errno
 import fcntl
+import glob
 import hashlib
+import json
 import os
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
 
 DOMAIN = b"scaffold exported connection v1\0"
+TCP_REPAIR = 19
+STATE_AT, LPORT_AT, BOUND, EXPORTED = 36, 96, 4, 7  # of struct sf_flow
 SIOCOUTQ, SIOCINQ, SIOCOUTQNSD = 0x5411, 0x541B, 0x894B
 
 
@@ -145,6 +152,11 @@ class Server:
         time.sleep(0.3)
         return "ok"
 
+    def freeze(self, n):
+        """What an agent does first to a connection's socket."""
+        self.conns[int(n)].setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        return "ok"
+
     def junk(self):
         """Requests that are none. Which of them was answered, by which errno."""
         out = []
@@ -209,6 +221,18 @@ def edit(path, out, what):
         f.write(b)
 
 
+def stop(bpffs, port):
+    """What an agent does first to a flow: here, to all bound ones of a local port."""
+    for table in glob.glob(bpffs + "/host-*/flows"):
+        for entry in json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", table])):
+            value = [int(b, 16) for b in entry["value"]]
+            if value[STATE_AT] == BOUND and value[LPORT_AT:LPORT_AT + 2] == [port >> 8, port & 255]:
+                value[STATE_AT] = EXPORTED
+                subprocess.check_call(["bpftool", "map", "update", "pinned", table, "key", *entry["key"], "value",
+                                       *map(str, value), "exist"])
+                print("stopped", flush=True)
+
+
 def talk(address, port, n):
     print("pid", os.getpid(), flush=True)
     s = socket.create_connection((address, port), timeout=60)
@@ -243,6 +267,8 @@ def main():
         print("ok" if fd >= 0 else lib.why(), flush=True)
     elif what == "edit":
         edit(*args)
+    elif what == "stop":
+        stop(args[0], int(args[1]))
     elif what == "talk":
         talk(args[0], int(args[1]), int(args[2]))
 

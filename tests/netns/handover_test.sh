@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 LIBRARY=$(readlink -f "$2")
 RELAY=$(readlink -f "$3")
-need curl sha256sum
+need curl sha256sum bpftool
 chmod 755 "$TMP" # its sockets are for users, too
 
 "$SF" lab topologies fig6 | sed 's/^link h1-r1 h2-r1/link h1-r1 delay=1ms\nlink h2-r1/' >"$TMP/handover.lab"
@@ -189,6 +189,27 @@ equal "imported while the exporter's agent is dead" ok "$said"
 equal "all that the client sent arrives" ok "$(tell "$to" read "$m" $((SIZE - 1000000)) 1000000)"
 arrives "all arrives at the client"
 daemon_start "$at"; daemon_ready "$at"
+tell "$to" close "$m" >/dev/null
+wait "$talk"; settle
+
+# ---- an agent that died while it exported: the flow is stopped, the socket perhaps frozen
+for how in stopped frozen; do
+	begin $SIZE
+	tell "$at" sendall "$n" $SIZE >/dev/null
+	wait_for "bytes that nobody has read" unread
+	says "$how: the flow" stopped python3 "$HERE/handover.py" "$LIBRARY" stop "$DIR/bpf" 7
+	[ $how = stopped ] || tell "$at" freeze "$n" >/dev/null
+	daemon_kill "$at"
+	daemon_start "$at"; daemon_ready "$at"
+	registered two 3 7
+	says "$how: exported again" ok tell "$at" export "$n" "$TMP/state"
+	to=$(others | head -n 1)
+	read -r said m _ < <(tell "$to" import "$TMP/state")
+	equal "$how: imported" ok "$said"
+	equal "$how: all that the client sent arrives" ok "$(tell "$to" read "$m" $SIZE)"
+	tell "$to" close "$m" >/dev/null
+	kill -9 "$(client_pid)"; wait "$talk"; settle
+done
 
 # ---- clients that move
 #
