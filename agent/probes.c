@@ -29,6 +29,7 @@
 #define BATCH	   1024 /* flows ended at once, */
 #define ROUNDS	   64	/* and so often in one scan */
 #define READ_BURST 64
+#define ASKED_MAX  4096 /* pairs in one scan; others are in the next, when these have answered */
 
 static uint64_t now_ns(void)
 {
@@ -362,6 +363,7 @@ static void scan(struct host *h)
 {
 	struct probes *p = &h->probes;
 	struct silence_pair *pair, *tmp;
+	unsigned int asked = 0;
 	int ret;
 
 	silence_begin(&p->silence, now_ns());
@@ -383,7 +385,7 @@ static void scan(struct host *h)
 		enum silence_due due =
 			silence_due(pair, h->config.probe_after_ms, usable, now_ns());
 
-		if (due == SILENCE_ASK)
+		if (due == SILENCE_ASK && asked++ < ASKED_MAX)
 			ask(h, pair);
 		else if (due == SILENCE_OVER)
 			end_all(h, pair);
