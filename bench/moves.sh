@@ -18,11 +18,11 @@ MPTCP=7081
 MOVE_FLOWS=10000     # of move_10k
 meter() { local node=$1; shift; on "$node" "$BUILD/bench/streammeter" "$@"; }
 
-# moves_up DELAY: the network, the servers and MPTCP's addresses; RTT in ms is measured
+# moves_up DELAY [LINE]: the network, with a line more in its description, the servers and MPTCP's addresses; RTT in ms is measured
 moves_up() {
-	local i delay=$1
-	"$SF" lab topologies twohome | sed "s/delay=1ms/delay=$delay/" >"$TMP/moves-$delay.lab"
-	lab_up "$TMP/moves-$delay.lab" || return
+	local i delay=$1 file=$TMP/moves-$1${2:+-more}.lab
+	{ "$SF" lab topologies twohome | sed "s/delay=1ms/delay=$delay/"; echo "${2:-}"; } >"$file"
+	lab_up "$file" || return
 	((${#pids[@]} == 0)) || return 0
 	NATIVE=$("$SF" lab --name "$NAME" address s1)
 	SERVICE=$("$SF" id --address bench-stream)
@@ -163,6 +163,36 @@ do_fail_detect() {
 	moves_up 1ms || return
 	for ((i = 0; i < MOVES; i++)); do died s2_kill || return; done | values fail_detect_process ms "" || return
 	for ((i = 0; i < MOVES; i++)); do died s2_cut && s2_back || return; done | values fail_detect_link ms "" || return
+	moves_up 1ms "daemon host move_grace=100ms" || return
+	for ((i = 0; i < MOVES; i++)); do died s2_cut && s2_back || return; done | values fail_detect_link_100ms ms "" || return
+	lab_down
+}
+
+# The example server passes a download on to its successor on another host, again and again, over a line of 40 Mbit/s.
+relay() { start "$1" "$BUILD/lib/examples/relay-server" --channel "[::]:9000" --successor "[$("$SF" lab --name "$NAME" address "$2")]:9000" "[$(service_of_relay)]:80"; }
+relay_pid() { on "$1" ss -Htlnp "sport = :9000" | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2; }
+relays() { [ "$(on r3 "$SF" --json services | jq "[.[] | select(.port == 80 and .state == \"live\")] | length")" = "$1" ]; }
+service_of_relay() { "$SF" id --address bench-relay; }
+
+do_handover() {
+	local i from=s1 to=s2 client
+	moves_up 1ms && "$SF" lab --name "$NAME" link "m1-r$(at)" rate=40mbit || return
+	relay s1 s2
+	wait_for "the server" relays 1 || return
+	: >"$TMP/handover"
+	for ((i = 0; i < MOVES; i++)); do
+		on m1 curl -gsSN -m 60 "http://[$(service_of_relay)]:80/20000000" 2>>"$TMP/servers" |
+			"$BUILD/bench/streammeter" pipe --bucket 1 >"$TMP/got" 2>"$TMP/stream" & client=$!
+		sleep 1.5
+		relay $to $from
+		wait_for "the successor" relays 2 || return
+		kill -TERM "$(relay_pid $from)"
+		wait $client && [ "$(stat -c %s "$TMP/got")" = 20000000 ] || { echo "bench: the download was cut" >&2; return 1; }
+		wait_for "the end of the server" relays 1 || return
+		jq .pause_ms "$TMP/stream" >>"$TMP/handover"
+		read -r from to <<<"$to $from"
+	done
+	values handover ms "<= 5" <"$TMP/handover"
 	lab_down
 }
 
