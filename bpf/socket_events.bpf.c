@@ -9,6 +9,7 @@
  *   bind()     cgroup/post_bind6   remembers in the socket's storage who binds it to what; a UDP
  *                                  socket serves from then on
  *   listen()   sockops LISTEN_CB   a TCP socket serves from then on
+ *   connected  sockops             its timers are set for moves
  *   close()    cgroup/sock_release one socket less; the last one's key is gone before the kernel
  *                                  closes the socket, on exit and kill -9 as well
  *   connect()  cgroup/connect6     to a service that lives on this host: bind the socket to lo, so
@@ -41,6 +42,9 @@ char _license[] SEC("license") = "GPL";
 
 #define AF_INET6	10
 #define SOL_SOCKET	1
+#define SOL_TCP		6
+#define RTO_MIN_US	20000
+#define DELACK_MAX_US	10000
 #define SO_BINDTODEVICE 25
 #define CGROUP_DEPTH	12 /* ancestors of a control group that are looked at */
 #define EEXIST		17
@@ -345,6 +349,29 @@ static __always_inline struct socket *listen_unseen(struct bpf_sock_ops *ctx, st
 	return bpf_sk_storage_get(&sockets, sk, &s, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
+/**
+ * hasten() - a connection of services repeats what was lost, and acknowledges, sooner than TCP
+ * does: a move's pause is shorter than the 200 ms for which it would wait at least, and a kick
+ * (bpf/moves.h) helps only who has repeated once. The peer acknowledges soon as well, so what is
+ * merely on its way is not repeated.
+ */
+static __always_inline void hasten(struct bpf_sock_ops *ctx)
+{
+	int rto = RTO_MIN_US, delack = DELACK_MAX_US;
+
+	/* A kernel whose clock is too coarse takes neither. */
+	if (!bpf_setsockopt(ctx, SOL_TCP, TCP_BPF_DELACK_MAX, &delack, sizeof(delack)))
+		bpf_setsockopt(ctx, SOL_TCP, TCP_BPF_RTO_MIN, &rto, sizeof(rto));
+}
+
+/** speaks_to_service() - whether a connection has a service at one of its ends. */
+static __always_inline bool speaks_to_service(struct bpf_sock_ops *ctx,
+					      const struct sf_hook_host *h)
+{
+	return WORD(ctx->local_ip6, 0) == h->net.service ||
+	       WORD(ctx->remote_ip6, 0) == h->net.service;
+}
+
 SEC("sockops")
 int sf_listen(struct bpf_sock_ops *ctx)
 {
@@ -353,18 +380,32 @@ int sf_listen(struct bpf_sock_ops *ctx)
 	struct socket *s;
 	__u64 host;
 
-	if (ctx->op != BPF_SOCK_OPS_TCP_LISTEN_CB || ctx->family != AF_INET6)
+	if (ctx->family != AF_INET6 || ctx->op < BPF_SOCK_OPS_TCP_CONNECT_CB)
 		return 1;
 	host = bpf_get_netns_cookie(ctx);
 	h = bpf_map_lookup_elem(&hosts, &host);
 	sk = ctx->sk;
 	if (!h || !sk)
 		return 1;
+	/* Before the first round trip is measured: from then on the least wait is in what TCP
+	 * expects, and fades slowly. A connection that comes in has its listener's. */
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB ||
+	    ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
+	    ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		if (speaks_to_service(ctx, h))
+			hasten(ctx);
+		return 1;
+	}
+	if (ctx->op != BPF_SOCK_OPS_TCP_LISTEN_CB)
+		return 1;
 	s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (!s || !s->key.host)
 		s = listen_unseen(ctx, sk, h, host);
-	if (s && s->key.host)
+	if (s && s->key.host) {
+		if (!(s->flags & SF_LISTENER_WILDCARD)) /* it takes the plain world's, too */
+			hasten(ctx);
 		serve(s, bpf_get_socket_cookie(ctx));
+	}
 	return 1;
 }
 

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -281,6 +282,42 @@ static void local_service_is_reached_over_lo(void **state)
 	close(udp);
 }
 
+/* What TCP waits at least before it repeats, in microseconds, once it has measured a round trip. */
+static uint32_t patience(int fd)
+{
+	struct tcp_info i = { 0 };
+	socklen_t len = sizeof(i);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &len), 0);
+	assert_true(i.tcpi_rtt > 0);
+	return i.tcpi_rto - i.tcpi_rtt;
+}
+
+static void connections_of_services_are_impatient(void **state)
+{
+	struct sf_addr loopback = { .b = { [15] = 1 } };
+	int server, plain, fd, peer;
+
+	server = listening(&service, 88);
+	plain = listening(&loopback, 88);
+	judge(&service, IPPROTO_TCP, 88, SF_LISTENER_LIVE);
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect_to(fd, &service, 88), 0);
+	peer = accept(server, NULL, NULL);
+	assert_true(peer >= 0);
+	assert_true(patience(fd) < 150000);
+	assert_true(patience(peer) < 150000);
+	close(peer);
+	close(fd);
+	/* The rest of the world's are as they were. */
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect_to(fd, &loopback, 88), 0);
+	assert_true(patience(fd) >= 190000);
+	close(fd);
+	close(plain);
+	close(server);
+}
+
 /* ---- sockets that come and go at once ---------------------------------------------------- */
 
 #define RACES 4000
@@ -452,7 +489,7 @@ int main(void)
 		T(strangers_are_left_alone),	      T(host_without_ring_is_served),
 		T(manual_entry_outlives_sockets),     T(local_service_is_reached_over_lo),
 		T(no_key_is_lost_between_two),	      T(events_end_with_what_is),
-		T(lost_events_are_counted),
+		T(lost_events_are_counted),	      T(connections_of_services_are_impatient),
 	};
 
 	if (geteuid()) {
