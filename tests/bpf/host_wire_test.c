@@ -397,8 +397,11 @@ static void datagrams(void **state)
 	uint8_t out[9000], in[9000];
 	struct sockaddr_in6 sin;
 	socklen_t len = sizeof(sin);
+	uint64_t unbound = host_traffic(&hosts[A], SF_TRAFFIC_OUT_DATA);
+	uint64_t syns = host_traffic(&hosts[A], SF_TRAFFIC_OUT_SYN);
+	uint64_t bound = host_traffic(&hosts[A], SF_TRAFFIC_OUT_BOUND);
 
-	/* Datagrams are resolved once: the first choice must be who serves. */
+	/* The first choice is to be who serves. */
 	for (uint32_t i = 0; i < SLOTS; i++)
 		slot_put(i, B);
 	register_at(B, IPPROTO_UDP, 53, SF_LISTENER_LIVE);
@@ -428,6 +431,11 @@ static void datagrams(void **state)
 		assert_int_equal(recv(client, in, sizeof(in), 0), sizes[i]);
 		assert_memory_equal(in, out, sizes[i]);
 	}
+	/* The first one opens a flow, and all others follow it, whole or in fragments. */
+	assert_int_equal(host_traffic(&hosts[A], SF_TRAFFIC_OUT_SYN), syns + 1);
+	assert_int_equal(host_traffic(&hosts[A], SF_TRAFFIC_OUT_DATA), unbound);
+	assert_true(host_traffic(&hosts[A], SF_TRAFFIC_OUT_BOUND) >= bound + 6 + 2 + 6);
+	assert_int_equal(host_traffic(&hosts[B], SF_TRAFFIC_OUT_DATA), 0);
 	close(client);
 	close(server);
 	register_at(B, IPPROTO_UDP, 53, 0);
