@@ -79,7 +79,7 @@ static json_t *shown(const json_t *rows)
 		char at[40] = "now";
 
 		if (!json_is_null(json_object_get(row, "last_seen")) || !state ||
-		    strcmp(state, "present") != 0)
+		    (strcmp(state, "present") != 0 && strcmp(state, "standby") != 0))
 			sf_cli_time(json_string_value(json_object_get(row, "last_seen")), at,
 				    sizeof(at));
 		json_object_set_new(r, "seen_text", json_string(at));

@@ -158,10 +158,20 @@ void sf_shape_services(enum sf_daemon_kind who, const json_t *reply, const struc
 
 /* ---- hosts ------------------------------------------------------------------------------ */
 
+/* A host that is there is so in the first place, or only as standby. */
+static json_t *controller_host_state(const json_t *h)
+{
+	const char *state = text_of(h, "state");
+
+	if (state && !strcmp(state, "present") && json_is_true(json_object_get(h, "standby")))
+		return json_string("standby");
+	return copy(h, "state");
+}
+
 static json_t *controller_host(const json_t *h)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host", copy(h, "name"), "id",
-			 copy(h, "id"), "state", copy(h, "state"), "last_seen",
+			 copy(h, "id"), "state", controller_host_state(h), "last_seen",
 			 copy(h, "last_seen"), "locator", copy(h, "locator"), "router",
 			 copy(h, "router_name"), "since", copy(h, "joined"), "services",
 			 copy(h, "registrations"));
