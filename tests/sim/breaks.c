@@ -39,10 +39,9 @@ const char *sim_break_text(int number)
 static uint64_t forged_echo(const struct sf_hashkey *key, const struct sf_move_msg *in)
 {
 	struct sf_addr p = sf_locator_place(&in->src);
-	uint64_t words[3] = { (uint64_t)p.w[0] << 32 | p.w[1], (uint64_t)p.w[2] << 32 | p.w[3],
-			      in->name };
+	__u64 words[3] = { (__u64)p.w[0] << 32 | p.w[1], (__u64)p.w[2] << 32 | p.w[3], in->name };
 
-	return sf_siphash24(key, (const __u64 *)words, 3);
+	return sf_siphash24(key, words, 3);
 }
 
 bool sim_break_in(struct sim *s, struct sim_end *e, struct sf_move *m, struct sf_move_msg *in,
