@@ -7,13 +7,9 @@
  */
 #include "tests/bpf/host.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -127,9 +123,9 @@ static int hear(void *ctx, void *data, size_t len)
 /* How many events there are in @h's ring; the last is @heard. */
 static int events(struct host *h)
 {
-	struct ring_buffer *r;
+	int fd = bpf_map__fd(h->skel->maps.control);
+	struct ring_buffer *r = ring_buffer__new(fd, hear, NULL, NULL);
 
-	r = ring_buffer__new(bpf_map__fd(h->skel->maps.control), hear, NULL, NULL);
 	assert_non_null(r);
 	heard_n = 0;
 	assert_true(ring_buffer__consume(r) >= 0);
@@ -423,9 +419,10 @@ static void full_ring_is_counted(void **state)
 
 static void flood_is_limited(void **state)
 {
+	int budgets = bpf_map__fd(b.skel->maps.budgets);
+	uint32_t which = 5; /* BUDGET_CONTROL */
 	struct sf_move_msg m;
 	uint64_t spent[2];
-	uint32_t which = 5; /* BUDGET_CONTROL */
 	struct talk t;
 
 	talk_start(&t);
@@ -435,12 +432,9 @@ static void flood_is_limited(void **state)
 	assert_int_equal(events(&b), 1);
 	/* As many as there may be, in this second. */
 	for (int i = 0; i < 2 && !host_count(&b, SF_RATE_LIMITED); i++) {
-		assert_int_equal(
-			bpf_map_lookup_elem(bpf_map__fd(b.skel->maps.budgets), &which, spent), 0);
+		assert_int_equal(bpf_map_lookup_elem(budgets, &which, spent), 0);
 		spent[1] = 65536;
-		assert_int_equal(bpf_map_update_elem(bpf_map__fd(b.skel->maps.budgets), &which,
-						     spent, BPF_ANY),
-				 0);
+		assert_int_equal(bpf_map_update_elem(budgets, &which, spent, BPF_ANY), 0);
 		encode(&p, &m);
 		assert_int_equal(host_in(&b, &p), DROPPED);
 	}
@@ -455,17 +449,15 @@ static void flood_is_limited(void **state)
 static void place_add(struct host *h, uint32_t host, uint32_t ifindex)
 {
 	struct sf_addr place = sf_locator(&h->cfg.net, host, 0);
-	struct sf_uplink up = { .ifindex = ifindex, .mtu = 1500 };
+	struct sf_uplink up = { .router.b = { 0xfe, 0x80, [15] = 1 },
+				.ifindex = ifindex,
+				.mtu = 1500 };
 
-	up.router.b[0] = 0xfe;
-	up.router.b[1] = 0x80;
-	up.router.b[15] = 1;
 	assert_int_equal(
 		bpf_map_update_elem(bpf_map__fd(h->skel->maps.uplinks), &place, &up, BPF_ANY), 0);
 }
 
-/* The agent's own messages leave from each of the host's places, and from no other. Resolved ones
- * are none of the datapath's business. */
+/* The agent's own messages leave from each of the host's places, and from no other. */
 static void agent_speaks_from_each_place(void **state)
 {
 	struct sf_move_msg m;
@@ -611,8 +603,7 @@ static void former_names_and_places_are_taken_in_grace(void **state)
 	from_a = talk_from_a(&t, SF_TCP_ACK, 100);
 	from_b = talk_from_b(&t, SF_TCP_ACK, 1000);
 	a_moves(&t, &c);
-	/* On their way when A left: to the former name at the former place, which is still a link
-	 * of A's. */
+	/* On their way when A left: to the former name at the former place. */
 	wire(&from_b, &was_b, &was_a);
 	delivered(&a, &t.peer, &t.local);
 	b_hears(&t, &c.own, SF_FLOW_OPEN, 0);
@@ -632,9 +623,9 @@ static void former_names_and_places_are_taken_in_grace(void **state)
 
 static void grace_ends(void **state)
 {
+	struct segment from_a, from_b;
 	struct sf_addr was_a, was_b;
 	struct sf_flow_change c;
-	struct segment from_a, from_b;
 	struct talk t;
 
 	talk_start(&t);
@@ -678,7 +669,7 @@ static void strangers_stay_strangers(void **state)
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_WRONG_PEER), 1);
 	assert_int_equal(host_traffic(&b, SF_TRAFFIC_FAIL_SENT), 0);
-	/* A wrong key at the right place, and anywhere. */
+	/* A wrong key at the right place, and elsewhere. */
 	src = c.own;
 	src.b[14] ^= 1;
 	wire(&s, &src, &t.server);
