@@ -261,7 +261,7 @@ inline hear() {
 		:: else
 		fi;
 		if
-		:: m.valid -> E.confirmed = 1
+		:: m.valid && m.dst == E.place -> E.confirmed = 1
 		:: else
 		fi;
 		if
@@ -451,8 +451,14 @@ inline timer() {
 		:: x == 2 -> tell(RSYN, E.valid)
 		:: else -> newest = NEWEST(E); tell(RSYN, newest)
 		fi
-	:: !MOVING && E.cand && (x == 2 || E.expired) -> tell(RSYN_ACK, E.valid)
-	:: !MOVING && E.cand && x != 2 && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
+#if ENDS == 4
+	:: !MOVING && E.cand && x == 1 -> tell(RSYN, UNRESOLVED) /* it may be settled with a copy of e's, and not ask */
+#else
+	:: !MOVING && E.cand && x == 1 && E.expired -> tell(RSYN_ACK, E.valid)
+	:: !MOVING && E.cand && x == 1 && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
+#endif
+	:: !MOVING && E.cand && (x == 2 || (!x && E.expired)) -> tell(RSYN_ACK, E.valid)
+	:: !MOVING && E.cand && !x && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
 	:: OPEN(E) && !MOVING && !E.cand -> tell(RSYN_ACK, E.valid)
 #ifndef NO_CONFIRM
 	:: !OPEN(E) && !E.confirmed && !E.cand && x != 1 -> tell(RACK, E.valid)
@@ -586,7 +592,7 @@ init {
 			fi;
 			if
 			:: true
-			:: !E.confirmed -> x = 1
+			:: !E.confirmed || (ENDS == 4 && E.cand) -> x = 1
 			:: E.cand -> x = 2
 #if ENDS == 4 || SPOOF
 			:: E.cand && !E.expired && expiries > 0 -> j = 1; expiries--
