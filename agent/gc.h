@@ -12,8 +12,8 @@
  * one (SYN cookies have no socket until then); so only what two scans in a row miss is free. By
  * then its place in the table may be another incarnation's, which stays (flows_take()).
  *
- * A flow of datagrams that a peer opened may be a socket's that is not connected and serves many: it
- * is brought here when it has been idle for long (core/sal_udp.h), and free unless a connected
+ * A flow of datagrams that a peer opened may be a socket's that is not connected and serves many:
+ * it is brought here when it has been idle for long (core/sal_udp.h), and free unless a connected
  * socket has it.
  *
  * Pure but for memory: the caller brings flows and sockets.

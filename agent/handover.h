@@ -22,7 +22,7 @@ struct handover {
 	struct sf_listener *listener;
 	struct talk *talks;
 	unsigned int n_talks;
-	uint64_t bytes; /* of states that are on their way in */
+	uint64_t bytes;	     /* of states that are on their way in */
 	struct event *timer; /* runs while connections are on their way in */
 };
 
