@@ -312,7 +312,7 @@ int exported_decode(const uint8_t *data, size_t len, uint64_t now_ms, struct exp
 {
 	struct exported e;
 	const char *wrong;
-	struct wire w;
+	struct wire w = { 0 };
 	size_t queues;
 	int ret = check_frame(data, len, &w, err, errlen);
 

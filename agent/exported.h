@@ -21,7 +21,7 @@
 
 #define EXPORTED_VERSION   1
 #define EXPORTED_LIFE_MS   60000
-#define EXPORTED_QUEUE_MAX (64u * 1024 * 1024)
+#define EXPORTED_QUEUE_MAX (64ull * 1024 * 1024)
 /* Nothing is longer. */
 #define EXPORTED_MAX (3ull * EXPORTED_QUEUE_MAX + 4096)
 

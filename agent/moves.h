@@ -82,7 +82,7 @@ int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *t
  * @err: why they cannot: "no such interface", "the interface is down", ...
  * Return: 0, -ENODEV or -ENETDOWN.
  */
-int moves_place_on(const struct host *h, const char *link, struct sf_addr *place, char *err,
+int moves_place_on(const struct host *h, const char *name, struct sf_addr *place, char *err,
 		   size_t errlen);
 
 /** moves_resume() - a place of ours is usable again: flows there that wait go on at once. */

@@ -179,7 +179,7 @@ static void ask(struct host *h, struct silence_pair *p)
 {
 	struct sf_addr src = p->key.own, dst = p->key.peer;
 	uint8_t packet[SF_IPV6_LEN + SF_HDR_MAX];
-	uint8_t tlvs[sizeof(struct sf_tlv_target) + 2 + SILENCE_SOCKS * SOCK_LEN];
+	uint8_t tlvs[sizeof(struct sf_tlv_target) + 2 + (size_t)SILENCE_SOCKS * SOCK_LEN];
 	uint32_t nonce;
 
 	if (sf_random(&nonce, sizeof(nonce)))

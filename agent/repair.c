@@ -25,8 +25,9 @@
 #define OPT_TIMESTAMPS 8
 
 #define DUMP_TRIES 10
-#define CHUNK	   (64 * 1024) /* bytes put into a queue at once: the kernel wants them in a piece */
-#define SLACK	   4096
+/* Bytes put into a queue at once: the kernel wants them in a piece. */
+#define CHUNK ((size_t)64 * 1024)
+#define SLACK 4096
 
 enum queue { NO_QUEUE = TCP_NO_QUEUE, RECEIVE = TCP_RECV_QUEUE, SEND = TCP_SEND_QUEUE };
 
@@ -111,7 +112,7 @@ static int check_state(int fd)
 
 int repair_tuple(int fd, struct sf_tuple *out)
 {
-	struct sockaddr_in6 local, remote;
+	struct sockaddr_in6 local = { 0 }, remote = { 0 };
 	socklen_t len = sizeof(local);
 	int ret = check_kind(fd);
 
@@ -298,10 +299,11 @@ void repair_end(int fd)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	connect(fd, &none, sizeof(none));
+	/* Where it fails the socket is closed as it is. */
+	(void)connect(fd, &none, sizeof(none));
 	repair_thaw(fd, false);
 	if (tcp_state(fd) != SF_TCP_CLOSE)
-		connect(fd, &none, sizeof(none));
+		(void)connect(fd, &none, sizeof(none));
 }
 
 /* ---- in --------------------------------------------------------------------------------- */

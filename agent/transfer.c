@@ -191,7 +191,7 @@ int transfer_export(struct host *h, int fd, size_t room, struct transfer_out *ou
 		    char *err, size_t errlen)
 {
 	struct sf_tuple t;
-	struct sf_flow f;
+	struct sf_flow f = { 0 };
 	int ret = check_flow(h, fd, &t, &f, err, errlen);
 
 	if (ret)

@@ -495,6 +495,48 @@ static int gap_parse(const char *text, uint64_t *ns)
 	return 0;
 }
 
+/* What one option says. Return: 0 or SF_EXIT_USAGE. */
+static int arg_take(struct lab_args *a, int c)
+{
+	uint64_t seconds;
+
+	switch (c) {
+	case 'n':
+		a->name = optarg;
+		return 0;
+	case 'D':
+		a->up.daemons = false;
+		return 0;
+	case 'e':
+		a->up.emulator = true;
+		return 0;
+	case 'p':
+		a->up.tls = false;
+		return 0;
+	case 'k':
+		a->up.keep = true;
+		return 0;
+	case 'f':
+		a->from = optarg;
+		return 0;
+	case 'T':
+		a->move.to = optarg;
+		return 0;
+	case 'o':
+		a->move.overlap = true;
+		return 0;
+	case 'g':
+		return gap_parse(optarg, &a->move.gap_ns);
+	case 's':
+		return number("--seed", optarg, INT64_MAX, &a->up.seed);
+	default:
+		if (number("--timeout", optarg, 86400, &seconds))
+			return SF_EXIT_USAGE;
+		a->up.timeout_ms = (unsigned int)seconds * 1000;
+		return 0;
+	}
+}
+
 static int args_parse(struct lab_args *a, int argc, char **argv)
 {
 	static const struct option options[] = { { "name", required_argument, NULL, 'n' },
@@ -510,56 +552,18 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 						 { "overlap", no_argument, NULL, 'o' },
 						 { NULL, 0, NULL, 0 } };
 	int end = 1, c;
-	uint64_t seconds;
 
 	while (end < argc && strcmp(argv[end], "--") != 0)
 		end++; /* what is behind belongs to the command of exec */
 	optind = 0;    /* afresh: main() has parsed, too */
 	opterr = 0;
 	while ((c = getopt_long(end, argv, ":", options, NULL)) >= 0) {
-		switch (c) {
-		case 'n':
-			a->name = optarg;
-			break;
-		case 'D':
-			a->up.daemons = false;
-			break;
-		case 'e':
-			a->up.emulator = true;
-			break;
-		case 'p':
-			a->up.tls = false;
-			break;
-		case 'k':
-			a->up.keep = true;
-			break;
-		case 'f':
-			a->from = optarg;
-			break;
-		case 'T':
-			a->move.to = optarg;
-			break;
-		case 'o':
-			a->move.overlap = true;
-			break;
-		case 'g':
-			if (gap_parse(optarg, &a->move.gap_ns))
-				return SF_EXIT_USAGE;
-			break;
-		case 's':
-			if (number("--seed", optarg, INT64_MAX, &a->up.seed))
-				return SF_EXIT_USAGE;
-			break;
-		case 't':
-			if (number("--timeout", optarg, 86400, &seconds))
-				return SF_EXIT_USAGE;
-			a->up.timeout_ms = (unsigned int)seconds * 1000;
-			break;
-		case ':':
+		if (c == ':')
 			return misuse("%s: value missing", argv[optind - 1]);
-		default:
+		if (c == '?')
 			return misuse("no option '%s'", argv[optind - 1]);
-		}
+		if (arg_take(a, c))
+			return SF_EXIT_USAGE;
 	}
 	a->argc = argc - optind;
 	a->argv = argv + optind;
@@ -644,7 +648,7 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 		return;
 	if (sf_lab_open(&lab, cli->run, name ? name : labs.first, false, err, sizeof(err)))
 		return;
-	if (strcmp(argv[argc - 1], "--to") == 0)
+	if (argc > 1 && strcmp(argv[argc - 1], "--to") == 0)
 		nodes_print(&lab.topology, ROUTERS);
 	else if (verb->takes == TAKES_LINK)
 		links_print(&lab.topology);

@@ -343,25 +343,15 @@ void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf
 	enum judgement j = judge(m, in);
 
 	memset(out, 0, sizeof(*out));
-	switch (j) {
-	case BEHIND:
-	case PAST:
+	if (j != REPEAT && j != NEXT) {
 		/* What is newer than what we know may be so to a copy of ours, and we be stale. */
 		if (in->kind == SF_KIND_RSYN &&
-		    (j == BEHIND || !is_newer(in->epoch, m->peer.epoch)))
+		    (j == BEHIND || (j == PAST && !is_newer(in->epoch, m->peer.epoch))))
 			out->fail = SF_SUPERSEDED;
 		out->acts = SF_MOVE_STALE;
 		return;
-	case STRANGER:
-		out->acts = SF_MOVE_STALE;
-		return;
-	case REPEAT:
-		break;
-	case NEXT:
-		/* What it knows of us it says of the name that we had, before a new one is drawn.
-		 */
-		break;
 	}
+	/* What it knows of us it says of the name that we had, before a new one is drawn. */
 	hear(m, in, env, out);
 	if (j == NEXT)
 		take(m, in, env, open, out);
@@ -390,6 +380,15 @@ static void expire(struct sf_move *m, __u64 now, struct sf_move_out *out)
 	out->acts |= SF_MOVE_APPLY;
 }
 
+/* Whether RSYN is repeated. Who stays unconfirmed for long asks a peer that has moved before it
+ * heard; who has a candidate, one that may be settled with a copy of ours and need not ask us
+ * anything. */
+static bool asks(const struct sf_move *m)
+{
+	return is_moving(m) || (!is_confirmed(m) && m->tries >= SF_MOVE_UNRESOLVED) ||
+	       (has_candidate(m) && is_unresolved(m));
+}
+
 void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_move_out *out)
 {
 	struct sf_addr to;
@@ -398,12 +397,7 @@ void sf_move_timer(struct sf_move *m, const struct sf_move_env *env, struct sf_m
 	if (!m->due || env->now < m->due)
 		return;
 	expire(m, env->now, out);
-	if (is_moving(m) || (!is_confirmed(m) && m->tries >= SF_MOVE_UNRESOLVED)) {
-		/* Unconfirmed for so long: it has moved before it heard. */
-		to = rsyn_goal(m, env);
-		say(m, SF_KIND_RSYN, &to, env, out);
-	} else if (has_candidate(m) && is_unresolved(m)) {
-		/* It may be settled with a copy of ours, and need not ask us anything. */
+	if (asks(m)) {
 		to = rsyn_goal(m, env);
 		say(m, SF_KIND_RSYN, &to, env, out);
 	} else if (has_candidate(m)) {

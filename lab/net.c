@@ -103,7 +103,7 @@ static int places_open(struct places *p, const struct sf_lab *lab, char *err, si
 
 	*p = (struct places){ .lab = lab, .err = err, .err_len = err_len };
 	p->n = lab->topology.n_nodes + sf_net_has_emulator(lab);
-	p->at = calloc(p->n, sizeof(*p->at));
+	p->at = calloc(p->n ? p->n : 1, sizeof(*p->at));
 	if (!p->at) {
 		sf_errtext(err, err_len, -ENOMEM, "out of memory");
 		return -ENOMEM;
