@@ -99,7 +99,7 @@ int sf_topology_node(const struct sf_topology *t, const char *name, size_t len);
  */
 int sf_topology_link(const struct sf_topology *t, const char *name);
 
-#define SF_LINK_NAME (2 * SF_NODE_NAME)
+#define SF_LINK_NAME ((size_t)2 * SF_NODE_NAME)
 
 /** sf_topology_link_name - name of the link with this index, in @buf of SF_LINK_NAME bytes. */
 char *sf_topology_link_name(const struct sf_topology *t, unsigned int link, char *buf);

@@ -101,13 +101,14 @@ comes() {
 	check "a page is fetched" fetch
 	check "and the host is reached" reach
 }
+changed=$(told place-changed) # a router whose block comes late may have given another one
 goes "$first"
 comes "$first"
 goes "$second"
 comes "$second"
 equal "all of it is told: links that went" 2 "$(told uplink-down)"
 equal "links that came" 2 "$(told uplink-up)"
-equal "places" 2 "$(told place-changed)"
+equal "places" 2 $(($(told place-changed) - changed))
 
 # ---- the agent is killed: its successor knows both places, and changes nothing
 before=$(primary) place=$(locator m1)
