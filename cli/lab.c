@@ -620,12 +620,13 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 	struct labs labs = { .n = 0 };
 	char err[SF_LAB_ERR];
 	struct sf_lab lab;
+	bool to = argc > 1 && strcmp(argv[argc - 1], "--to") == 0;
 
 	if (argc > 1 && strcmp(argv[argc - 1], "--name") == 0) {
 		(void)sf_lab_list(cli->run, list_name, NULL); /* none: nothing to offer */
 		return;
 	}
-	if (strcmp(argv[argc - 1], "--to") != 0)
+	if (!to)
 		sf_cli_complete_options(usage);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--name") == 0)
@@ -648,7 +649,7 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 		return;
 	if (sf_lab_open(&lab, cli->run, name ? name : labs.first, false, err, sizeof(err)))
 		return;
-	if (argc > 1 && strcmp(argv[argc - 1], "--to") == 0)
+	if (to)
 		nodes_print(&lab.topology, ROUTERS);
 	else if (verb->takes == TAKES_LINK)
 		links_print(&lab.topology);
