@@ -76,6 +76,8 @@ static void put_moves(const struct host *h, struct sf_metrics *m)
 		{ "moves_settled_total", "Renegotiations that both ends were through with.",
 		  c->settled },
 		{ "move_messages_sent_total", "RSYN, RSYN-ACK and RACK sent.", c->sent },
+		{ "move_messages_unsent_total", "Those that the kernel did not let out.",
+		  c->unsent },
 		{ "move_messages_repeated_total", "Of these, by a timer.", c->repeated },
 		{ "move_messages_taken_total", "RSYN, RSYN-ACK and RACK taken.", c->taken },
 		{ "move_messages_stale_total", "Of the past, or a stranger's.", c->stale },

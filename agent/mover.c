@@ -328,14 +328,14 @@ static void change_batch(struct mover *m, bool kept)
 static void send_batch(struct mover *m, bool kept)
 {
 	static struct sf_move_msg messages[MOVER_BATCH];
-	size_t n = 0;
+	size_t n = 0, left;
 
 	for (size_t i = 0; kept && i < m->n_batch; i++)
 		if ((m->batch[i].out.acts & SF_MOVE_SEND) && !m->batch[i].e->dead)
 			messages[n++] = m->batch[i].out.msg;
-	if (n)
-		m->ops->send(m->ops->ctx, messages, n);
-	m->counts.sent += n;
+	left = n ? m->ops->send(m->ops->ctx, messages, n) : 0;
+	m->counts.sent += left;
+	m->counts.unsent += n - left;
 }
 
 static void tell(struct mover *m, struct mover_entry *e, uint64_t now)

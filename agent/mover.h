@@ -53,7 +53,7 @@ struct mover_report {
  * @keep: store @n states under their keys for a later agent. Return: 0 or -errno: nothing is said
  * @forget: the state's flow is gone
  * @change: bring an entry in line. Return: 0, -ENOENT where it is no more, or -errno
- * @send: @n messages
+ * @send: @n messages; returns how many left
  * @refuse: answer @in by a FAIL
  * @kick: segments arrive again: the local socket of @tuple should send; may be NULL
  * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
@@ -68,7 +68,7 @@ struct mover_ops {
 	int (*keep)(void *ctx, const uint64_t *keys, const struct sf_move *moves, size_t n);
 	void (*forget)(void *ctx, uint64_t key);
 	int (*change)(void *ctx, const struct sf_flow_change *c);
-	void (*send)(void *ctx, const struct sf_move_msg *messages, size_t n);
+	size_t (*send)(void *ctx, const struct sf_move_msg *messages, size_t n);
 	void (*refuse)(void *ctx, const struct rsyn_in *in, uint8_t reason);
 	void (*kick)(void *ctx, const struct sf_tuple *tuple);
 	void (*over)(void *ctx, const struct sf_flow *flow, uint8_t reason);
@@ -78,7 +78,7 @@ struct mover_ops {
 /** struct mover_counts - since the start; docs/api.md. */
 struct mover_counts {
 	uint64_t begun, settled, peer;
-	uint64_t sent, taken, repeated;
+	uint64_t sent, unsent, taken, repeated;
 	uint64_t stale, unknown, bad, refused;
 	uint64_t over, kicks, redirected;
 };

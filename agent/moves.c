@@ -168,13 +168,19 @@ static int op_link(void *ctx, const struct sf_addr *place)
 	return link_of(ctx, place);
 }
 
-static void op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
+/* What does not leave is repeated; where the cause lasts, it would be looked for in the network. */
+static size_t op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
 {
 	struct host *h = ctx;
-	size_t sent = rsyn_send(h->moves.fd, messages, n, op_link, h);
+	int err = 0;
+	size_t sent = rsyn_send(h->moves.fd, messages, n, op_link, h, &err);
+	uint64_t second = sf_now_ms() / 1000;
 
-	if (sent < n)
-		sf_debug("moves: %zu of %zu messages left", sent, n);
+	if (err && second != h->moves.unsent_at) {
+		sf_warn("moves: %zu of %zu messages did not leave: %s", n - sent, n, strerror(err));
+		h->moves.unsent_at = second;
+	}
+	return sent;
 }
 
 /* As many as a flood of false RSYNs may cost others. */

@@ -50,6 +50,7 @@ struct moves {
 	uint64_t next_run; /* not before: the last turn of timers was just now */
 	uint64_t swept;	   /* where the last sweep ended */
 	uint64_t fails_at;
+	uint64_t unsent_at; /* second in which the log last told of messages that did not leave */
 	unsigned int fails; /* FAILs that may be sent */
 };
 

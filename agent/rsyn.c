@@ -10,6 +10,8 @@
 
 #define HOP_LIMIT  64
 #define NEXTHDR_AT 6
+#define SRC_AT	   8
+#define DST_AT	   24
 #define SEND_BATCH 64
 
 /* ---- in --------------------------------------------------------------------------------- */
@@ -141,7 +143,10 @@ int rsyn_open(void)
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof(on))) {
+	/* A locator with a socketID is nobody's address, but what routes by the source must know
+	 * it. */
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_HDRINCL, &on, sizeof(on)) ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on))) {
 		ret = -errno;
 		close(fd);
 		return ret;
@@ -152,8 +157,8 @@ int rsyn_open(void)
 	return fd;
 }
 
-/* Room for what tells the kernel the link. */
-union link_cmsg {
+/* Room for what tells the kernel how to route. */
+union way_cmsg {
 	struct cmsghdr hdr;
 	uint8_t room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
@@ -162,17 +167,18 @@ static void address(struct msghdr *m, struct sockaddr_in6 *to, const void *packe
 {
 	memset(to, 0, sizeof(*to));
 	to->sin6_family = AF_INET6;
-	memcpy(&to->sin6_addr, (const uint8_t *)packet + 24, sizeof(to->sin6_addr));
+	memcpy(&to->sin6_addr, (const uint8_t *)packet + DST_AT, sizeof(to->sin6_addr));
 	m->msg_name = to;
 	m->msg_namelen = sizeof(*to);
 }
 
-static void by_link(struct msghdr *m, union link_cmsg *c, int ifindex)
+/* The link, and the packet's own source: a standby's routes are in a table that is found by source
+ * alone, and the kernel does not look into a header that it was given. */
+static void by_way(struct msghdr *m, union way_cmsg *c, const void *packet, int ifindex)
 {
 	struct in6_pktinfo info = { .ipi6_ifindex = (unsigned int)ifindex };
 
-	if (!ifindex)
-		return;
+	memcpy(&info.ipi6_addr, (const uint8_t *)packet + SRC_AT, sizeof(info.ipi6_addr));
 	memset(c, 0, sizeof(*c));
 	c->hdr.cmsg_level = IPPROTO_IPV6;
 	c->hdr.cmsg_type = IPV6_PKTINFO;
@@ -187,15 +193,15 @@ int rsyn_send_packet(int fd, const void *packet, size_t len, int ifindex)
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)packet, .iov_len = len };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct sockaddr_in6 to;
-	union link_cmsg link;
+	union way_cmsg way;
 
 	address(&m, &to, packet);
-	by_link(&m, &link, ifindex);
+	by_way(&m, &way, packet, ifindex);
 	return sendmsg(fd, &m, 0) < 0 ? -errno : 0;
 }
 
 /* One system call for each SEND_BATCH; whatever one message cannot do is no other's affair. */
-static size_t send_some(int fd, struct mmsghdr *list, unsigned int n)
+static size_t send_some(int fd, struct mmsghdr *list, unsigned int n, int *err)
 {
 	unsigned int at = 0;
 	size_t sent = 0;
@@ -207,18 +213,20 @@ static size_t send_some(int fd, struct mmsghdr *list, unsigned int n)
 			sent += (size_t)done;
 			at += (unsigned int)done;
 		} else if (errno != EINTR) {
+			*err = errno;
 			at++;
 		}
 	}
 	return sent;
 }
 
-size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link_fn link, void *ctx)
+size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link_fn link, void *ctx,
+		 int *err)
 {
 	static uint8_t packets[SEND_BATCH][SF_MOVE_LEN] __attribute__((aligned(8)));
 	struct mmsghdr list[SEND_BATCH];
 	struct sockaddr_in6 to[SEND_BATCH];
-	union link_cmsg links[SEND_BATCH];
+	union way_cmsg ways[SEND_BATCH];
 	struct iovec iov[SEND_BATCH];
 	unsigned int room = 0;
 	size_t sent = 0;
@@ -234,11 +242,12 @@ size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link
 			m->msg_iov = &iov[room];
 			m->msg_iovlen = 1;
 			address(m, &to[room], packets[room]);
-			by_link(m, &links[room], link ? link(ctx, &messages[i].src) : 0);
+			by_way(m, &ways[room], packets[room],
+			       link ? link(ctx, &messages[i].src) : 0);
 			room++;
 		}
 		if (room == SEND_BATCH || (room && i + 1 == n)) {
-			sent += send_some(fd, list, room);
+			sent += send_some(fd, list, room, err);
 			room = 0;
 		}
 	}

@@ -74,10 +74,11 @@ typedef int (*rsyn_link_fn)(void *ctx, const struct sf_addr *place);
 
 /**
  * rsyn_send() - send messages.
+ * @err: errno of the last that did not leave; untouched where all did
  * Return: how many left. The others are lost, as packets are: they will be repeated.
  */
-size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link_fn link,
-		 void *ctx);
+size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link_fn link, void *ctx,
+		 int *err);
 
 /** rsyn_send_packet() - send what an encoder above has made. Return: 0 or -errno. */
 int rsyn_send_packet(int fd, const void *packet, size_t len, int ifindex);

@@ -217,7 +217,7 @@ static int op_change(void *ctx, const struct sf_flow_change *c)
 	return 0;
 }
 
-static void op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
+static size_t op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
 {
 	struct host *h = ctx;
 	uint8_t data[SF_MOVE_LEN];
@@ -226,13 +226,14 @@ static void op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
 		uint64_t key = sf_socket_key(sf_locator_sock(&messages[i].src));
 
 		if (dies(h, 'S'))
-			return;
+			return i;
 		/* What is said was kept before. */
 		assert_true(h->has[index_of(key)]);
 		assert_int_equal(h->kept[index_of(key)].own.name, messages[i].name);
 		assert_int_equal(sf_move_encode(data, sizeof(data), &messages[i]), SF_MOVE_LEN);
 		transmit(h, data, SF_MOVE_LEN);
 	}
+	return n;
 }
 
 static void op_refuse(void *ctx, const struct rsyn_in *in, uint8_t reason)
