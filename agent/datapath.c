@@ -262,6 +262,17 @@ int datapath_kick(struct host *h, const struct sf_tuple *t)
 	return run.retval == SF_KICK_LOST ? -EIO : 0;
 }
 
+int datapath_answered(struct host *h, uint64_t id)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &id, .ctx_size_in = sizeof(id));
+
+	if (!h->datapath.skel)
+		return -ENOENT;
+	if (bpf_prog_test_run_opts(bpf_program__fd(h->datapath.skel->progs.sf_flow_answered), &run))
+		return -errno;
+	return run.retval ? -ENOENT : 0;
+}
+
 int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to)
 {
 	struct sf_flow_turn arg = { .id = id, .from = from, .to = to };

@@ -107,6 +107,12 @@ int datapath_change(struct host *h, const struct sf_flow_change *c);
 int datapath_turn(struct host *h, uint64_t id, uint8_t from, uint8_t to);
 
 /**
+ * datapath_answered() - the peer's host of flow @id has answered: a soft FAIL about it is over.
+ * Return: 0, -ENOENT when it is gone, other -errno.
+ */
+int datapath_answered(struct host *h, uint64_t id);
+
+/**
  * datapath_kick() - the peer of the TCP socket of @t hears us again: let it repeat at once what it
  * has sent in vain, however far it has backed off.
  * Return: 0, also where it had nothing to repeat; -ENOENT without such a connection; other -errno.

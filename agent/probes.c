@@ -201,6 +201,17 @@ static void ask(struct host *h, struct silence_pair *p)
 
 /* ---- flows that are over ---------------------------------------------------------------- */
 
+/* An entry of datagrams is gone at once: the next walk would not find what to tell. */
+static void end_flow(struct host *h, const struct sf_flow *f, uint8_t reason)
+{
+	struct sf_flow gone = *f;
+	int ret = refuse_local(h, f, reason);
+
+	gone.fail = reason;
+	if (f->tuple.proto != IPPROTO_TCP && (!ret || ret == -EIO))
+		group_add(&h->probes, &gone);
+}
+
 struct over {
 	const struct host *h;
 	const struct silence_pair *pair;
@@ -240,7 +251,7 @@ static void end_all(struct host *h, const struct silence_pair *p)
 		sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
 				collect, &o);
 		for (size_t i = 0; i < o.n; i++)
-			refuse_local(h, &o.flows[i], SF_HOST_UNREACHABLE);
+			end_flow(h, &o.flows[i], SF_HOST_UNREACHABLE);
 		if (o.n < BATCH)
 			break;
 	}
@@ -259,7 +270,7 @@ static void end_dead(struct host *h, struct silence_pair *p, uint64_t sock)
 	if (sf_locator_sock(&f.own) != own || sf_locator_sock(&f.peer) != sock || !is_pair(p, &f) ||
 	    !silence_watches(&f) || (f.flags & SF_FLOW_OPEN))
 		return;
-	refuse_local(h, &f, SF_NO_SUCH_SOCKET);
+	end_flow(h, &f, SF_NO_SUCH_SOCKET);
 }
 
 static void take_answer(struct host *h, const struct sf_packet *packet)
@@ -356,6 +367,9 @@ static int look(const void *key, const void *value, void *ctx)
 	ret = look_failed(&h->probes, &f);
 	if (ret || !silence_watches(&f))
 		return ret;
+	if (silence_is_answered(&h->probes.silence, &f) &&
+	    !datapath_answered(h, sf_locator_sock(&f.own)))
+		f.fail = 0;
 	return silence_flow(&h->probes.silence, &f, grace_of(h, &f));
 }
 

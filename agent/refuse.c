@@ -97,7 +97,7 @@ int refuse_local(struct host *h, const struct sf_flow *f, uint8_t reason)
 	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_refuse), &run);
 	if (ret)
 		return ret;
-	if (f->tuple.proto != IPPROTO_TCP)
-		flows_take(datapath_map(h, "flows"), id, &gone);
+	if (f->tuple.proto != IPPROTO_TCP && flows_take(datapath_map(h, "flows"), id, &gone))
+		flows_take(datapath_map(h, "half_udp"), id, &gone);
 	return run.retval == SF_REFUSAL_NONE ? -ENOENT : run.retval == SF_REFUSAL_LOST ? -EIO : 0;
 }

@@ -4,7 +4,7 @@
  *
  * The peer gets a FAIL that quotes a packet of the flow, as its own datapath's word would be; the
  * local socket a reset, which the datapath makes (sf_flow_refuse): it knows the number that the
- * socket expects.
+ * socket expects. A datagram socket gets an ICMPv6 error, as of a closed port.
  */
 #ifndef SF_AGENT_REFUSE_H
 #define SF_AGENT_REFUSE_H
@@ -41,7 +41,7 @@ int refuse_send(struct host *h, const void *packet, size_t len, const struct sf_
 
 /**
  * refuse_local() - end a flow here: its socket is reset, and its entry waits to be freed; that of
- * datagrams is freed at once, so that the next one is resolved.
+ * datagrams is told, and its entry freed at once, so that the next one is resolved.
  * @f: as it was seen; its socketID counts
  * Return: 0; -ENOENT where there is none, or it still connects; -errno.
  */

@@ -63,20 +63,29 @@ static bool end_flow(struct host *h, const struct sf_flow *f)
 }
 
 /* Return: whether there may be more of them right now. */
-static bool walk(struct host *h, const struct registration_key *key, uint64_t *ended)
+static bool walk_table(struct host *h, const char *table, const struct registration_key *key,
+		       uint64_t *ended)
 {
 	static struct batch b;
 	int ret;
 
 	b.key = key;
 	b.n = 0;
-	ret = sf_bpf_map_walk(datapath_map(h, "flows"), sizeof(uint64_t), sizeof(struct sf_flow),
+	ret = sf_bpf_map_walk(datapath_map(h, table), sizeof(uint64_t), sizeof(struct sf_flow),
 			      collect, &b);
 	for (size_t i = 0; i < b.n; i++)
 		*ended += end_flow(h, &b.flows[i]);
 	if (ret < 0)
-		sf_warn("shed: the flow table cannot be read: %s", strerror(-ret));
+		sf_warn("shed: the table %s cannot be read: %s", table, strerror(-ret));
 	return ret > 0;
+}
+
+/* Who asked once and only listens since is half open here, and bound there. */
+static bool walk(struct host *h, const struct registration_key *key, uint64_t *ended)
+{
+	bool more = walk_table(h, "flows", key, ended);
+
+	return walk_table(h, "half_udp", key, ended) || more;
 }
 
 static void tell(struct host *h, struct shed_job *job)

@@ -20,7 +20,7 @@ static struct silence_key key_of(const struct sf_addr *own, const struct sf_addr
 	return key;
 }
 
-struct silence_pair *silence_find(struct silence *s, const struct sf_addr *own,
+struct silence_pair *silence_find(const struct silence *s, const struct sf_addr *own,
 				  const struct sf_addr *peer)
 {
 	struct silence_key key = key_of(own, peer);
@@ -36,6 +36,16 @@ bool silence_watches(const struct sf_flow *f)
 		return false;
 	return f->state == SF_FLOW_OPENING || f->state == SF_FLOW_BOUND ||
 	       f->state == SF_FLOW_CLOSING;
+}
+
+bool silence_is_answered(const struct silence *s, const struct sf_flow *f)
+{
+	const struct silence_pair *p;
+
+	if (!f->fail || !silence_watches(f) || sf_reason_is_hard(f->fail))
+		return false;
+	p = silence_find(s, &f->own, &f->peer);
+	return p && p->answered;
 }
 
 void silence_begin(struct silence *s, uint64_t now)
@@ -114,6 +124,9 @@ void silence_end(struct silence *s)
 			free(p);
 			continue;
 		}
+		p->answered = false;
+		if (p->soft < p->soft_before)
+			p->soft_before = p->soft;
 		if (p->tx != p->tx_before && p->sent <= p->heard)
 			p->sent = s->now;
 		p->tx_before = p->tx;
@@ -183,6 +196,7 @@ bool silence_answer(struct silence_pair *p, uint32_t nonce, uint64_t now)
 		return false;
 	p->heard = now;
 	p->asked = 0;
+	p->answered = true;
 	p->soft_before = p->soft;
 	return true;
 }

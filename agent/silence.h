@@ -56,6 +56,7 @@ struct silence_key {
  * @nonce: what the PROBEs of this round carry in target's port and, by number, ident
  * @turn: which flow is named first
  * @many: one of them was dead, so all are asked for
+ * @answered: since the last walk: what soft FAILs said of its flows is over
  */
 struct silence_pair {
 	struct silence_key key;
@@ -65,7 +66,7 @@ struct silence_pair {
 	uint32_t grace_ms;
 	uint64_t asked, asked_last;
 	uint32_t tries, nonce, turn, at;
-	bool seen, many;
+	bool seen, many, answered;
 	struct silence_sock *socks;
 	size_t n_socks, room;
 	UT_hash_handle hh;
@@ -88,6 +89,9 @@ void silence_begin(struct silence *s, uint64_t now);
  * Return: 0 or -ENOMEM.
  */
 int silence_flow(struct silence *s, const struct sf_flow *f, uint32_t grace_ms);
+
+/** silence_is_answered() - whether @f has a soft FAIL that an answer since the last walk belies. */
+bool silence_is_answered(const struct silence *s, const struct sf_flow *f);
 
 /** silence_watches() - whether a flow is one that is watched. */
 bool silence_watches(const struct sf_flow *f);
@@ -117,7 +121,7 @@ bool silence_answer(struct silence_pair *p, uint32_t nonce, uint64_t now);
 uint64_t silence_dead(struct silence_pair *p, uint64_t sock);
 
 /** silence_find() - NULL: no such pair. */
-struct silence_pair *silence_find(struct silence *s, const struct sf_addr *own,
+struct silence_pair *silence_find(const struct silence *s, const struct sf_addr *own,
 				  const struct sf_addr *peer);
 
 /** silence_close() - forget all. */

@@ -255,7 +255,7 @@ int sf_host_ingress(struct __sk_buff *skb)
 	f = bpf_map_lookup_elem(&flows, &key);
 	if (!f)
 		return in_other(skb);
-	if (!sf_flow_is_plain(f, tcp->flags) || !sf_addr_eq(&f->own, &ip->dst) ||
+	if (!sf_flow_is_plain_in(f, tcp->flags) || !sf_addr_eq(&f->own, &ip->dst) ||
 	    !sf_addr_eq(&f->peer, &ip->src) || tcp->sport != f->tuple.pport ||
 	    tcp->dport != f->tuple.lport || f->tuple.proto != SF_NEXTHDR_TCP) {
 		if (sf_locator_sock(&f->own) != sf_locator_sock(&ip->dst))

@@ -297,14 +297,18 @@ static __noinline int in_flow(struct __sk_buff *skb, const struct sf_host_config
 		/* An entry that is evicted meanwhile may be another's already. */
 		if (!sf_addr_eq(&w->flow.own, &w->dst) || !sf_addr_eq(&w->flow.peer, &w->src))
 			return drop(skb, SF_HALF_OPEN_LOST);
+		sf_flow_heard(&w->flow);
 		return in_promote(skb);
 	case SF_ACT_CONFIRM:
 		f->state = SF_FLOW_BOUND;
 		break;
 	}
 	count_traffic(skb, SF_TRAFFIC_IN_BOUND);
-	if ((f->flags & SF_FLOW_BUDGET) && sf_locator_same_host(&f->peer, &w->src))
-		__sync_fetch_and_add(&f->budget, (__s64)skb->len * SF_MOVE_AMPLIFY);
+	if (sf_locator_same_host(&f->peer, &w->src)) {
+		sf_flow_heard(f);
+		if (f->flags & SF_FLOW_BUDGET)
+			__sync_fetch_and_add(&f->budget, (__s64)skb->len * SF_MOVE_AMPLIFY);
+	}
 	return in_deliver(skb, cfg, w, f);
 }
 

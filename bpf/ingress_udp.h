@@ -28,7 +28,7 @@ SUBPROG int in_udp_bound(struct __sk_buff *skb)
 	if (sf_sock_is_unset(id))
 		return UDP_LOOK;
 	f = flow_of(&flows, id);
-	if (!f || !sf_udp_is_plain(f) || !sf_addr_eq(&f->own, &ip->dst) ||
+	if (!f || !sf_udp_is_plain_in(f) || !sf_addr_eq(&f->own, &ip->dst) ||
 	    !sf_addr_eq(&f->peer, &ip->src) || udp->sport != f->tuple.pport ||
 	    udp->dport != f->tuple.lport)
 		return UDP_LOOK;
@@ -94,8 +94,11 @@ static __noinline int in_udp_first(struct __sk_buff *skb, const struct sf_host_c
 		return drop(skb, SF_HALF_OPEN_LOST);
 	if (v.act == SF_ACT_CONFIRM)
 		f->state = SF_FLOW_BOUND;
-	if ((f->flags & SF_FLOW_BUDGET) && sf_locator_same_host(&f->peer, &w->src))
-		__sync_fetch_and_add(&f->budget, (__s64)skb->len * SF_MOVE_AMPLIFY);
+	if (sf_locator_same_host(&f->peer, &w->src)) {
+		sf_flow_heard(f);
+		if (f->flags & SF_FLOW_BUDGET)
+			__sync_fetch_and_add(&f->budget, (__s64)skb->len * SF_MOVE_AMPLIFY);
+	}
 	in_udp_pair(w, &f->tuple);
 	flow_count(f, skb, false);
 	if (w->proto == SF_NEXTHDR_FRAG)

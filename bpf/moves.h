@@ -143,6 +143,19 @@ int sf_flow_alter(struct sf_flow_change *ctx)
 	return 0;
 }
 
+/** sf_flow_answered - the peer's host has answered the agent, who asked for it: as if the peer had
+ * been heard. Return: 0, or 1 when there is no flow of that socketID. */
+SEC("syscall")
+int sf_flow_answered(__u64 *id)
+{
+	struct sf_flow *f = flow_of(&flows, *id);
+
+	if (!f)
+		return 1;
+	sf_flow_heard(f);
+	return 0;
+}
+
 /* As often as TCP may have doubled its timer: from 200 ms, or 20, to its longest, 120 s. */
 #define KICKS 12
 

@@ -6,15 +6,26 @@
 #ifndef SF_BPF_PROBE_H
 #define SF_BPF_PROBE_H
 
-#include "bpf/flows.h"
+#include "bpf/flows_udp.h"
 #include "bpf/reply.h"
 
 #define PROBE_SOCKS_MAX 16
 #define SOCKS_AT	(SF_IPV6_LEN + SF_PROBE_LEN) /* TLV of socketIDs, in w->build */
 
+/** probe_is_unserved() - whether a flow of datagrams that the prober opened has outlived the last
+ * socket of its port: nothing ends it until its peer sends, and that may be one that only listens.
+ */
+static __noinline bool probe_is_unserved(const struct sf_host_config *cfg, struct work *w,
+					 const struct sf_flow *f)
+{
+	return f->tuple.proto == SF_NEXTHDR_UDP && (f->flags & SF_FLOW_INBOUND) &&
+	       !udp_is_served(cfg, w, f);
+}
+
 /** probe_is_dead() - whether no flow with the prober's host has this socketID, or had it until one
  * of the two moved. */
-static __always_inline bool probe_is_dead(struct __sk_buff *skb, struct work *w, const __u8 *at)
+static __always_inline bool probe_is_dead(struct __sk_buff *skb, const struct sf_host_config *cfg,
+					  struct work *w, const __u8 *at)
 {
 	__u64 id = 0, now = bpf_ktime_get_coarse_ns();
 	struct sf_flow *f;
@@ -34,6 +45,8 @@ static __always_inline bool probe_is_dead(struct __sk_buff *skb, struct work *w,
 		if (!state || state == BPF_TCP_LISTEN)
 			return true;
 	}
+	if (probe_is_unserved(cfg, w, f))
+		return true;
 	/* Another host's flow is none of the prober's business. */
 	return !sf_locator_same_host(&f->peer, &w->src) &&
 	       !(sf_flow_in_grace(f, now) && sf_locator_same_host(&f->before, &w->src));
@@ -44,7 +57,8 @@ static __always_inline bool probe_is_dead(struct __sk_buff *skb, struct work *w,
  *
  * How many they are is counted in memory, so that the verifier does not follow each combination.
  */
-static __noinline int probe_socks(struct __sk_buff *skb, struct work *w)
+static __noinline int probe_socks(struct __sk_buff *skb, const struct sf_host_config *cfg,
+				  struct work *w)
 {
 	__u8 *tlv = &w->build.b[SOCKS_AT], sock[SOCK_LEN];
 	__u32 n = tlv[1] / SOCK_LEN, to;
@@ -57,7 +71,7 @@ static __noinline int probe_socks(struct __sk_buff *skb, struct work *w)
 		__builtin_memcpy(sock, &tlv[2 + i * SOCK_LEN], SOCK_LEN);
 		__builtin_memset(&tlv[2 + i * SOCK_LEN], 0, SOCK_LEN);
 		to = w->dead;
-		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(skb, w, sock))
+		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(skb, cfg, w, sock))
 			continue;
 		__builtin_memcpy(&tlv[2 + to * SOCK_LEN], sock, SOCK_LEN);
 		w->dead = to + 1;
@@ -98,7 +112,7 @@ SUBPROG int in_probe(struct __sk_buff *skb)
 	    !listener_find(cfg, w, t->proto, t->port))
 		return reply_fail(skb, SF_NOT_REGISTERED, SF_NO_SUCH_SOCKET);
 	if (w->hlen > SF_PROBE_LEN)
-		bad = probe_socks(skb, w);
+		bad = probe_socks(skb, cfg, w);
 	if (bad)
 		return drop(skb, bad);
 	prober = h->src;

@@ -280,6 +280,23 @@ static __noinline int refused_stream(struct __sk_buff *skb, const struct sf_host
 	return refused_reset(skb, w, f, (__u8)reason);
 }
 
+/** refused_port() - in place of the packet in hand: an ICMPv6 error to the datagram socket of
+ * w->tuple, as of a closed port. Anything less final a connected socket is not told. */
+static __noinline int refused_port(struct __sk_buff *skb, struct work *w)
+{
+	struct build *b = &w->build;
+	struct udp *u = (void *)&b->b[ICMP6_QUOTE_AT + SF_IPV6_LEN];
+	struct ip6 *ip = (void *)&b->b[ICMP6_QUOTE_AT];
+
+	build_ip(b, &w->tuple.local, &w->tuple.peer, SF_IPV6_LEN + sizeof(*u), SF_NEXTHDR_UDP);
+	*ip = b->ip;
+	u->sport = w->tuple.lport;
+	u->dport = w->tuple.pport;
+	u->len = sf_be16(sizeof(*u));
+	u->csum = 0;
+	return reply_icmp6(skb, RUN, ICMP6_UNREACHABLE, ICMP6_NO_PORT, SF_IPV6_LEN + sizeof(*u));
+}
+
 /**
  * sf_flow_refuse - the agent ends a flow whose peer is gone, or that it sheds: as a FAIL of the
  * peer would (BPF_PROG_TEST_RUN; struct sf_refusal of core/datapath.h says what it is given).
@@ -294,17 +311,21 @@ int sf_flow_refuse(struct __sk_buff *skb)
 	struct work *w = work_get(RUN);
 	struct sf_flow *f = flow_of(&flows, id);
 
+	if (!f)
+		f = flow_of(&half_udp, id);
 	if (!cfg || !w || !f || f->state == SF_FLOW_CONNECTING || f->state == SF_FLOW_EXPORTED)
 		return SF_REFUSAL_NONE;
 	w->tuple = f->tuple;
 	f->fail = (__u8)skb->cb[SF_REFUSAL_REASON];
 	sf_flow_reset(f);
 	count(skb, f->fail);
-	if (f->tuple.proto != SF_NEXTHDR_TCP)
-		return 0;
-	refused_over(skb, cfg, w, f);
 	/* Redirected to our own ingress, which this kind of run does not do by itself. */
-	reply_reset(skb, RUN, refused_expects(skb, w, 0), 0, 0);
+	if (f->tuple.proto != SF_NEXTHDR_TCP) {
+		refused_port(skb, w);
+	} else {
+		refused_over(skb, cfg, w, f);
+		reply_reset(skb, RUN, refused_expects(skb, w, 0), 0, 0);
+	}
 	return bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS) ? SF_REFUSAL_LOST : 0;
 }
 

@@ -4,7 +4,8 @@
  * (docs/design/0005-bound-datagrams.md, "Attempts", "Ends").
  *
  * A SYN is turned round to the next instance. A bound flow's opener binds anew with its next
- * datagram, and its program is told nothing; an acceptor's program hears that the port is closed.
+ * datagram, and its program is told nothing, unless the instance sheds it: it may be one that only
+ * listens. An acceptor's program hears that the port is closed.
  */
 #ifndef SF_BPF_REFUSED_UDP_H
 #define SF_BPF_REFUSED_UDP_H
@@ -98,6 +99,9 @@ static __noinline int refused_udp_hard(struct __sk_buff *skb, const struct sf_ho
 	count(skb, reason);
 	if (!(f->flags & SF_FLOW_INBOUND)) {
 		sf_udp_unbind(f, (__u8)reason);
+		w->tuple = f->tuple;
+		if (reason == SF_SHED && w->quote.kind == SF_KIND_NONE)
+			return refused_unreachable(skb, w, ICMP6_NO_PORT);
 		count_traffic(skb, SF_TRAFFIC_FAIL_TAKEN);
 		return TC_ACT_SHOT;
 	}

@@ -32,6 +32,7 @@
 
 #include "core/addr.h"
 #include "core/csum.h"
+#include "core/reason.h"
 #include "core/siphash.h"
 
 enum sf_flow_state {
@@ -89,7 +90,9 @@ struct sf_tuple {
  * @attempt: of the last SYN
  * @created: when, by the datapath's clock (CLOCK_MONOTONIC in the kernel), sf_used_of()
  * @used: the same when the peer was last heard
- * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none
+ * @standing: state, flags and what segments have said, at once: the hot path's question
+ * @fail: last FAIL's reason on this flow (enum sf_reason), 0 when none; a soft one is over when the
+ * peer is heard again, sf_flow_heard()
  * @formers: incarnations of the own socketID before the present one that are taken, too
  * @before: where the peer was, or is if its new place is not validated
  * @budget: bytes that may still go to a place that is not validated
@@ -102,10 +105,15 @@ struct sf_flow {
 	struct sf_addr own;
 	struct sf_addr peer;
 	__u32 csum_out;
-	__u8 state;
-	__u8 flags;
-	__u8 end_out;
-	__u8 end_in;
+	union {
+		struct {
+			__u8 state;
+			__u8 flags;
+			__u8 end_out;
+			__u8 end_in;
+		};
+		__u32 standing;
+	};
 	__u32 epoch;
 	__u32 created;
 	union {
@@ -336,6 +344,16 @@ struct sf_flow_change {
 SF_STATIC_ASSERT(sizeof(struct sf_flow_change) == 80, "flow change");
 
 /**
+ * sf_flow_heard() - the peer was heard where it is said to be: whoever said that it is not there is
+ * out of date. What ended the flow stays.
+ */
+SF_INLINE void sf_flow_heard(struct sf_flow *f)
+{
+	if (f->fail && !(f->flags & SF_FLOW_RST) && !sf_reason_is_hard(f->fail))
+		f->fail = 0;
+}
+
+/**
  * sf_flow_change() - change an entry in place.
  *
  * Packets that pass meanwhile on other CPUs may see half of it: their checksum is wrong then, or
@@ -361,6 +379,9 @@ SF_INLINE void sf_flow_change(struct sf_flow *f, const struct sf_flow_change *c,
 	f->peer = c->peer;
 	f->peer_host = c->peer_host;
 	f->flags = (f->flags & ~(SF_FLOW_OPEN | SF_FLOW_BUDGET)) | (__u8)c->flags | SF_FLOW_MOVED;
+	/* Both ends have named where the other is. */
+	if (!(c->flags & (SF_FLOW_OPEN | SF_FLOW_BUDGET)))
+		sf_flow_heard(f);
 }
 
 /** sf_flow_in_grace() - whether what moves leave is still taken. */

@@ -334,12 +334,26 @@ SF_INLINE void sf_flow_unbind(struct sf_flow *f)
 	f->epoch = 0;
 }
 
+/** sf_flow_is_quiet() - whether a flow is bound, pays for nothing, and no end has closed it: one
+ * comparison. */
+SF_INLINE bool sf_flow_is_quiet(const struct sf_flow *f)
+{
+	return (f->standing & sf_be32(0xff000000 | SF_FLOW_BUDGET << 16 | 0xffff)) ==
+	       sf_be32(SF_FLOW_BOUND << 24);
+}
+
 /** sf_flow_is_plain() - whether a segment with these TCP flags needs nothing but translation: the
  * hot path's question. */
 SF_INLINE bool sf_flow_is_plain(const struct sf_flow *f, __u8 tcp_flags)
 {
-	return f->state == SF_FLOW_BOUND && !(f->flags & SF_FLOW_BUDGET) &&
-	       !(f->end_out | f->end_in) && !(tcp_flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST));
+	return sf_flow_is_quiet(f) && !(tcp_flags & (SF_TCP_SYN | SF_TCP_FIN | SF_TCP_RST));
+}
+
+/** sf_flow_is_plain_in() - the same of a segment of the peer, which may be the first after somebody
+ * said that it is not there. */
+SF_INLINE bool sf_flow_is_plain_in(const struct sf_flow *f, __u8 tcp_flags)
+{
+	return sf_flow_is_plain(f, tcp_flags) && !f->fail;
 }
 
 /** sf_flow_is_over() - whether each end knows that the other has all: nothing that matters can come

@@ -28,8 +28,13 @@
  * question. */
 SF_INLINE bool sf_udp_is_plain(const struct sf_flow *f)
 {
-	return f->state == SF_FLOW_BOUND && !(f->flags & SF_FLOW_BUDGET) &&
-	       f->tuple.proto == SF_NEXTHDR_UDP;
+	return sf_flow_is_quiet(f) && f->tuple.proto == SF_NEXTHDR_UDP;
+}
+
+/** sf_udp_is_plain_in() - the same of a datagram of the peer; as sf_flow_is_plain_in(). */
+SF_INLINE bool sf_udp_is_plain_in(const struct sf_flow *f)
+{
+	return sf_udp_is_plain(f) && !f->fail;
 }
 
 /**

@@ -241,6 +241,27 @@ static uint64_t packets(struct bpf_map *map, uint32_t at)
 	return sums[0];
 }
 
+int host_refuse(struct host *h, struct packet *told, const struct sf_addr *own, uint8_t reason)
+{
+	uint64_t id = sf_locator_sock(own);
+	struct __sk_buff skb = { .ifindex = 1,
+				 .cb = { [SF_REFUSAL_ID_HIGH] = (uint32_t)(id >> 32),
+					 [SF_REFUSAL_ID_LOW] = (uint32_t)id,
+					 [SF_REFUSAL_REASON] = reason } };
+	uint8_t frame[SF_REFUSAL_LEN] = { [12] = 0x86, [13] = 0xdd };
+	struct sf_bpf_run run = { .data = frame,
+				  .data_len = sizeof(frame),
+				  .ctx = &skb,
+				  .ctx_len = sizeof(skb),
+				  .out = told ? told->b : NULL,
+				  .out_len = told ? sizeof(told->b) : 0 };
+
+	assert_int_equal(sf_bpf_prog_run(bpf_program__fd(h->skel->progs.sf_flow_refuse), &run), 0);
+	if (told)
+		told->len = run.out_len;
+	return (int)run.retval;
+}
+
 uint64_t host_count(struct host *h, uint32_t reason)
 {
 	return packets(h->skel->maps.counters, reason);

@@ -57,6 +57,13 @@ uint32_t host_out_gso(struct host *h, struct packet *p, uint32_t segs, uint32_t 
 void host_sends(struct host *h, struct packet *p, const struct segment *s);
 void host_sends_udp(struct host *h, struct packet *p, const struct segment *s);
 
+/**
+ * host_refuse() - the agent of @h ends the flow that has locator @own.
+ * @told: NULL, or receives what the local socket is told
+ * Return: SF_REFUSAL_*
+ */
+int host_refuse(struct host *h, struct packet *told, const struct sf_addr *own, uint8_t reason);
+
 /** host_count() - packets counted under @reason; host_traffic() likewise. */
 uint64_t host_count(struct host *h, uint32_t reason);
 uint64_t host_traffic(struct host *h, uint32_t what);

@@ -4,7 +4,6 @@
  * left to try, and what does not count as a refusal.
  */
 #include "tests/bpf/host.h"
-#include "util/bpf.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -356,6 +355,48 @@ static void soft_fail_is_retried_or_told(void **state)
 	assert_int_equal(flow_of(&a, &t.client).fail, SF_HOST_UNREACHABLE);
 }
 
+/* A soft FAIL is noted until the peer is heard again, at the place that it is about. */
+static void soft_fail_is_over_when_the_peer_is_heard(void **state)
+{
+	struct sf_addr elsewhere = sf_locator(&a.cfg.net, 0x10044, 0);
+	struct segment s;
+	struct sf_flow f;
+	struct talk t;
+
+	talk_start(&t);
+	s = talk_from_a(&t, SF_TCP_ACK, 500);
+	host_sends(&a, &syn, &s);
+	packet_fail(&p, &router, &other_sid, SF_HOST_UNREACHABLE, &syn);
+	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	/* What we send ourselves proves nothing. */
+	host_sends(&a, &p, &s);
+	assert_int_equal(flow_of(&a, &t.client).fail, SF_HOST_UNREACHABLE);
+	/* Nor what comes from where the peer was before. */
+	f = flow_of(&a, &t.client);
+	f.before = f.peer;
+	f.flags |= SF_FLOW_MOVED | SF_FLOW_OPEN;
+	f.peer = elsewhere;
+	sf_locator_set_sock(&f.peer, sf_locator_sock(&f.before));
+	host_flow_set(&a, &f);
+	s = talk_from_b(&t, SF_TCP_ACK, 100);
+	host_sends(&b, &p, &s);
+	syn = p;
+	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	assert_int_equal(flow_of(&a, &t.client).fail, SF_HOST_UNREACHABLE);
+	f.peer = f.before;
+	f.flags &= ~(SF_FLOW_MOVED | SF_FLOW_OPEN);
+	host_flow_set(&a, &f);
+	p = syn;
+	assert_int_equal(host_in(&a, &p), VERDICT_UP);
+	assert_int_equal(flow_of(&a, &t.client).fail, 0);
+	assert_int_equal(flow_of(&a, &t.client).state, SF_FLOW_BOUND);
+	/* What is final stays, whatever comes late. */
+	assert_int_equal(host_refuse(&a, NULL, &t.client, SF_HOST_UNREACHABLE), SF_REFUSAL_DONE);
+	p = syn;
+	host_in(&a, &p);
+	assert_int_equal(flow_of(&a, &t.client).fail, SF_HOST_UNREACHABLE);
+}
+
 /* Data that left before a move is refused after it. The peer's word counts, from where it is now;
  * not from where it was, nor about names that are long gone. */
 static void refusal_crosses_a_move(void **state)
@@ -400,22 +441,6 @@ static void refusal_crosses_a_move(void **state)
 	assert_int_equal(flow_of(&a, &f.own).fail, SF_SHED);
 }
 
-static int refuse(struct host *h, const struct sf_addr *own, uint8_t reason)
-{
-	uint64_t id = sf_locator_sock(own);
-	struct __sk_buff skb = { .ifindex = 1,
-				 .cb = { [SF_REFUSAL_ID_HIGH] = (uint32_t)(id >> 32),
-					 [SF_REFUSAL_ID_LOW] = (uint32_t)id,
-					 [SF_REFUSAL_REASON] = reason } };
-	uint8_t frame[SF_REFUSAL_LEN] = { [12] = 0x86, [13] = 0xdd };
-	struct sf_bpf_run run = {
-		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
-	};
-
-	assert_int_equal(sf_bpf_prog_run(bpf_program__fd(h->skel->progs.sf_flow_refuse), &run), 0);
-	return (int)run.retval;
-}
-
 static void agent_ends_a_flow(void **state)
 {
 	struct sf_addr other;
@@ -424,9 +449,9 @@ static void agent_ends_a_flow(void **state)
 	talk_start(&t);
 	other = t.server;
 	sf_locator_set_sock(&other, sf_locator_sock(&other) ^ 1);
-	assert_int_equal(refuse(&b, &other, SF_SHED), SF_REFUSAL_NONE);
+	assert_int_equal(host_refuse(&b, NULL, &other, SF_SHED), SF_REFUSAL_NONE);
 	assert_int_equal(flow_of(&b, &t.server).state, SF_FLOW_BOUND);
-	assert_int_equal(refuse(&b, &t.server, SF_SHED), SF_REFUSAL_DONE);
+	assert_int_equal(host_refuse(&b, NULL, &t.server, SF_SHED), SF_REFUSAL_DONE);
 	assert_int_equal(flow_of(&b, &t.server).state, SF_FLOW_CLOSING);
 	assert_int_equal(flow_of(&b, &t.server).fail, SF_SHED);
 	assert_int_equal(host_count(&b, SF_SHED), 1);
@@ -434,7 +459,7 @@ static void agent_ends_a_flow(void **state)
 	host_clear(NULL);
 	talk_init(&t);
 	talk_syn(&t, &p);
-	assert_int_equal(refuse(&a, &t.client, SF_SHED), SF_REFUSAL_NONE);
+	assert_int_equal(host_refuse(&a, NULL, &t.client, SF_SHED), SF_REFUSAL_NONE);
 	assert_int_equal(flow_of(&a, &t.client).state, SF_FLOW_CONNECTING);
 }
 
@@ -503,6 +528,7 @@ int main(void)
 		T(established_flow_is_reset_by_its_peer_alone),
 		T(half_open_server_hears_of_its_rival),
 		T(soft_fail_is_retried_or_told),
+		T(soft_fail_is_over_when_the_peer_is_heard),
 		T(refusal_crosses_a_move),
 		T(agent_ends_a_flow),
 		T(fail_for_the_plain_address_goes_up),

@@ -465,22 +465,53 @@ static void refusal_unbinds_the_opener(void **state)
 	assert_int_equal(sf_hdr_kind(r.hdr), SF_KIND_DATA);
 }
 
+/* In @q is what the socket of @t is told: that nobody has the port. */
+static void is_closed_port(const struct sf_tuple *t)
+{
+	struct parsed r;
+
+	packet_parse(&q, &r);
+	assert_true(r.csum_ok);
+	assert_non_null(r.icmp);
+	assert_int_equal(r.icmp->icmp6_type << 8 | r.icmp->icmp6_code, 0x104);
+	assert_memory_equal(&r.src, &t->peer, 16);
+	assert_memory_equal(&r.dst, &t->local, 16);
+	assert_memory_equal(r.payload + 8, t, 36); /* addresses and ports */
+}
+
 static void refusal_ends_the_acceptors_flow(void **state)
 {
 	struct segment back = from_b(10);
-	struct parsed r;
+	struct sf_flow f;
 
 	bound_flow();
+	assert_true(host_flow(&b, sf_locator_sock(&server), false, &f));
 	bare_out(&b, &back, &server, &client);
 	packet_fail(&q, &client, &user_sid, SF_NO_SUCH_SOCKET, &p);
 	/* Its socket hears of it as of any closed port. */
 	assert_int_equal(host_in(&b, &q), VERDICT_UP);
-	packet_parse(&q, &r);
-	assert_int_equal(r.icmp->icmp6_type, 1);
-	assert_int_equal(r.icmp->icmp6_code, 4);
-	assert_memory_equal(&r.src, &a.cfg.self, 16);
-	assert_memory_equal(&r.dst, &service, 16);
+	is_closed_port(&f.tuple);
 	assert_int_equal(host_flows(&b, NULL), 0);
+}
+
+/* Its FAIL is not about a datagram of the opener's, which may be one that only listens. */
+static void shed_flow_tells_both_ends(void **state)
+{
+	struct sf_sid id = sf_addr_sid(&b.cfg.self);
+	struct segment s = from_a(10);
+	struct sf_flow f;
+
+	bound_flow();
+	bare_out(&a, &s, &client, &server);
+	assert_true(host_flow(&b, sf_locator_sock(&server), false, &f));
+	assert_int_equal(host_refuse(&b, &q, &server, SF_SHED), SF_REFUSAL_DONE);
+	is_closed_port(&f.tuple);
+	packet_fail(&q, &server, &id, SF_SHED, &p);
+	assert_int_equal(host_in(&a, &q), VERDICT_UP);
+	f = flow_of_a();
+	is_closed_port(&f.tuple);
+	assert_int_equal(f.state, SF_FLOW_CLOSING);
+	assert_int_equal(f.fail, SF_SHED);
 }
 
 static void unknown_socket_is_refused(void **state)
@@ -529,7 +560,7 @@ static void closed_port_of_the_peer_unbinds(void **state)
 static void host_unreachable_is_waited_for(void **state)
 {
 	struct sf_addr router = sf_locator(&a.cfg.net, 0x10000, 1);
-	struct segment s = from_a(10);
+	struct segment s = from_a(10), back;
 	struct sf_flow f;
 
 	bound_flow();
@@ -539,6 +570,12 @@ static void host_unreachable_is_waited_for(void **state)
 	f = flow_of_a();
 	assert_int_equal(f.state, SF_FLOW_BOUND);
 	assert_int_equal(f.fail, SF_HOST_UNREACHABLE);
+	/* Its peer is heard: that is over. */
+	back = from_b(10);
+	bare_out(&b, &back, &server, &client);
+	bare_in(&a, &back);
+	assert_int_equal(flow_of_a().fail, 0);
+	bare_out(&a, &s, &client, &server);
 	/* So it has been for half a minute. */
 	f.unreached -= sf_used_of(SF_UDP_UNREACHED_NS) + 2;
 	f.used = f.unreached - 1;
@@ -745,6 +782,7 @@ int main(void)
 		T(too_big_with_its_header),
 		T(refusal_unbinds_the_opener),
 		T(refusal_ends_the_acceptors_flow),
+		T(shed_flow_tells_both_ends),
 		T(unknown_socket_is_refused),
 		T(closed_port_of_the_peer_unbinds),
 		T(host_unreachable_is_waited_for),

@@ -190,6 +190,33 @@ static void what_is_not_watched(void **state)
 	}
 }
 
+/* Whoever answers is there: what was said of its flows is over, and the next time it counts anew.
+ */
+static void answers_end_soft_fails(void **state)
+{
+	struct sf_flow f[2] = { flow(0x20001, 1, 100 * S), flow(0x20002, 2, 100 * S) };
+	struct silence_pair *p;
+
+	f[0].fail = f[1].fail = SF_HOST_UNREACHABLE;
+	p = walk(f, 2, 102 * S);
+	assert_int_equal(silence_due(p, AFTER, true, 102 * S), SILENCE_ASK);
+	silence_asked(p, 0x12340000, 102 * S);
+	assert_false(silence_is_answered(&s, &f[0]));
+	assert_true(silence_answer(p, 0x12340000, 102 * S));
+	assert_true(silence_is_answered(&s, &f[0]));
+	assert_false(silence_is_answered(&s, &f[1]));
+	f[0].fail = SF_SHED;
+	assert_false(silence_is_answered(&s, &f[0]));
+	f[0].fail = 0;
+	p = walk(f, 2, 103 * S);
+	assert_int_equal(p->soft, 0);
+	assert_int_equal(silence_due(p, AFTER, true, 104 * S), SILENCE_NOTHING);
+	f[0].fail = SF_HOST_UNREACHABLE;
+	assert_false(silence_is_answered(&s, &f[0]));
+	p = walk(f, 2, 104 * S);
+	assert_int_equal(silence_due(p, AFTER, true, 104 * S), SILENCE_ASK);
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -199,6 +226,7 @@ int main(void)
 		T(soft_fails_ask_at_once),	  T(strangers_answers_are_none),
 		T(no_time_counts_without_a_link), T(moved_peer_is_another),
 		T(all_are_asked_for_in_turn),	  T(what_is_not_watched),
+		T(answers_end_soft_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, setup);

@@ -229,6 +229,29 @@ static void budget_is_of_one_place(void **state)
 	assert_false(sf_flow_may_refuse(&f, &f.peer, &other, &f.own, &f.peer, true));
 }
 
+/* That a peer is not there is over when both ends know where it is; that a flow is over is not. */
+static void agreement_ends_a_soft_fail(void **state)
+{
+	struct sf_flow f = { .fail = SF_HOST_UNREACHABLE, .state = SF_FLOW_BOUND };
+	struct sf_flow_change c = { .flags = SF_FLOW_OPEN };
+
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.fail, SF_HOST_UNREACHABLE);
+	c.flags = SF_FLOW_BUDGET;
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.fail, SF_HOST_UNREACHABLE);
+	c.flags = 0;
+	f.flags |= SF_FLOW_RST;
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.fail, SF_HOST_UNREACHABLE);
+	f.flags &= ~SF_FLOW_RST;
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.fail, 0);
+	f.fail = SF_NO_SUCH_SOCKET;
+	sf_flow_change(&f, &c, 0);
+	assert_int_equal(f.fail, SF_NO_SUCH_SOCKET);
+}
+
 /* Who was handed over has another key: each place is known by its own. */
 static void keys_belong_to_places(void **state)
 {
@@ -270,6 +293,7 @@ int main(void)
 		cmocka_unit_test(keys_rarely_meet),
 		cmocka_unit_test(datagram_ids),
 		cmocka_unit_test(budget_is_of_one_place),
+		cmocka_unit_test(agreement_ends_a_soft_fail),
 		cmocka_unit_test(keys_belong_to_places),
 	};
 

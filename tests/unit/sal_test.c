@@ -184,6 +184,17 @@ static void peer_is_told_by_its_key(void **state)
 	assert_true(sf_flow_is_plain(&f, SF_TCP_ACK));
 	f.flags |= SF_FLOW_BUDGET;
 	assert_false(sf_flow_is_plain(&f, SF_TCP_ACK));
+	f.flags &= ~SF_FLOW_BUDGET;
+	f.end_out = SF_END_FIN;
+	assert_false(sf_flow_is_plain(&f, SF_TCP_ACK));
+	f.end_out = 0;
+	f.end_in = SF_END_FIN;
+	assert_false(sf_flow_is_plain(&f, SF_TCP_ACK));
+	f.end_in = 0;
+	/* So is who was said not to be there. */
+	f.fail = SF_HOST_UNREACHABLE;
+	assert_true(sf_flow_is_plain(&f, SF_TCP_ACK));
+	assert_false(sf_flow_is_plain_in(&f, SF_TCP_ACK));
 }
 
 static void ports_must_be_the_flows(void **state)
