@@ -65,13 +65,14 @@ static __noinline int out_leave(struct __sk_buff *skb, const struct sf_addr *own
 }
 
 /** out_pay() - whether a segment may go to a place that the peer has not proven to be at; then it
- * has cost its bytes, those of the headers that segmentation adds among them. */
+ * has cost its bytes, from the IPv6 header on, those of the headers that segmentation adds among
+ * them: links of all kinds count alike, and so does the agent. */
 static __always_inline bool out_pay(struct __sk_buff *skb, const struct work *w, struct sf_flow *f)
 {
-	__s64 cost = skb->len;
+	__s64 cost = (__s64)skb->len - ETH_HLEN;
 
 	if (skb->gso_segs > 1)
-		cost += (__s64)(skb->gso_segs - 1) * (skb->len - w->seg.len);
+		cost += (__s64)(skb->gso_segs - 1) * (cost - w->seg.len);
 	if (__sync_fetch_and_add(&f->budget, -cost) >= cost)
 		return true;
 	__sync_fetch_and_add(&f->budget, cost);

@@ -97,7 +97,8 @@ static __noinline int in_udp_first(struct __sk_buff *skb, const struct sf_host_c
 	if (sf_locator_same_host(&f->peer, &w->src)) {
 		sf_flow_heard(f);
 		if (f->flags & SF_FLOW_BUDGET)
-			__sync_fetch_and_add(&f->budget, (__s64)skb->len * SF_MOVE_AMPLIFY);
+			__sync_fetch_and_add(&f->budget,
+					     ((__s64)skb->len - ETH_HLEN) * SF_MOVE_AMPLIFY);
 	}
 	in_udp_pair(w, &f->tuple);
 	flow_count(f, skb, false);

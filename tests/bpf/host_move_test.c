@@ -718,9 +718,10 @@ static void places_of_others_are_passed(void **state)
 	delivered(&a, &t.peer, &t.local);
 }
 
+/* IPv6 packets, whatever their link adds. */
 static void budget_is_exact(void **state)
 {
-	const uint32_t len = ETH + 40 + 20 + 100;
+	const uint32_t len = 40 + 20 + 100;
 	struct sf_flow_change c;
 	struct segment s, back;
 	struct talk t;
@@ -739,12 +740,12 @@ static void budget_is_exact(void **state)
 	back = talk_from_a(&t, SF_TCP_ACK, 0);
 	wire(&back, &c.own, &t.server);
 	delivered(&b, &t.seen, &t.peer);
-	assert_int_equal(flow(&b, &t.server).budget, len - 1 + 3 * (ETH + 40 + 20));
+	assert_int_equal(flow(&b, &t.server).budget, len - 1 + 3 * (40 + 20));
 	wire(&back, &t.client, &t.server);
 	delivered(&b, &t.seen, &t.peer);
-	assert_int_equal(flow(&b, &t.server).budget, len - 1 + 3 * (ETH + 40 + 20));
+	assert_int_equal(flow(&b, &t.server).budget, len - 1 + 3 * (40 + 20));
 	host_sends(&b, &p, &s);
-	assert_int_equal(flow(&b, &t.server).budget, 3 * (ETH + 40 + 20) - 1);
+	assert_int_equal(flow(&b, &t.server).budget, 3 * (40 + 20) - 1);
 	/* Nothing is dropped when it is validated. */
 	b_hears(&t, &c.own, SF_FLOW_OPEN, 0);
 	for (int i = 0; i < 10; i++)
@@ -754,7 +755,7 @@ static void budget_is_exact(void **state)
 
 static void segmentation_costs_its_headers(void **state)
 {
-	const uint32_t whole = ETH + 40 + 20 + 3000, header = ETH + 40 + 20;
+	const uint32_t whole = 40 + 20 + 3000, header = 40 + 20;
 	struct sf_flow_change c;
 	struct segment s;
 	struct talk t;
