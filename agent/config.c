@@ -6,7 +6,7 @@
 #include <net/if.h>
 #include <string.h>
 
-#include "agent/probes.h"
+#include "agent/grace.h"
 #include "agent/trust.h"
 #include "util/log.h"
 #include "util/program.h"
@@ -71,8 +71,7 @@ static const struct sf_conf_key keys[] = {
 	    "how long flows wait for a peer host that does not answer (0: as the network says)",
 	    .max = 3600000),
 	KEY("service_move_grace", LIST, service_move_grace, "", "the same for flows of a service",
-	    .check = probes_is_grace,
-	    .expects = "services with durations, such as web=2s, mail=1m"),
+	    .check = grace_is_text, .expects = "services with durations, such as web=2s, mail=1m"),
 	KEY("flows_max", U32, flows_max, "262144", "size of the flow table", .min = 1024,
 	    .max = 16777216),
 	KEY("halfopen_max", U32, halfopen_max, "16384",

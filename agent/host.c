@@ -544,6 +544,7 @@ void host_close(struct host *h)
 		watch_close(h);
 		moves_close(h);
 		probes_close(h);
+		graces_close(h);
 		if (!h->keep)
 			shed_all(h);
 		shed_close(h);

@@ -30,6 +30,7 @@
 #include "agent/control.h"
 #include "agent/datapath.h"
 #include "agent/flows.h"
+#include "agent/grace.h"
 #include "agent/handover.h"
 #include "agent/hooks.h"
 #include "agent/join.h"
@@ -91,6 +92,7 @@ struct host {
 	struct moves moves;
 	struct shed shed;
 	struct probes probes;
+	struct graces graces;
 	struct control control;
 	struct handover handover;
 	struct watch watch;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/grace.h"
 #include "agent/host.h"
 #include "agent/refuse.h"
 #include "agent/tell.h"
@@ -34,52 +35,6 @@
 static uint64_t now_ns(void)
 {
 	return sf_now_ms() * 1000000;
-}
-
-/* ---- how long a service waits ----------------------------------------------------------- */
-
-/* "web=2s": which service, how long. */
-static int parse_grace(const struct sf_net *net, const char *text, struct sf_addr *service,
-		       uint32_t *ms)
-{
-	char name[SF_NAME_TEXT + SF_ADDR_STRLEN];
-	const char *equals = strrchr(text, '=');
-	const char *why;
-	struct sf_sid sid;
-
-	if (!equals || (size_t)(equals - text) >= sizeof(name))
-		return -EINVAL;
-	snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-	if (sf_sid_parse(net, name, sf_sha256, &sid, &why) || sf_duration_parse(equals + 1, ms))
-		return -EINVAL;
-	*service = sf_service_addr(net, &sid);
-	return 0;
-}
-
-bool probes_is_grace(const char *text)
-{
-	struct sf_net net = sf_net_default(0);
-	struct sf_addr service;
-	uint32_t ms;
-
-	return !parse_grace(&net, text, &service, &ms);
-}
-
-static uint32_t grace_of(const struct host *h, const struct sf_flow *f)
-{
-	const struct sf_addr *of = f->flags & SF_FLOW_INBOUND ? &f->tuple.local : &f->tuple.peer;
-	const struct sf_conf_list *list = &h->config.service_move_grace;
-	const struct attachment *primary = attachment_primary(h);
-	struct sf_addr service;
-	uint32_t ms;
-
-	for (size_t i = 0; i < list->count; i++)
-		if (!parse_grace(&h->net, list->items[i], &service, &ms) &&
-		    sf_addr_eq(&service, of))
-			return ms;
-	if (h->config.move_grace_ms || !primary)
-		return h->config.move_grace_ms;
-	return primary->join.move_grace_ms;
 }
 
 /* ---- what failed, told ------------------------------------------------------------------ */
@@ -370,7 +325,10 @@ static int look(const void *key, const void *value, void *ctx)
 	if (silence_is_answered(&h->probes.silence, &f) &&
 	    !datapath_answered(h, sf_locator_sock(&f.own)))
 		f.fail = 0;
-	return silence_flow(&h->probes.silence, &f, grace_of(h, &f));
+	ret = silence_flow(&h->probes.silence, &f, grace_of(h, &f));
+	if (!ret && silence_is_asked(&h->probes.silence, &f))
+		grace_ask(h, &f);
+	return ret;
 }
 
 static void scan(struct host *h)

@@ -48,7 +48,4 @@ struct probes {
 int probes_open(struct host *h, char *err, size_t errlen);
 void probes_close(struct host *h);
 
-/** probes_is_grace() - for the configuration: "SERVICE=DURATION". */
-bool probes_is_grace(const char *text);
-
 #endif

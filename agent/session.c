@@ -105,9 +105,15 @@ static void arm(struct session_request *q)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct session_request *q = arg;
+	uint8_t type = ((const struct sf_ctrl_hdr *)q->buf)->type;
 	struct session *s = q->session;
 
 	q->waited_ms += q->wait_ms;
+	/* The answer is not the router's own: that it does not come says nothing about it. */
+	if (type == SF_CTRL_LOOKUP && q->waited_ms >= SESSION_LOST_MS) {
+		session_drop(q);
+		return;
+	}
 	q->wait_ms = q->wait_ms * 2 < SF_CTRL_RETRY_CAP ? q->wait_ms * 2 : SF_CTRL_RETRY_CAP;
 	s->repeated++;
 	transmit(q); /* a failure (link down) is what repeating is for */

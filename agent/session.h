@@ -33,7 +33,8 @@ struct session_ops {
 	/* A message of the session that answers nothing (REFRESH, REGISTERED with late verdicts).
 	 */
 	void (*unasked)(void *ctx, const struct sf_ctrl_in *in);
-	/* A request stays unanswered for SESSION_LOST_MS; called once for each such request. */
+	/* A request stays unanswered for SESSION_LOST_MS; called once for each such request, but
+	 * for LOOKUPs, which are given up then: others than the router answer them. */
 	void (*lost)(void *ctx);
 	/* After an answer: there may be room for further requests. */
 	void (*room)(void *ctx);

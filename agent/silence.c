@@ -48,6 +48,13 @@ bool silence_is_answered(const struct silence *s, const struct sf_flow *f)
 	return p && p->answered;
 }
 
+bool silence_is_asked(const struct silence *s, const struct sf_flow *f)
+{
+	const struct silence_pair *p = silence_find(s, &f->own, &f->peer);
+
+	return p && p->asked;
+}
+
 void silence_begin(struct silence *s, uint64_t now)
 {
 	struct silence_pair *p, *tmp;

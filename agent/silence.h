@@ -93,6 +93,9 @@ int silence_flow(struct silence *s, const struct sf_flow *f, uint32_t grace_ms);
 /** silence_is_answered() - whether @f has a soft FAIL that an answer since the last walk belies. */
 bool silence_is_answered(const struct silence *s, const struct sf_flow *f);
 
+/** silence_is_asked() - whether the peer of @f is asked, and has not answered yet. */
+bool silence_is_asked(const struct silence *s, const struct sf_flow *f);
+
 /** silence_watches() - whether a flow is one that is watched. */
 bool silence_watches(const struct sf_flow *f);
 

@@ -502,6 +502,16 @@ static int on_load(struct session *s, const struct sf_ctrl_in *in)
 
 #define FOUND_MAX 32 /* endpoints told: what the router's answer to the host has room for */
 
+static void put_grace(struct sf_ctrl_out *o, const struct policy *p)
+{
+	struct sf_item_timers t = { 0 };
+
+	if (!p || p->move_grace_ms == UNSET)
+		return;
+	t.move_grace_ms = sf_be32((uint32_t)p->move_grace_ms);
+	sf_ctrl_put(o, SF_ITEM_TIMERS, &t, sizeof(t));
+}
+
 static int on_lookup(struct session *s, const struct sf_ctrl_in *in)
 {
 	const struct sf_item_host *host = sf_ctrl_find(in, SF_ITEM_HOST, NULL);
@@ -521,6 +531,7 @@ static int on_lookup(struct session *s, const struct sf_ctrl_in *in)
 	sf_ctrl_put(&o, SF_ITEM_HOST, host, sizeof(*host));
 	if (service && name)
 		sf_ctrl_put(&o, SF_ITEM_SERVICE_NAME, name, strlen(name));
+	put_grace(&o, policy_of(s->c, &asked->sid));
 	name = sid_is_host(&asked->sid) ? hostname_of(s->c, &asked->sid) : NULL;
 	if (name)
 		sf_ctrl_put(&o, SF_ITEM_NAME, name, strlen(name));

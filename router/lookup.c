@@ -106,7 +106,8 @@ const char *lookup_found(struct router *r, const struct sf_ctrl_in *in)
 	sf_ctrl_foreach (in, it) {
 		if (it.type == SF_ITEM_REGISTRATION)
 			put(&p, it.value);
-		else if ((it.type == SF_ITEM_SERVICE_NAME || it.type == SF_ITEM_NAME) &&
+		else if ((it.type == SF_ITEM_SERVICE_NAME || it.type == SF_ITEM_NAME ||
+			  it.type == SF_ITEM_TIMERS) &&
 			 sf_ctrl_room(&p.out) > sizeof(struct sf_item) + it.len + 3u)
 			sf_ctrl_put(&p.out, it.type, it.value, it.len);
 	}

@@ -9,7 +9,8 @@
 #         [r1] -------- [ sr ] -- [r2] -- h4 instance
 . "$(dirname "$0")/lib.sh"
 lab_up --emulate fig6
-printf 'probe_after = 1s\nmove_grace = 2s\n' >>"$DIR/h1/scaffoldd.conf"
+# What the controller says of the service counts more than what a host says of all.
+printf 'probe_after = 1s\nmove_grace = 10m\n' >>"$DIR/h1/scaffoldd.conf"
 lab restart h1 >"$TMP/said" || said
 wait_for "h1 is ready again" is_ready h1
 
@@ -43,6 +44,8 @@ leads_to() {
 S=$(address u)
 for n in h3 h4; do serve $n "$S" 53 who --udp --name $n; declare "$n=$!"; done
 registered u 2 53 udp
+rest ctl controller /v1/services/u/policy -X PATCH -d '{"move_grace_ms": 2000}' | jq -e '[.. | .move_grace_ms? // empty] == [2000]' >"$TMP/said" ||
+	{ bad "the policy is not taken"; said; }
 "$SF" lab --name "$LAB" exec h1 -- python3 "$TMP/listen.py" "$S" 53 >"$TMP/listener" 2>&1 &
 pids+=($!)
 one=h3 other=h4

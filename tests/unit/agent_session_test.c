@@ -21,7 +21,7 @@ struct place {
 	int fd;
 	struct sockaddr_in6 at; /* of the host's socket */
 	struct session_ops ops;
-	int answered, unasked, rooms;
+	int answered, unasked, rooms, losses;
 	uint8_t last; /* type of the last answer */
 };
 
@@ -37,6 +37,7 @@ static void on_unasked(void *ctx, const struct sf_ctrl_in *in)
 
 static void on_lost(void *ctx)
 {
+	((struct place *)ctx)->losses++;
 }
 
 static void on_room(void *ctx)
@@ -179,12 +180,28 @@ static void test_replay_is_no_life(void **state)
 	assert_int_equal(p->host.answered_ms, 0);
 }
 
+/* A router that does not answer is lost; who does not answer a question that it passes on is not.
+ */
+static void test_questions_are_given_up(void **state)
+{
+	struct place *p = *state;
+	uint32_t seq;
+
+	ask(p, SF_CTRL_LOOKUP);
+	seq = ask(p, SF_CTRL_HEARTBEAT);
+	while (!p->losses || p->host.pending->seq != seq)
+		event_base_loop(p->base, EVLOOP_ONCE);
+	assert_int_equal(p->losses, 1);
+	assert_null(p->host.pending->next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answer_of_another_type, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denied_answers_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replay_is_no_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_questions_are_given_up, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("agent_session", tests, NULL, NULL);

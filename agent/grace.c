@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/* grace.c - see grace.h. */
+#include "agent/grace.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "agent/host.h"
+#include "core/sal.h"
+#include "util/clock.h"
+#include "util/crypto.h"
+
+#define FRESH_MS 60000 /* then it is asked for again */
+#define AGAIN_MS 1000  /* without an answer */
+
+/* @set: there is a policy that says @ms. @next_ms: before that it is not asked for again. */
+struct grace_policy {
+	struct sf_sid sid;
+	bool set;
+	uint32_t ms;
+	uint64_t next_ms;
+	UT_hash_handle hh;
+};
+
+/* ---- what this host's configuration says ------------------------------------------------ */
+
+/* "web=2s": which service, how long. */
+static int parse_grace(const struct sf_net *net, const char *text, struct sf_addr *service,
+		       uint32_t *ms)
+{
+	char name[SF_NAME_TEXT + SF_ADDR_STRLEN];
+	const char *equals = strrchr(text, '=');
+	const char *why;
+	struct sf_sid sid;
+
+	if (!equals || (size_t)(equals - text) >= sizeof(name))
+		return -EINVAL;
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
+	if (sf_sid_parse(net, name, sf_sha256, &sid, &why) || sf_duration_parse(equals + 1, ms))
+		return -EINVAL;
+	*service = sf_service_addr(net, &sid);
+	return 0;
+}
+
+bool grace_is_text(const char *text)
+{
+	struct sf_net net = sf_net_default(0);
+	struct sf_addr service;
+	uint32_t ms;
+
+	return !parse_grace(&net, text, &service, &ms);
+}
+
+/* ---- what the controller's policy says -------------------------------------------------- */
+
+static struct grace_policy *policy_find(const struct host *h, const struct sf_sid *sid)
+{
+	struct grace_policy *p;
+
+	HASH_FIND(hh, h->graces.policies, sid, sizeof(*sid), p);
+	return p;
+}
+
+static struct grace_policy *policy_new(struct host *h, const struct sf_sid *sid)
+{
+	struct grace_policy *p;
+
+	/* Those that are waited for come again with the next walk. */
+	if (HASH_COUNT(h->graces.policies) >= GRACE_POLICIES)
+		graces_close(h);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->sid = *sid;
+	HASH_ADD(hh, h->graces.policies, sid, sizeof(p->sid), p);
+	return p;
+}
+
+static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct sf_ctrl_in *answer)
+{
+	const struct sf_item_registration *asked =
+		sf_ctrl_find(request, SF_ITEM_REGISTRATION, NULL);
+	const struct sf_item_timers *t = sf_ctrl_find(answer, SF_ITEM_TIMERS, NULL);
+	struct grace_policy *p = NULL;
+
+	if (asked && answer->type == SF_CTRL_FOUND)
+		p = policy_find(((struct attachment *)ctx)->host, &asked->sid);
+	if (!p)
+		return;
+	p->set = t != NULL;
+	p->ms = t ? sf_be32(t->move_grace_ms) : 0;
+	p->next_ms = sf_now_ms() + FRESH_MS;
+}
+
+static struct sf_addr service_of(const struct sf_flow *f)
+{
+	return f->flags & SF_FLOW_INBOUND ? f->tuple.local : f->tuple.peer;
+}
+
+void grace_ask(struct host *h, const struct sf_flow *f)
+{
+	struct attachment *router = attachment_primary(h);
+	struct sf_addr service = service_of(f);
+	struct sf_item_registration item = { .sid = sf_addr_sid_or_none(&h->net, &service) };
+	struct grace_policy *p;
+	struct session_request *q;
+
+	if (sf_sid_is_zero(&item.sid) || item.sid.w[0] == sf_be32(SF_SSID_HOSTS))
+		return; /* policies are for services */
+	p = policy_find(h, &item.sid);
+	if (!p)
+		p = policy_new(h, &item.sid);
+	if (!p || !router || sf_now_ms() < p->next_ms)
+		return;
+	q = session_request(&router->session, SF_CTRL_LOOKUP);
+	if (!q)
+		return;
+	p->next_ms = sf_now_ms() + SESSION_LOST_MS + AGAIN_MS;
+	sf_ctrl_put(&q->out, SF_ITEM_REGISTRATION, &item, sizeof(item));
+	session_send(q, on_answer);
+}
+
+uint32_t grace_of(const struct host *h, const struct sf_flow *f)
+{
+	const struct sf_conf_list *list = &h->config.service_move_grace;
+	const struct attachment *primary = attachment_primary(h);
+	struct sf_addr of = service_of(f), service;
+	struct sf_sid sid = sf_addr_sid_or_none(&h->net, &of);
+	const struct grace_policy *p;
+	uint32_t ms;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!parse_grace(&h->net, list->items[i], &service, &ms) &&
+		    sf_addr_eq(&service, &of))
+			return ms;
+	p = policy_find(h, &sid);
+	if (p && p->set)
+		return p->ms;
+	if (h->config.move_grace_ms || !primary)
+		return h->config.move_grace_ms;
+	return primary->join.move_grace_ms;
+}
+
+void graces_close(struct host *h)
+{
+	struct grace_policy *p, *tmp;
+
+	HASH_ITER (hh, h->graces.policies, p, tmp) {
+		HASH_DEL(h->graces.policies, p);
+		free(p);
+	}
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * grace.h - how long a flow waits for a peer that has fallen silent: move_grace, by service.
+ *
+ * What counts, first to last: what this host's configuration says of the service
+ * (service_move_grace), what the controller's policy for it says, the host's move_grace, the
+ * network's. A policy is asked for when flows of the service have begun to wait, by LOOKUP
+ * (docs/protocol.md, "Look-ups"), and remembered for a while; before that nobody needs it.
+ */
+#ifndef SF_AGENT_GRACE_H
+#define SF_AGENT_GRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/flow.h"
+
+struct host;
+struct grace_policy;
+
+#define GRACE_POLICIES 1024 /* remembered */
+
+/** struct graces - policies by serviceID. */
+struct graces {
+	struct grace_policy *policies;
+};
+
+/** grace_is_text() - for the configuration: "SERVICE=DURATION". */
+bool grace_is_text(const char *text);
+
+/** grace_of() - Return: milliseconds for which @f waits. */
+uint32_t grace_of(const struct host *h, const struct sf_flow *f);
+
+/** grace_ask() - ask for the policy of the service of @f, unless that was done lately. */
+void grace_ask(struct host *h, const struct sf_flow *f);
+
+void graces_close(struct host *h);
+
+#endif
