@@ -87,6 +87,8 @@ static void put_moves(const struct host *h, struct sf_metrics *m)
 		{ "moves_over_total", "Flows that ended here by a FAIL of their RSYN.", c->over },
 		{ "moves_redirected_total", "Suggestions by REDIRECT that were followed.",
 		  c->redirected },
+		{ "moves_sent_on_total",
+		  "RSYNs for flows that were handed over, answered by REDIRECT.", c->sent_on },
 		{ "moves_kicks_total", "Sockets told that their segments arrive again.", c->kicks },
 	};
 	size_t open, all = mover_size(&h->moves.mover, &open);

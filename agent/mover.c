@@ -473,6 +473,69 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
 	return 0;
 }
 
+int mover_leave(struct mover *m, uint64_t key)
+{
+	struct sf_move_out out = { 0 };
+	struct mover_entry *e;
+	struct sf_flow f;
+	bool added;
+	int ret = look(m, key, &f, &e);
+
+	if (ret)
+		return ret;
+	if (f.state != SF_FLOW_EXPORTED)
+		return -EINVAL;
+	added = !e;
+	if (added)
+		e = fresh(key, &f, m->ops->now(m->ops->ctx));
+	if (!e)
+		return -ENOMEM;
+	if (added && (ret = insert(m, e))) {
+		free(e);
+		return ret;
+	}
+	sf_move_leave(&e->move);
+	e->behind = e->own_moved = e->peer_moved = false;
+	kick_drop(m, e);
+	queue(m, e, sf_locator_sock(&f.own), &out);
+	return 0;
+}
+
+void mover_tell(struct mover *m, uint64_t key, const struct sf_addr *where)
+{
+	const struct mover_entry *e = find(m, key);
+	struct sf_move_out out;
+	struct sf_move_env env;
+
+	if (!e || env_of(m, &env) || !m->ops->usable(m->ops->ctx, &e->move.at))
+		return;
+	/* What it says was kept. */
+	if (e->queued)
+		mover_flush(m);
+	e = find(m, key);
+	if (!e)
+		return;
+	sf_move_tell(&e->move, where, &env, &out);
+	m->counts.sent += m->ops->send(m->ops->ctx, &out.msg, 1);
+}
+
+/* What comes for a flow that was handed over: from who has it now, or from the peer. */
+static void take_late(struct mover *m, const struct rsyn_in *in, struct mover_entry *e,
+		      const struct sf_flow *f)
+{
+	struct sf_move_out out = { 0 };
+
+	if (in->kind == SF_KIND_RSYN && e && sf_move_follow(&e->move, &in->msg)) {
+		m->counts.taken++;
+		queue(m, e, sf_locator_sock(&f->own), &out);
+	} else if (in->kind == SF_KIND_RSYN && e && !sf_addr_is_zero(&e->move.valid)) {
+		m->counts.sent_on++;
+		m->ops->redirect(m->ops->ctx, in, &e->move.valid);
+	} else {
+		m->counts.unknown++;
+	}
+}
+
 static void take_message(struct mover *m, const struct rsyn_in *in, struct mover_entry *e,
 			 const struct sf_flow *f)
 {
@@ -546,7 +609,11 @@ void mover_in(struct mover *m, const struct rsyn_in *in)
 	struct sf_flow f;
 	int ret = look(m, sf_socket_key(id), &f, &e);
 
-	if (ret || f.state == SF_FLOW_EXPORTED || (about_ours ? !e : !e && !is_established(&f))) {
+	if (!ret && f.state == SF_FLOW_EXPORTED) {
+		take_late(m, in, e, &f);
+		return;
+	}
+	if (ret || (about_ours ? !e : !e && !is_established(&f))) {
 		m->counts.unknown++;
 		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
 			m->counts.refused++;
@@ -575,7 +642,8 @@ static void fire(struct mover *m, uint64_t key)
 	e = find(m, key);
 	if (!e)
 		return;
-	if (ret) { /* nothing can be concluded: later */
+	/* Nothing can be concluded, or it is being handed over: later. */
+	if (ret || f.state == SF_FLOW_EXPORTED) {
 		e->move.due = m->ops->now(m->ops->ctx) + SF_MOVE_LONGEST_NS;
 		schedule(m, e);
 		return;

@@ -55,6 +55,7 @@ struct mover_report {
  * @change: bring an entry in line. Return: 0, -ENOENT where it is no more, or -errno
  * @send: @n messages; returns how many left
  * @refuse: answer @in by a FAIL
+ * @redirect: answer @in, an RSYN, by a REDIRECT to @place
  * @kick: segments arrive again: the local socket of @tuple should send; may be NULL
  * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
  * @moved: tell
@@ -70,6 +71,7 @@ struct mover_ops {
 	int (*change)(void *ctx, const struct sf_flow_change *c);
 	size_t (*send)(void *ctx, const struct sf_move_msg *messages, size_t n);
 	void (*refuse)(void *ctx, const struct rsyn_in *in, uint8_t reason);
+	void (*redirect)(void *ctx, const struct rsyn_in *in, const struct sf_addr *place);
 	void (*kick)(void *ctx, const struct sf_tuple *tuple);
 	void (*over)(void *ctx, const struct sf_flow *flow, uint8_t reason);
 	void (*moved)(void *ctx, const struct mover_report *report);
@@ -80,7 +82,7 @@ struct mover_counts {
 	uint64_t begun, settled, peer;
 	uint64_t sent, unsent, taken, repeated;
 	uint64_t stale, unknown, bad, refused;
-	uint64_t over, kicks, redirected;
+	uint64_t over, kicks, redirected, sent_on;
 };
 
 struct mover_item;
@@ -126,6 +128,19 @@ int mover_load(struct mover *m, uint64_t key, const struct sf_move *state);
  */
 int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to);
 
+/**
+ * mover_leave() - flow @key was handed over to another host; its entry, EXPORTED, stays for a
+ * while. As long, who asks for it here is sent on to where it has gone, once that has been told.
+ * Return: 0 (with the next flush), or -errno: then nothing is known of it any more.
+ */
+int mover_leave(struct mover *m, uint64_t key);
+
+/**
+ * mover_tell() - flow @key was handed over to this host from @where (a locator with its socketID
+ * there): tell that host where it is. It may be lost: say it again.
+ */
+void mover_tell(struct mover *m, uint64_t key, const struct sf_addr *where);
+
 /** mover_in() - a packet has come, as rsyn_decode() reads it. */
 void mover_in(struct mover *m, const struct rsyn_in *in);
 
@@ -155,7 +170,7 @@ bool mover_is_of(const struct sf_move *s, const struct sf_flow *f);
 /** mover_takes() - whether flow @f can move: it is established, and not over. */
 bool mover_takes(const struct sf_flow *f);
 
-/** mover_forget() - the flow is gone, or was handed over: drop its state. Harmless without one. */
+/** mover_forget() - the flow is gone: drop its state. Harmless without one. */
 void mover_forget(struct mover *m, uint64_t key);
 
 /**

@@ -205,6 +205,16 @@ static void op_refuse(void *ctx, const struct rsyn_in *in, uint8_t reason)
 		rsyn_send_packet(h->moves.fd, packet, (size_t)len, link_of(h, &in->msg.dst));
 }
 
+static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_addr *place)
+{
+	struct host *h = ctx;
+	uint8_t packet[RSYN_QUOTING_MAX];
+	int len = rsyn_redirect_encode(packet, sizeof(packet), in, &h->identity, place);
+
+	if (len > 0 && may_fail(&h->moves))
+		rsyn_send_packet(h->moves.fd, packet, (size_t)len, link_of(h, &in->msg.dst));
+}
+
 /* ---- telling ---------------------------------------------------------------------------- */
 
 static bool is_alike(const struct moves_group *a, const struct moves_group *b)
@@ -360,6 +370,7 @@ static const struct mover_ops ops_template = { .now = op_now,
 					       .change = op_change,
 					       .send = op_send,
 					       .refuse = op_refuse,
+					       .redirect = op_redirect,
 					       .over = op_over,
 					       .moved = op_moved,
 					       .kick = op_kick };
@@ -520,6 +531,20 @@ int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *
 	if (ret)
 		moves_forget(h, key);
 	return ret;
+}
+
+void moves_leave(struct host *h, uint64_t key)
+{
+	if (mover_leave(&h->moves.mover, key))
+		moves_forget(h, key);
+	mover_flush(&h->moves.mover);
+	arm(h);
+}
+
+void moves_tell(struct host *h, uint64_t key, const struct sf_addr *where)
+{
+	mover_tell(&h->moves.mover, key, where);
+	arm(h);
 }
 
 const struct sf_move *moves_find(const struct host *h, uint64_t key)

@@ -97,6 +97,12 @@ void moves_resume(struct host *h);
  */
 int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m);
 
+/** moves_leave() - flow @key, EXPORTED, has gone from this host: as mover_leave(). */
+void moves_leave(struct host *h, uint64_t key);
+
+/** moves_tell() - flow @key has come from @where: as mover_tell(). */
+void moves_tell(struct host *h, uint64_t key, const struct sf_addr *where);
+
 /** moves_find() - the state of flow @key, NULL where it never moved, or is over. */
 const struct sf_move *moves_find(const struct host *h, uint64_t key);
 

@@ -51,7 +51,9 @@ static int read_redirect(const struct sf_packet *p, struct rsyn_in *in, uint8_t 
 	if (sf_tlv_find(p->tlvs, p->tlvs_len, SF_TLV_PLACE, &value) != sizeof(in->place))
 		return -EBADMSG;
 	memcpy(&in->place, value, sizeof(in->place));
-	in->place = sf_locator_place(&in->place);
+	/* Where the flow has another key, the place comes with it. */
+	if (sf_sock_is_unset(sf_locator_sock(&in->place)))
+		in->place = sf_locator_place(&in->place);
 	if (!sf_locator_host(&in->place))
 		return -EBADMSG;
 	return read_quoted(p, in, reason);
@@ -129,9 +131,8 @@ int rsyn_redirect_encode(void *out, size_t room, const struct rsyn_in *in,
 			 const struct sf_sid *self, const struct sf_addr *place)
 {
 	uint8_t tlv[2 + sizeof(*place)] = { SF_TLV_PLACE, sizeof(*place) };
-	struct sf_addr to = sf_locator_place(place);
 
-	memcpy(tlv + 2, &to, sizeof(to));
+	memcpy(tlv + 2, place, sizeof(*place));
 	return quoting_encode(out, room, in, self, SF_KIND_REDIRECT, tlv, sizeof(tlv));
 }
 

@@ -57,6 +57,7 @@ int rsyn_fail_encode(void *out, size_t room, const struct rsyn_in *in, const str
 
 /**
  * rsyn_redirect_encode() - the REDIRECT that quotes an RSYN: its receiver is at @place now.
+ * @place: with the socketID that the flow has there, where that is another key's; else without
  * Return: as rsyn_fail_encode().
  */
 int rsyn_redirect_encode(void *out, size_t room, const struct rsyn_in *in,

@@ -19,6 +19,7 @@
 
 #define ROOM_SLACK 65536 /* a queue may grow until the program asks again */
 #define GROUPS_MAX 256
+#define TELL_MS	   50 /* from the first word to the exporter to the second */
 
 static uint64_t now_ns(void)
 {
@@ -221,7 +222,7 @@ static void out_free(struct transfer_out *out)
 void transfer_done(struct host *h, struct transfer_out *out)
 {
 	repair_end(out->fd);
-	moves_forget(h, sf_socket_key(out->id));
+	moves_leave(h, sf_socket_key(out->id));
 	tell(h, SF_LOG_INFO, "exported", &out->tuple, "");
 	out_free(out);
 }
@@ -372,7 +373,16 @@ int transfer_import(struct host *h, const uint8_t *state, size_t len, struct tra
 	return ret;
 }
 
-int transfer_state(struct host *h, const struct transfer_in *in, char *err, size_t errlen)
+/* Where the flow was left somebody may look for it: its peer, if that moves meanwhile. */
+static void tell_exporter(struct host *h, const struct transfer_in *in)
+{
+	const struct sf_addr *where = &in->e.move.at;
+
+	if (is_place(h, where) && !attachment_of_place(h, where))
+		moves_tell(h, in->key, where);
+}
+
+int transfer_state(struct host *h, struct transfer_in *in, char *err, size_t errlen)
 {
 	const struct sf_move *m = moves_find(h, in->key);
 
@@ -382,6 +392,11 @@ int transfer_state(struct host *h, const struct transfer_in *in, char *err, size
 				  "imported at another host before");
 	if (!sf_move_is_open(m))
 		return 0;
+	/* At once, then less and less often: either message may be lost. */
+	if (sf_now_ms() >= in->tell_ms) {
+		tell_exporter(h, in);
+		in->tell_ms = 2 * sf_now_ms() - in->began_ms + TELL_MS;
+	}
 	if (sf_now_ms() - in->began_ms >= TRANSFER_WAIT_MS)
 		return sf_errtext(err, errlen, -ETIMEDOUT,
 				  "connection: its peer has not answered for %u s",
@@ -408,6 +423,7 @@ int transfer_finish(struct host *h, struct transfer_in *in)
 		return ret;
 	}
 	in->fd = -1;
+	tell_exporter(h, in);
 	tell(h, SF_LOG_INFO, "imported", &in->e.tuple, "");
 	in_free(in);
 	return fd;

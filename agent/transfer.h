@@ -17,7 +17,8 @@
  *that socket again finishes it.
  *
  * In: a socket is made of the state, still frozen; then the flow's entry, with a key of this host;
- * then its renegotiation begins (agent/moves.h). The socket thaws when the peer has answered: what
+ * then its renegotiation begins (agent/moves.h), and the exporter is told where it is, so that it
+ * sends on whoever asks there. The socket thaws when the peer has answered: what
  * it sends from then on arrives. If another host was first, or nobody answers, nothing is left
  *here.
  */
@@ -69,6 +70,7 @@ struct transfer_in {
 	uint64_t key;
 	uint64_t id;
 	uint64_t began_ms;
+	uint64_t tell_ms; /* when the exporter is told next where the flow is */
 	struct exported e;
 };
 
@@ -93,7 +95,7 @@ int transfer_import(struct host *h, const uint8_t *state, size_t len, struct tra
  * Return: 0 the peer has answered; -EINPROGRESS; -ECONNRESET another host was first, or the peer
  * is gone; -ETIMEDOUT.
  */
-int transfer_state(struct host *h, const struct transfer_in *in, char *err, size_t errlen);
+int transfer_state(struct host *h, struct transfer_in *in, char *err, size_t errlen);
 
 /** transfer_finish() - let it go on. Return: its descriptor, or -errno (it is abandoned then). */
 int transfer_finish(struct host *h, struct transfer_in *in);

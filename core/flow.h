@@ -19,8 +19,9 @@
  *   BOUND       both locators known. Packets carry no header.
  *   CLOSING     FIN both ways or RST seen. As BOUND; freed when both FINs are acknowledged, else
  * when the kernel has no such socket. DATAGRAM    peers of unbound datagrams (a table that evicts).
- *   EXPORTED    handed over to another host. Nothing passes and nothing is answered, so that the
- *             peer waits until it hears of the new place; freed some time after @moved.
+ *   EXPORTED    handed over to another host. Nothing passes and nothing is answered but RSYN, by
+ *             the agent, so that the peer waits until it hears of the new place; freed some time
+ *             after @moved.
  *
  * What moves add (paper section 4.2.2) and packets need: for some time after locators change, or as
  * long as the ends do not agree on them, what is addressed to the former socketIDs of this end, or

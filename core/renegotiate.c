@@ -204,6 +204,24 @@ void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now)
 	timer_start(m, now);
 }
 
+void sf_move_tell(const struct sf_move *m, const struct sf_addr *to, const struct sf_move_env *env,
+		  struct sf_move_out *out)
+{
+	memset(out, 0, sizeof(*out));
+	say(m, SF_KIND_RSYN, to, env, out);
+}
+
+void sf_move_leave(struct sf_move *m)
+{
+	m->former = m->acked;
+	m->acked = m->own.name;
+	memset(&m->valid, 0, sizeof(m->valid));
+	candidate_forget(m);
+	m->flags |= SF_MOVE_CONFIRMED;
+	m->echo = 0;
+	m->due = 0;
+}
+
 /* ---- judging ---------------------------------------------------------------------------- */
 
 enum judgement { STRANGER, BEHIND, PAST, REPEAT, NEXT };
@@ -367,6 +385,25 @@ void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf
 	} else if (!m->due) {
 		timer_start(m, env->now);
 	}
+}
+
+bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in)
+{
+	bool ours = in->was == m->own.name || in->was == m->former ||
+		    (m->own.claim && in->claim == m->own.claim);
+
+	if (in->kind != SF_KIND_RSYN || !ours)
+		return false;
+	/* Its name is new with each of its places: what is sent again from elsewhere is a forgery.
+	 */
+	if (is_newer(in->epoch, m->own.epoch)) {
+		m->former = m->own.name;
+		m->acked = m->own.name = in->name;
+		m->own.claim = in->claim;
+		m->own.epoch = in->epoch;
+		m->valid = in->src;
+	}
+	return true;
 }
 
 /* ---- time ------------------------------------------------------------------------------- */

@@ -216,6 +216,29 @@ void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct 
  */
 void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now);
 
+/**
+ * sf_move_tell() - an RSYN that says what we say, to who handed the flow over to us: so that it
+ * knows where to send on whoever looks for the flow there. It changes nothing.
+ * @to: where the exporter had the flow, with its socketID
+ */
+void sf_move_tell(const struct sf_move *m, const struct sf_addr *to, const struct sf_move_env *env,
+		  struct sf_move_out *out);
+
+/**
+ * sf_move_leave() - the flow was handed over from here. From now on the state says no more than how
+ * its end is called, and, in @valid, where it has gone; 0: that is not known. It is settled.
+ */
+void sf_move_leave(struct sf_move *m);
+
+/**
+ * sf_move_follow() - a message has come to where the flow was left (sf_move_leave()).
+ *
+ * Who names our name as its former one, or has our claim, goes on with our end: it knows what we
+ * exported. It is believed as far as REDIRECT goes, which changes nothing.
+ * Return: whether it says where the end is now; else it is the peer's, or a stranger's.
+ */
+bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in);
+
 /** sf_move_in() - an RSYN, RSYN-ACK or RACK has come, and its key is this flow's. */
 void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,
 		struct sf_move_out *out);

@@ -230,6 +230,7 @@ goes_on() {
 	check "$1: and it ends in order" wait "$talk"
 	settle
 }
+sent_on() { rest "$1" agent /metrics | awk '$1 ~ /moves_sent_on_total/ { print $2 }'; }
 elsewhere() { [ "$(locator m1)" != "$1" ]; }
 was=$(locator m1)
 begin $SIZE
@@ -245,12 +246,14 @@ begin $SIZE
 to=$(others)
 says "a connection is exported" ok tell "$at" export "$n" "$TMP/state"
 lab link m1-r2 down >/dev/null
+asked=$(sent_on "$at")
 tell "$to" import "$TMP/state" >"$TMP/imported" & importing=$!; pids+=($importing)
 sleep 1
 lab link m1-r1 up >/dev/null
 wait $importing
 read -r said m _ <"$TMP/imported"
 equal "its client is without a network, then elsewhere, while it is imported" ok "$said"
+[ "$(sent_on "$at")" -gt "$asked" ] && ok "the exporter, asked by the client, said where it has gone" || bad "the exporter sent nobody on"
 goes_on "moved while it was imported"
 
 begin $SIZE

@@ -246,6 +246,17 @@ static void op_refuse(void *ctx, const struct rsyn_in *in, uint8_t reason)
 		transmit(h, data, len);
 }
 
+static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_addr *to)
+{
+	struct host *h = ctx;
+	uint8_t data[RSYN_QUOTING_MAX];
+	int len = rsyn_redirect_encode(data, sizeof(data), in, &h->id, to);
+
+	assert_true(len > 0);
+	if (!h->dead)
+		transmit(h, data, len);
+}
+
 static void op_kick(void *ctx, const struct sf_tuple *tuple)
 {
 	struct host *h = ctx;
@@ -311,6 +322,7 @@ static void host_make(struct host *h, unsigned int number, uint32_t at)
 				     .change = op_change,
 				     .send = op_send,
 				     .refuse = op_refuse,
+				     .redirect = op_redirect,
 				     .kick = op_kick,
 				     .over = op_over,
 				     .moved = op_moved };
@@ -694,6 +706,124 @@ static void test_redirect(void **state)
 	assert_int_equal(reason, SF_BAD_CHECKSUM);
 }
 
+/* Flow 0 of @from goes to @to, where it is flow 1. */
+static void hand_over(struct host *from, struct host *to)
+{
+	struct sf_flow *was = &from->flows[0], *f = &to->flows[1];
+	const struct sf_move *known = mover_find(&from->mover, KEY0);
+	struct sf_addr at = place(to->up);
+	struct sf_move m;
+
+	if (known)
+		m = *known;
+	else
+		sf_move_init(&m, was, world.now);
+	was->state = SF_FLOW_EXPORTED;
+	assert_int_equal(mover_leave(&from->mover, KEY0), 0);
+	mover_flush(&from->mover);
+	*f = *was;
+	f->own = sf_locator(&world.net, to->up, sf_socket_id(KEY0 + 1, 3));
+	f->state = SF_FLOW_BOUND;
+	sf_move_rehome(&m, &f->own, world.now);
+	assert_int_equal(mover_load(&to->mover, KEY0 + 1, &m), 0);
+	assert_int_equal(mover_start(&to->mover, KEY0 + 1, &at), 0);
+	mover_flush(&to->mover);
+}
+
+/* The peer of a flow that is handed over moves: who exported it sends it on, as soon as it knows
+ * where to, even if its agent has been restarted. */
+static void test_sent_on(void **state)
+{
+	struct host *a = &world.h[0], *b = &world.h[1], *c = &world.h[2];
+	struct sf_addr left;
+	const struct sf_move *m;
+
+	c->id = sf_sid_make(SF_SSID_HOSTS, 3);
+	c->up = 0x30001;
+	agent_restart(c);
+	flows_make(1);
+	sf_locator_set_sock(&b->flows[0].own, sf_socket_id(KEY0, 9)); /* as names must: it differs */
+	a->flows[0].peer = b->flows[0].own;
+	left = b->flows[0].own;
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	hand_over(b, c);
+	pass(3 * DELAY);
+	/* Nobody has told it: it says nothing, least of all that there is no such flow. */
+	assert_int_equal(b->mover.counts.unknown, 1);
+	assert_int_equal(world.n, 0);
+	mover_tell(&c->mover, KEY0 + 1, &left);
+	pass(2 * DELAY);
+	assert_int_equal(b->mover.counts.taken, 1);
+	assert_int_equal(world.n, 0);
+	agent_restart(b);
+	assert_int_equal(mover_due(&b->mover), 0);
+	pass(75 * MS); /* one repetition, before either asks for the other by its host */
+	assert_int_equal(b->mover.counts.sent_on, 1);
+	assert_int_equal(a->mover.counts.redirected, 1);
+	m = mover_find(&a->mover, KEY0);
+	assert_true(m && sf_move_is_settled(m));
+	assert_int_equal(sf_locator_host(&m->valid), c->up);
+	assert_int_equal(sf_socket_key(sf_locator_sock(&m->valid)), KEY0 + 1);
+	m = mover_find(&c->mover, KEY0 + 1);
+	assert_true(m && sf_move_is_settled(m));
+	assert_int_equal(a->overs + b->overs + c->overs, 0);
+	/* The state goes with the entry. */
+	b->flows[0].state = SF_FLOW_FREE;
+	mover_sweep(&b->mover, 0, 1);
+	assert_false(b->has[0]);
+}
+
+/* Who does not know what was exported moves nobody, nor who repeats another's words. */
+static void test_sent_on_forged(void **state)
+{
+	struct host *a = &world.h[0], *b = &world.h[1], *c = &world.h[2];
+	uint8_t said[SF_MOVE_LEN], reason;
+	struct sf_move_msg msg;
+	struct rsyn_in in;
+	struct sf_addr left;
+
+	c->id = sf_sid_make(SF_SSID_HOSTS, 3);
+	c->up = 0x30001;
+	agent_restart(c);
+	flows_make(1);
+	sf_locator_set_sock(&b->flows[0].own, sf_socket_id(KEY0, 9)); /* as names must: it differs */
+	a->flows[0].peer = b->flows[0].own;
+	left = b->flows[0].own;
+	hand_over(b, c);
+	world.n = 0;
+	mover_tell(&c->mover, KEY0 + 1, &left);
+	assert_int_equal(world.n, 1);
+	memcpy(said, world.wire[0].data, sizeof(said));
+	world.n = 0;
+	assert_int_equal(rsyn_decode(said, sizeof(said), &in, &reason), 0);
+	msg = in.msg;
+	in.msg.was ^= 1; /* a stranger's */
+	in.msg.claim ^= 1;
+	mover_in(&b->mover, &in);
+	assert_true(sf_addr_is_zero(&mover_find(&b->mover, KEY0)->valid));
+	in.msg = msg;
+	mover_in(&b->mover, &in);
+	assert_int_equal(sf_locator_host(&mover_find(&b->mover, KEY0)->valid), c->up);
+	in.msg.src = place(0x40001); /* the same again, from elsewhere */
+	mover_in(&b->mover, &in);
+	assert_int_equal(sf_locator_host(&mover_find(&b->mover, KEY0)->valid), c->up);
+	in.msg.epoch--; /* of the past */
+	in.msg.name ^= 1;
+	mover_in(&b->mover, &in);
+	assert_int_equal(sf_locator_host(&mover_find(&b->mover, KEY0)->valid), c->up);
+	/* Only what asks is answered. */
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	assert_int_equal(rsyn_decode(world.wire[0].data, SF_MOVE_LEN, &in, &reason), 0);
+	world.n = 0;
+	in.kind = in.msg.kind = SF_KIND_RACK;
+	mover_in(&b->mover, &in);
+	mover_flush(&b->mover);
+	assert_int_equal(world.n, 0);
+	assert_int_equal(b->mover.counts.sent_on, 0);
+}
+
 /* Strangers make us keep nothing. */
 static void test_stranger(void **state)
 {
@@ -768,6 +898,8 @@ int main(void)
 		TEST(test_superseded),
 		TEST(test_parked),
 		TEST(test_redirect),
+		TEST(test_sent_on),
+		TEST(test_sent_on_forged),
 		TEST(test_stranger),
 		TEST(test_many),
 	};
