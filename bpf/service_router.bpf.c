@@ -12,7 +12,8 @@
  *   sf_router_ingress  tc ingress of links to other routers: resolution
  *   sf_access_ingress  tc ingress of links where hosts may join: filter, then resolution
  *   sf_absent_egress   tc egress of the dummy device to which the block's /64 points: packets to
- *                      hosts that are not there; those that may draw one get a soft FAIL
+ *                      hosts that are not there; an RSYN follows its host to where that is, and of
+ *                      the others those that may draw one get a soft FAIL
  *   sf_router_xdp      resolution, for drivers with native XDP; whatever it does not resolve it
  *                      leaves to the tc program of the same link, which counts and answers
  *   sf_access_xdp      likewise, of access links: what the filter will drop is not resolved first
@@ -497,6 +498,59 @@ static __always_inline bool draws_fail(const struct ip6 *ip, const void *end)
 	       !sf_sock_is_unset(sf_locator_sock(&ip->dst));
 }
 
+/** is_for_host() - whether a packet to an absent host is an RSYN from socket to socket that names
+ * the host. One that was resolved names no socket: so nothing is followed twice. */
+static __always_inline bool is_for_host(const struct ip6 *ip, const struct sf_hdr *h)
+{
+	return ip->nexthdr == SF_NEXTHDR_DSTOPTS && sf_hdr_is_ours(h) &&
+	       sf_hdr_version(h) == SF_WIRE_VERS && sf_hdr_kind(h) == SF_KIND_RSYN &&
+	       !sf_sock_is_unset(sf_locator_sock(&ip->dst)) &&
+	       !sf_sock_is_unset(sf_locator_sock(&ip->src)) &&
+	       h->dst.w[0] == sf_be32(SF_SSID_HOSTS);
+}
+
+/**
+ * follow() - an RSYN to a host that has left goes on to where the host is, if that is known: as if
+ * it had been sent to the service address under which each host is found.
+ *
+ * A service router resolves it; the new destination has the same sum, as ever. Another router sends
+ * it to a service router. A service address has no bits to spare, so the sum in the header makes up
+ * for it.
+ * Return: 0, or 1 where nobody knows: the packet is as it was.
+ */
+static __noinline int follow(struct __sk_buff *skb)
+{
+	const struct sf_router_config *cfg;
+	const struct sf_addr *peer;
+	struct ip6 *ip = ip_of(skb, PULL);
+	struct sf_addr to;
+	struct sf_hdr *h;
+	__u32 zero = 0;
+	__u16 aux;
+
+	cfg = bpf_map_lookup_elem(&config, &zero);
+	if (!ip || !cfg)
+		return 1;
+	h = (void *)(ip + 1);
+	if ((void *)(h + 1) > (void *)(long)skb->data_end || !is_for_host(ip, h))
+		return 1;
+	peer = &ip->dst;
+	aux = h->aux;
+	if (cfg->roles & SF_ROLE_SERVICE) {
+		if (resolve(cfg, ip, (void *)(long)skb->data_end, skb->len - L4_AT, &to) ||
+		    sf_locator_same_host(&to, peer))
+			return 1;
+		sf_csum_neutral(peer, &to);
+		count_traffic(skb, SF_TRAFFIC_RESOLVED);
+	} else {
+		to = sf_service_addr(&cfg->net, &h->dst);
+		aux = sf_csum_apply(aux, sf_csum_delta(peer, &ip->src, &to, &ip->src));
+	}
+	return bpf_skb_store_bytes(skb, L4_AT + __builtin_offsetof(struct sf_hdr, aux), &aux,
+				   sizeof(aux), 0) ||
+	       bpf_skb_store_bytes(skb, DST_AT, &to, sizeof(to), 0) || macs_swap(skb);
+}
+
 SEC("tc")
 int sf_absent_egress(struct __sk_buff *skb)
 {
@@ -511,9 +565,14 @@ int sf_absent_egress(struct __sk_buff *skb)
 	/* The block's /64 leads here, so the destination is ours; what else is sent here is not. */
 	if (!sf_addr_in_as(&cfg->net, &ip->dst))
 		return TC_ACT_SHOT;
+	/* Either way it comes back in as if the device had received it, and is routed. */
+	if (!follow(skb))
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	ip = ip_of(skb, L4_AT + SF_HDR_LEN);
+	if (!ip)
+		return TC_ACT_SHOT;
 	if (!draws_fail(ip, (void *)(long)skb->data_end))
 		return drop(skb, SF_ABSENT_HOST);
-	/* It comes back in as if the device had received it, and is routed to its source. */
 	return answer(skb, SF_ABSENT_HOST, SF_HOST_UNREACHABLE, BPF_F_INGRESS);
 }
 

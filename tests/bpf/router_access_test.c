@@ -160,6 +160,90 @@ static void absent_hosts(void **state)
 	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_PROBE);
 }
 
+static const struct sf_sid gone = { .w = { 0x00000080, 0x60606060, 0x70707070 } };
+
+/* An RSYN of HOST to OTHER, that is of identity @sid. */
+static void rsyn(struct packet *p, const struct sf_sid *sid, __u64 dst_sock)
+{
+	struct sf_addr src = sf_locator(&net, HOST, 0x123456789abc);
+	struct sf_addr dst = sf_locator(&net, OTHER, dst_sock);
+	__u8 tlv[72] = { SF_TLV_MOVE, 70, 0, 1, 9, 8, 7, 6 };
+	int len;
+
+	memset(p, 0, sizeof(*p));
+	p->b[12] = 0x86;
+	p->b[13] = 0xdd;
+	len = sf_alone_encode(p->b + ETH, sizeof(p->b) - ETH, &src, &dst, 60, SF_KIND_RSYN, 0, sid,
+			      &client, tlv, sizeof(tlv), NULL, 0);
+	assert_true(len > 0);
+	p->len = ETH + len;
+}
+
+/* What comes out is what went in, its checksum right, but for where it goes. */
+static struct sf_addr followed(const struct sf_sid *sid)
+{
+	struct packet p, before;
+	struct sf_packet got;
+	__u8 bad = 0;
+
+	rsyn(&p, sid, 0xabcdef012345);
+	before = p;
+	assert_int_equal(run(skel->progs.sf_absent_egress, &p), TC_ACT_REDIRECT);
+	assert_int_equal(p.len, before.len);
+	assert_int_equal(sf_packet_decode(p.b + ETH, p.len - ETH, &got, &bad), 0);
+	assert_int_equal(sf_hdr_kind(&got.hdr), SF_KIND_RSYN);
+	assert_memory_equal(p.b + ETH + 8, before.b + ETH + 8, 16);
+	assert_memory_equal(p.b + ETH + 48, before.b + ETH + 48, p.len - ETH - 48);
+	return got.dst;
+}
+
+static void not_followed(const struct sf_sid *sid, __u64 sock)
+{
+	struct packet p, before;
+
+	rsyn(&p, sid, sock);
+	before = p;
+	assert_int_equal(run(skel->progs.sf_absent_egress, &p), TC_ACT_REDIRECT);
+	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_RSYN);
+}
+
+/* An RSYN to a host that has left goes on to where it is. */
+static void host_elsewhere(void **state)
+{
+	struct sf_rule rule = { .size = 1, .instances = 1, .only = instance_of(&gone, 0x20005) };
+	struct sf_service_key key = { .sid = gone };
+	struct sf_addr to, service = sf_service_addr(&net, &gone);
+	__u64 absent, resolved;
+	__u32 zero = 0;
+
+	sleep(2);
+	not_followed(&gone, 0xabcdef012345); /* nobody knows where it is */
+	put_rule(&gone, 0, 0, &rule);
+	absent = counted(skel->maps.counters, SF_ABSENT_HOST);
+	resolved = counted(skel->maps.traffic, SF_TRAFFIC_RESOLVED);
+	to = followed(&gone);
+	assert_int_equal(sf_locator_host(&to), 0x20005);
+	assert_true(sf_sock_is_unset(sf_locator_sock(&to)));
+	assert_int_equal(counted(skel->maps.counters, SF_ABSENT_HOST), absent);
+	assert_int_equal(counted(skel->maps.traffic, SF_TRAFFIC_RESOLVED), resolved + 1);
+	/* once only; and it is a host that is followed, where one is named */
+	not_followed(&gone, 5);
+	not_followed(&web, 0xabcdef012345);
+	not_followed(&(const struct sf_sid){ 0 }, 0xabcdef012345);
+	/* not to where it is missed */
+	rule.only = instance_of(&gone, OTHER);
+	put_rule(&gone, 0, 0, &rule);
+	not_followed(&gone, 0xabcdef012345);
+	/* a router that resolves nothing has it resolved, whatever it holds */
+	cfg.roles = SF_ROLE_ACCESS;
+	bpf_map_update_elem(map_fd(skel->maps.config), &zero, &cfg, 0);
+	to = followed(&gone);
+	assert_memory_equal(&to, &service, sizeof(to));
+	cfg.roles = SF_ROLE_ACCESS | SF_ROLE_SERVICE;
+	bpf_map_update_elem(map_fd(skel->maps.config), &zero, &cfg, 0);
+	delete_rule(&key);
+}
+
 /* ---- XDP ---- */
 
 /* On an access link the filter comes first: what it will drop at tc goes there as it came. */
@@ -191,10 +275,9 @@ static void xdp_is_filtered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(access_filter),
-		cmocka_unit_test(neighbours),
-		cmocka_unit_test(xdp_is_filtered),
-		cmocka_unit_test(absent_hosts),
+		cmocka_unit_test(access_filter),   cmocka_unit_test(neighbours),
+		cmocka_unit_test(xdp_is_filtered), cmocka_unit_test(absent_hosts),
+		cmocka_unit_test(host_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, router_setup, router_teardown);
