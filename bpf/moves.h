@@ -90,6 +90,35 @@ static __noinline bool move_promote(const struct sf_host_config *cfg, struct wor
 }
 
 /**
+ * tcp_promote() - whether an RSYN is about a half-open connection: its opener, who knows our key
+ * and has its own, has our SYN-ACK, and moves before its ACK has come. As in_promote(), but that
+ * the kernel is still to hear of it: by the next segment, from wherever that comes.
+ */
+static __noinline bool tcp_promote(const struct sf_host_config *cfg, struct work *w)
+{
+	struct sf_flow *f = bpf_map_lookup_elem(&halfopen, &w->key), *old;
+
+	if (!f || w->kind != SF_KIND_RSYN)
+		return false;
+	w->flow = *f;
+	/* It may have been evicted meanwhile. */
+	if (sf_socket_key(sf_locator_sock(&w->flow.own)) != w->key ||
+	    sf_socket_key(sf_locator_sock(&w->flow.peer)) !=
+		    sf_socket_key(sf_locator_sock(&w->src)))
+		return false;
+	old = bpf_map_lookup_elem(&flows, &w->key);
+	if (old && !sf_tuple_eq(&old->tuple, &w->flow.tuple))
+		return false;
+	if (old)
+		flow_account(cfg, w, old);
+	w->flow.state = SF_FLOW_BOUND;
+	if (bpf_map_update_elem(&flows, &w->key, &w->flow, BPF_ANY))
+		return false;
+	bpf_map_delete_elem(&halfopen, &w->key);
+	return true;
+}
+
+/**
  * in_move() - a packet with header RSYN, RSYN-ACK, RACK or REDIRECT.
  *
  * An RSYN of a flow that is over is refused, so that its sender does not wait for ever; all that it
@@ -113,11 +142,12 @@ SUBPROG int in_move(struct __sk_buff *skb)
 	bad = move_key(w);
 	if (bad)
 		return drop(skb, bad);
-	if (bpf_map_lookup_elem(&flows, &w->key) || move_promote(cfg, w))
+	/* A half-open flow first: one of the same ports may have been there before it. */
+	if (tcp_promote(cfg, w) || bpf_map_lookup_elem(&flows, &w->key) || move_promote(cfg, w))
 		return control_tell(skb, w);
 	if (w->kind != SF_KIND_RSYN)
 		return drop(skb, SF_UNKNOWN_SOCKET);
-	/* The opener moves before we have heard that it is there. */
+	/* A stranger to it, or there is no room. */
 	if (bpf_map_lookup_elem(&halfopen, &w->key))
 		return drop(skb, SF_WRONG_STATE);
 	if (half_open_may_be_lost())

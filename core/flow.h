@@ -15,7 +15,8 @@
  *
  *   CONNECTING  our SYN is out; peer locator unset. SYN-ACK binds, FAIL re-resolves, nothing else.
  *   OPENING     our SYN was answered; our ACK carries the header until the peer shows it has it.
- *   HALF_OPEN   the peer's SYN is in (halfopen table). The peer's ACK makes it BOUND.
+ *   HALF_OPEN   the peer's SYN is in (halfopen table). The peer's ACK, or its RSYN, makes it
+ *               BOUND.
  *   BOUND       both locators known. Packets carry no header.
  *   CLOSING     FIN both ways or RST seen. As BOUND; freed when both FINs are acknowledged, else
  * when the kernel has no such socket. DATAGRAM    peers of unbound datagrams (a table that evicts).

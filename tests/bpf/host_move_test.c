@@ -255,18 +255,40 @@ static void rsyn_of_no_flow_is_refused(void **state)
 	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 2);
 }
 
-/* The opener moves before its ACK has come: it repeats, and there will be a flow. */
-static void rsyn_of_half_open_waits(void **state)
+/* The opener moves before its ACK has come: that it knows our socketID shows that it has bound. */
+static void rsyn_of_half_open_binds(void **state)
 {
 	struct sf_move_msg m;
+	struct segment g;
+	struct sf_flow f;
+	struct parsed q;
 	struct talk t;
 
 	talk_answer(&t, &p);
 	m = message(&t, SF_KIND_RSYN);
+	/* Not for whoever has but one of the keys; nor by an answer. */
+	m.src.b[11] ^= 0x40;
 	encode(&p, &m);
 	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(host_count(&b, SF_WRONG_STATE), 1);
+	m = message(&t, SF_KIND_RSYN_ACK);
+	encode(&p, &m);
+	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(events(&b), 0);
+	assert_int_equal(host_flows(&b, NULL), 0);
+	m = message(&t, SF_KIND_RSYN);
+	encode(&p, &m);
+	assert_int_equal(host_in(&b, &p), DROPPED);
+	assert_int_equal(events(&b), 1);
+	f = flow(&b, &t.server);
+	assert_int_equal(f.state, SF_FLOW_BOUND);
+	assert_memory_equal(&f.peer, &t.client, 16); /* the agent says when it is elsewhere */
+	assert_false(host_flow(&b, sf_locator_sock(&t.server), true, &f));
+	/* The kernel has not got the ACK: it asks again, at the place that holds. */
+	g = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
+	host_sends(&b, &p, &g);
+	packet_parse(&p, &q);
+	assert_memory_equal(&q.dst, &t.client, 16);
+	assert_true(q.csum_ok);
 }
 
 #define TLV_AT (ETH + SF_IPV6_LEN + SF_HDR_LEN)
@@ -778,7 +800,7 @@ int main(void)
 		T(agent_hears),
 		T(unresolved_rsyn_is_heard),
 		T(rsyn_of_no_flow_is_refused),
-		T(rsyn_of_half_open_waits),
+		T(rsyn_of_half_open_binds),
 		T(flipped_bit_is_counted),
 		T(malformed_is_counted),
 		T(refusals_are_heard),
