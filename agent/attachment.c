@@ -214,6 +214,14 @@ static void register_all(struct attachment *a)
 	registry_restart(&a->host->registry);
 }
 
+/* No route leads by @from any more, if its link is down. */
+static void leave_place(const struct attachment *from, const struct attachment *to)
+{
+	if (!uplink_usable(from->host, &from->link))
+		uplink_forget_router(from);
+	moves_place(from->host, &from->join.locator, &to->join.locator);
+}
+
 static void switch_to(struct attachment *a, const char *why)
 {
 	struct host *h = a->host;
@@ -230,7 +238,7 @@ static void switch_to(struct attachment *a, const char *why)
 	if (!was || sf_addr_is_zero(&was->join.locator))
 		return;
 	tell_place(h, a, &was->join.locator, why);
-	moves_place(h, &was->join.locator, &a->join.locator);
+	leave_place(was, a);
 }
 
 static void look_again(struct host *h, uint64_t now, uint64_t at)
@@ -318,7 +326,7 @@ void attachment_changed(struct attachment *a, const char *why)
 	if (a->join.state == JOIN_LOST && !attachment_has_place(a))
 		attachments_apply(h);
 	if (could && !a->since_ms)
-		moves_place(h, &a->join.locator, &now->join.locator);
+		leave_place(a, now);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

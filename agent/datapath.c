@@ -230,7 +230,7 @@ static int link_address(struct host *h, uint8_t *mac)
 	return 0;
 }
 
-int datapath_kick(struct host *h, const struct sf_tuple *t)
+int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how)
 {
 	uint8_t frame[SF_KICK_LEN] = { [12] = ETH_P_IPV6 >> 8,
 				       [13] = ETH_P_IPV6 & 0xff,
@@ -239,7 +239,8 @@ int datapath_kick(struct host *h, const struct sf_tuple *t)
 				       [ETH_HLEN + 6] = IPPROTO_TCP,
 				       [ETH_HLEN + 7] = 64 };
 	struct tcphdr tcp = { .source = t->lport, .dest = t->pport, .doff = 5, .ack = 1 };
-	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex };
+	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex,
+				 .cb = { [SF_KICK_CB_HOW] = how } };
 	struct sf_bpf_run run = {
 		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
 	};

@@ -9,13 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/host.h"
+
 #include "agent/tell.h"
 #include "agent/trust.h"
 #include "core/wire.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/ndisc.h"
 #include "util/session.h"
 
 #define HINT_MS	   1000
@@ -84,7 +87,7 @@ static int find_link_local(const struct sf_nl_addr *a, void *ctx)
 
 /* A router takes a JOIN from link-local addresses alone. Where router= is a global address the
  * kernel would choose another source, so it is told. */
-static void send_by(struct attachment *a, const struct offer *o)
+static void send_by(struct attachment *a, const struct offer *o, bool first)
 {
 	struct host *h = a->host;
 	const struct sf_nl_link *link = &a->link;
@@ -102,6 +105,9 @@ static void send_by(struct attachment *a, const struct offer *o)
 	else if (!IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr) &&
 		 sf_ifaddr_list(h->nl, link->ifindex, find_link_local, &by.ipi6_addr) != 1)
 		err = -EADDRNOTAVAIL;
+	if (!err && first && sf_ip6_is_any(&by.ipi6_addr))
+		err = sf_ndisc_solicit_router(h->search.solicit_fd, link->ifindex, &to.sin6_addr,
+					      link->mac);
 	if (!err)
 		err = session_say_by(&a->session, &to, &by, o->buf, o->len);
 	if (err) /* no link-local address yet, or the link is just going: the next try will tell */
@@ -141,7 +147,7 @@ static void on_search(evutil_socket_t fd, short what, void *arg)
 	refresh(h, &s->offer, false, s->wait_ms);
 	attachment_foreach (h, a)
 		if (a->join.state != JOIN_JOINED)
-			send_by(a, &s->offer);
+			send_by(a, &s->offer, s->wait_ms == SF_CTRL_RETRY_MS);
 	arm(s->timer, s->wait_ms);
 	s->wait_ms = longer(s->wait_ms, SF_CTRL_RETRY_CAP);
 }
@@ -183,7 +189,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	bool known = !sf_addr_is_zero(&j->locator) && !j->elsewhere;
 
 	refresh(a->host, &j->offer, is_standby(a), j->wait_ms);
-	send_by(a, &j->offer);
+	send_by(a, &j->offer, j->wait_ms == SF_CTRL_RETRY_MS);
 	arm(j->timer, j->wait_ms);
 	j->wait_ms = longer(j->wait_ms, known ? SF_CTRL_RETRY_CAP : SELDOM_MS);
 }
@@ -505,6 +511,11 @@ int search_open(struct host *h, char *err, size_t errlen)
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
 	}
+	h->search.solicit_fd = sf_ndisc_open();
+	if (h->search.solicit_fd < 0) {
+		snprintf(err, errlen, "raw socket: %s", strerror(-h->search.solicit_fd));
+		return h->search.solicit_fd;
+	}
 	return 0;
 }
 
@@ -513,6 +524,9 @@ void search_close(struct host *h)
 	if (h->search.timer)
 		event_free(h->search.timer);
 	h->search.timer = NULL;
+	if (h->search.solicit_fd > 0)
+		close(h->search.solicit_fd);
+	h->search.solicit_fd = 0;
 	offer_end(&h->search.offer);
 }
 

@@ -37,6 +37,7 @@ struct offer {
 /** struct search - the JOIN that goes out by all links while no attachment is usable. */
 struct search {
 	struct event *timer;
+	int solicit_fd;
 	bool running;
 	unsigned int wait_ms;
 	struct offer offer;

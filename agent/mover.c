@@ -150,23 +150,49 @@ static void kick_wait(struct mover *m, struct mover_entry *e, int list, uint64_t
 	e->kick_next->kick_prev = e;
 }
 
-static void kick(struct mover *m, struct mover_entry *e, int next, uint64_t now)
+static bool is_kicked(const struct mover *m, const struct mover_entry *e)
 {
-	if (!m->ops->kick || e->tuple.proto != SF_NEXTHDR_TCP)
-		return;
-	m->ops->kick(m->ops->ctx, &e->tuple);
+	return m->ops->kick && e->tuple.proto == SF_NEXTHDR_TCP;
+}
+
+static void kick(struct mover *m, struct mover_entry *e, enum sf_kick_how how)
+{
+	m->ops->kick(m->ops->ctx, &e->tuple, how);
 	m->counts.kicks++;
+}
+
+/* Once more, and perhaps a last time: a program may have held the socket. Not all anew, though:
+ * what is under way by now is what was sent anew. */
+static void kick_again(struct mover *m, struct mover_entry *e, int next, uint64_t now)
+{
+	kick(m, e, SF_KICK_TIMER);
 	if (next <= (int)KICKS)
 		kick_wait(m, e, next, now);
 	else
 		kick_drop(m, e);
 }
 
+/* What was under way when a place went is lost; so are the acknowledgements of what was not, and
+ * the peer is to have ours before it sends all anew. */
+static void kick_first(struct mover *m, struct mover_entry *e, uint32_t acts, uint64_t now)
+{
+	bool lost = acts & SF_MOVE_REPEAT;
+
+	if (!is_kicked(m, e))
+		return;
+	if (lost && (acts & (SF_MOVE_PEER | SF_MOVE_ARRIVED)))
+		kick(m, e, SF_KICK_ACK);
+	if (!(acts & (SF_MOVE_ARRIVED | SF_MOVE_REACHED)))
+		return;
+	kick(m, e, lost ? SF_KICK_RESEND : SF_KICK_TIMER);
+	kick_wait(m, e, 1, now);
+}
+
 static void run_kicks(struct mover *m, uint64_t now, size_t max)
 {
 	for (int i = 0; i < (int)KICKS; i++)
 		for (size_t n = 0; n < max && m->kicks[i] && m->kicks[i]->kick_at <= now; n++)
-			kick(m, m->kicks[i], i + 2, now);
+			kick_again(m, m->kicks[i], i + 2, now);
 }
 
 /* ---- entries ---------------------------------------------------------------------------- */
@@ -363,8 +389,7 @@ static void finish(struct mover *m, struct mover_item *item, uint64_t now)
 
 	if (e->dead)
 		return;
-	if (item->out.acts & (SF_MOVE_ARRIVED | SF_MOVE_REACHED))
-		kick(m, e, 1, now);
+	kick_first(m, e, item->out.acts, now);
 	if (item->out.acts & SF_MOVE_SETTLED) {
 		m->counts.settled++;
 		tell(m, e, now);
@@ -467,7 +492,7 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
 	if (!e->own_moved)
 		e->from = sf_locator_place(&e->move.at);
 	e->own_moved = true;
-	sf_move_start(&e->move, to, &env, &out);
+	sf_move_start(&e->move, to, !m->ops->usable(m->ops->ctx, &e->move.at), &env, &out);
 	m->counts.begun++;
 	queue(m, e, sf_locator_sock(&f.own), &out);
 	return 0;

@@ -31,6 +31,7 @@
 #include <uthash.h>
 
 #include "agent/rsyn.h"
+#include "core/datapath.h"
 #include "core/flow.h"
 #include "core/renegotiate.h"
 
@@ -56,7 +57,7 @@ struct mover_report {
  * @send: @n messages; returns how many left
  * @refuse: answer @in by a FAIL
  * @redirect: answer @in, an RSYN, by a REDIRECT to @place
- * @kick: segments arrive again: the local socket of @tuple should send; may be NULL
+ * @kick: segments arrive again: the local socket of @tuple should send or acknowledge; may be NULL
  * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
  * @moved: tell
  */
@@ -72,7 +73,7 @@ struct mover_ops {
 	size_t (*send)(void *ctx, const struct sf_move_msg *messages, size_t n);
 	void (*refuse)(void *ctx, const struct rsyn_in *in, uint8_t reason);
 	void (*redirect)(void *ctx, const struct rsyn_in *in, const struct sf_addr *place);
-	void (*kick)(void *ctx, const struct sf_tuple *tuple);
+	void (*kick)(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how);
 	void (*over)(void *ctx, const struct sf_flow *flow, uint8_t reason);
 	void (*moved)(void *ctx, const struct mover_report *report);
 };

@@ -353,9 +353,9 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 	group_add(h, &g);
 }
 
-static void op_kick(void *ctx, const struct sf_tuple *t)
+static void op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
 {
-	int ret = datapath_kick(ctx, t);
+	int ret = datapath_kick(ctx, t, how);
 
 	if (ret && ret != -ENOENT)
 		sf_warn("a socket whose segments arrive again cannot be told: %s", strerror(-ret));

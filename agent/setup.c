@@ -15,6 +15,7 @@
 #include "util/log.h"
 
 #define LO_INDEX     1
+#define IPV6_MIN_MTU 1280
 #define SPARE_LINK   "sf-spare"
 #define STATE_LIMIT  65536
 #define PLAIN_NUMBER 1 /* LOCATOR::1 is the plain address */
@@ -94,7 +95,8 @@ static struct sf_nl_route service_route(const struct setup_made *m, const struct
 				     .oif = ifindex,
 				     .src = to_in6(&m->self),
 				     .table = table,
-				     .metric = SETUP_METRIC_UPLINK };
+				     .metric = SETUP_METRIC_UPLINK,
+				     .mtu = p->mtu };
 }
 
 static struct sf_nl_route locator_route(const struct setup_place *p, int ifindex, uint32_t table)
@@ -104,7 +106,8 @@ static struct sf_nl_route locator_route(const struct setup_place *p, int ifindex
 				     .oif = ifindex,
 				     .src = plain_addr(p, ifindex).addr,
 				     .table = table,
-				     .metric = SETUP_METRIC_UPLINK };
+				     .metric = SETUP_METRIC_UPLINK,
+				     .mtu = p->mtu };
 }
 
 static struct sf_nl_rule rule(const struct setup_made *m, const char *iif, const char *oif)
@@ -514,6 +517,23 @@ static int apply_primary(struct host *h, const struct setup_place *p, int ifinde
 	return 0;
 }
 
+/* Named, though it is the link's. A socket that still holds a route that was taken away would else
+ * take its MTU from the kernel's device for what is no more: 68 bytes. */
+static uint32_t mtu_of(const struct sf_nl_link *link)
+{
+	char key[128], text[16];
+	uint32_t mtu = link->mtu;
+	unsigned long own;
+
+	snprintf(key, sizeof(key), "net/ipv6/conf/%s/mtu", link->name);
+	if (!sf_sysctl_get(key, text, sizeof(text))) {
+		own = strtoul(text, NULL, 10);
+		if (own >= IPV6_MIN_MTU && own < mtu)
+			mtu = (uint32_t)own;
+	}
+	return mtu;
+}
+
 /* What is to be there from now on, before it is: what is in the file is undone one day. */
 static void note_place(struct host *h, const struct attachment *a)
 {
@@ -525,6 +545,7 @@ static void note_place(struct host *h, const struct attachment *a)
 		remove_place(h, p);
 	snprintf(p->uplink, sizeof(p->uplink), "%s", a->link.name);
 	p->net = a->join.net;
+	p->mtu = mtu_of(&a->link);
 	p->locator = a->join.locator;
 	p->router = a->join.router.sin6_addr;
 }

@@ -36,6 +36,7 @@ struct setup_place {
 	struct sf_net net;
 	struct sf_addr locator; /* socketID unset */
 	struct in6_addr router;
+	uint32_t mtu; /* of its routes; not kept in the file */
 };
 
 /**

@@ -95,15 +95,20 @@ static void removed(struct attachment *a)
 	join_lost(a, "the uplink was removed");
 }
 
+void uplink_forget_router(const struct attachment *a)
+{
+	int err =
+		sf_neigh_del(a->host->nl, a->link.ifindex, &a->join.router.sin6_addr, SF_NL_ENSURE);
+
+	if (err)
+		sf_debug("link %s: neighbour of the router: %s", a->link.name, strerror(-err));
+}
+
 /* A virtual machine's live migration, a bond's failover: whoever is at the other end now, it is
  * not known by the link address that we have of him. */
 static void moved(struct attachment *a)
 {
-	struct host *h = a->host;
-	int err = sf_neigh_del(h->nl, a->link.ifindex, &a->join.router.sin6_addr, SF_NL_ENSURE);
-
-	if (err)
-		sf_debug("link %s: neighbour of the router: %s", a->link.name, strerror(-err));
+	uplink_forget_router(a);
 	join_again(a, "the machine was moved");
 }
 
@@ -123,6 +128,7 @@ static void changed(struct attachment *a, const struct sf_nl_link *now)
 		join_lost(a, "the uplink is down");
 	} else if (!could && can) {
 		tell(a, "uplink-up", "up");
+		uplink_forget_router(a);
 		join_again(a, "the uplink came up");
 	} else if (can && now->event == IFLA_EVENT_NOTIFY_PEERS) {
 		moved(a);

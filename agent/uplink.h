@@ -12,6 +12,7 @@
 
 #include "util/netlink.h"
 
+struct attachment;
 struct host;
 struct event;
 
@@ -34,6 +35,15 @@ bool uplink_wants(const struct host *h, const struct sf_nl_link *link);
 
 /** uplink_usable() - whether it is so, and up with carrier. */
 bool uplink_usable(const struct host *h, const struct sf_nl_link *link);
+
+/**
+ * uplink_forget_router() - the kernel's neighbour entry of @a's router goes, and what waits in it.
+ *
+ * A link without carrier has no neighbours. A segment that is sent meanwhile makes an entry, which
+ * keeps it for the 3 s in which nobody answers; and what a queue of the host's still has, TCP does
+ * not repeat.
+ */
+void uplink_forget_router(const struct attachment *a);
 
 /** uplink_rank() - its place in the configured order; PREFER_NO_RANK: there is none. */
 uint32_t uplink_rank(const struct host *h, const char *name);

@@ -172,7 +172,7 @@ SUBPROG int out_stray(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	if (!may_answer())
 		return drop(skb, SF_RATE_LIMITED);
-	return reply_reset(skb, OUT, w->seg.ack, 0, 0);
+	return reply_segment(skb, OUT, w->seg.ack, 0, SF_TCP_RST);
 }
 
 /**
@@ -188,7 +188,7 @@ SUBPROG int out_nowhere(struct __sk_buff *skb)
 	count(skb, SF_NO_FLOW);
 	if (!may_answer())
 		return drop(skb, SF_RATE_LIMITED);
-	return reply_reset(skb, OUT, 0, w->seg.seq + w->seg.len + 1, SF_TCP_ACK);
+	return reply_segment(skb, OUT, 0, w->seg.seq + w->seg.len + 1, SF_TCP_RST | SF_TCP_ACK);
 }
 
 /** out_judged() - do what the rules say about a segment of @f that is no SYN. w->seg is filled in.

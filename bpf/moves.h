@@ -189,11 +189,15 @@ int sf_flow_answered(__u64 *id)
 /* As often as TCP may have doubled its timer: from 200 ms, or 20, to its longest, 120 s. */
 #define KICKS 12
 
+/* What a path must carry for segments of one byte more than a socket's, with timestamps. */
+#define KICK_MTU(mss) ((mss) + SF_IPV6_LEN + (__u32)sizeof(struct tcp) + 12)
+
 /**
- * kick_seq() - the oldest byte of the connection w->tuple that nobody has acknowledged.
- * Return: 0, with *@seq in host order, or enum sf_kick.
+ * kick_look() - how far the connection w->tuple is: in w->seg, of the peer's next segment, were it
+ * without data, sequence number and acknowledgement; and its length is that of a full one of ours.
+ * Return: 0 or enum sf_kick; SF_KICK_IDLE: all is acknowledged.
  */
-static __noinline int kick_seq(struct __sk_buff *skb, struct work *w, __u32 *seq)
+static __noinline int kick_look(struct __sk_buff *skb, struct work *w)
 {
 	struct bpf_sock_tuple s = {};
 	struct bpf_tcp_sock *tcp;
@@ -209,11 +213,37 @@ static __noinline int kick_seq(struct __sk_buff *skb, struct work *w, __u32 *seq
 		return SF_KICK_NONE;
 	tcp = sk->state == BPF_TCP_LISTEN ? NULL : bpf_tcp_sock(sk);
 	if (tcp) {
-		*seq = tcp->snd_una;
+		w->seg.seq = tcp->rcv_nxt;
+		w->seg.ack = tcp->snd_una;
+		w->seg.len = tcp->mss_cache;
 		ret = tcp->snd_una == tcp->snd_nxt ? SF_KICK_IDLE : 0;
 	}
 	bpf_sk_release(sk);
 	return ret;
+}
+
+/**
+ * kick_ack() - the socket of w->tuple tells its peer how far it has received (RFC 9293, 3.10.7.4):
+ * what lies before that is answered so.
+ */
+static __always_inline int kick_ack(struct __sk_buff *skb, struct work *w)
+{
+	if (reply_segment(skb, RUN, w->seg.seq - 1, w->seg.ack, SF_TCP_ACK) == TC_ACT_SHOT ||
+	    bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
+		return SF_KICK_LOST;
+	return SF_KICK_DONE;
+}
+
+/** kick_resend() - "packet too big" about the segment in w->build. Return: 0 or SF_KICK_LOST. */
+static __noinline int kick_resend(struct __sk_buff *skb, __u32 mtu)
+{
+	if (reply_icmp6(skb, RUN, ICMP6_TOO_BIG, mtu, SF_IPV6_LEN + sizeof(struct tcp)) ==
+	    TC_ACT_SHOT)
+		return SF_KICK_LOST;
+	/* Turned round again: the next error is written over this one. */
+	if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS) || macs_swap(skb))
+		return SF_KICK_LOST;
+	return 0;
 }
 
 /**
@@ -224,12 +254,21 @@ static __noinline int kick_seq(struct __sk_buff *skb, struct work *w, __u32 *seq
  * socket's timer; when that has run out, the segment is sent at once. So it does nothing before the
  * first repetition, while a program holds the socket's lock, and for probes of a closed window. To
  * the program it is nothing but a soft error, unless it has asked for each (IPV6_RECVERR).
+ *
+ * Where all that is under way is lost, an ICMPv6 error "packet too big" comes first, of one byte
+ * less than a full segment needs: full segments are sent anew at once, all of them, without a
+ * timer, also when a program holds the lock, and the window stays as it was (RFC 8201, 5.4: not by
+ * congestion). The next ones are a byte shorter, until the kernel forgets it (10 minutes). A socket
+ * without timestamps takes no notice.
+ *
+ * And a socket can be made to acknowledge anew, for its acknowledgements may be lost, too: else the
+ * peer would first send what has arrived already.
  */
 SEC("tc")
 int sf_flow_kick(struct __sk_buff *skb)
 {
 	struct work *w = work_get(RUN);
-	__u32 seq = 0;
+	__u32 how = skb->cb[SF_KICK_CB_HOW], mtu;
 	struct ip6 *ip;
 	struct tcp *t;
 	int ret;
@@ -244,10 +283,18 @@ int sf_flow_kick(struct __sk_buff *skb)
 	w->tuple.peer = ip->dst;
 	w->tuple.lport = t->sport;
 	w->tuple.pport = t->dport;
-	ret = kick_seq(skb, w, &seq);
+	ret = kick_look(skb, w);
+	if (how == SF_KICK_ACK && ret != SF_KICK_NONE)
+		return kick_ack(skb, w);
 	if (ret)
 		return ret;
-	t->seq = sf_be32(seq);
+	t->seq = sf_be32(w->seg.ack);
+	mtu = KICK_MTU(w->seg.len);
+	if (how == SF_KICK_RESEND && mtu > IPV6_MTU_MIN) {
+		ret = kick_resend(skb, mtu - 1);
+		if (ret)
+			return ret;
+	}
 	/* Redirected to our own ingress, which this kind of run does not do by itself. */
 	if (reply_icmp6(skb, RUN, ICMP6_UNREACHABLE, ICMP6_NO_ROUTE, SF_IPV6_LEN + sizeof(*t)) ==
 	    TC_ACT_SHOT)

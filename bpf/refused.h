@@ -186,8 +186,8 @@ static __always_inline int refused_reset(struct __sk_buff *skb, struct work *w, 
 	if (cfg)
 		refused_over(skb, cfg, w, f);
 	if (connecting)
-		return reply_reset(skb, IN, 0, ack, SF_TCP_ACK);
-	return reply_reset(skb, IN, refused_expects(skb, w, w->quote.seg.ack), 0, 0);
+		return reply_segment(skb, IN, 0, ack, SF_TCP_RST | SF_TCP_ACK);
+	return reply_segment(skb, IN, refused_expects(skb, w, w->quote.seg.ack), 0, SF_TCP_RST);
 }
 
 /** refused_unreachable() - an ICMPv6 error about the quoted packet, as its socket sent it. */
@@ -324,7 +324,7 @@ int sf_flow_refuse(struct __sk_buff *skb)
 		refused_port(skb, w);
 	} else {
 		refused_over(skb, cfg, w, f);
-		reply_reset(skb, RUN, refused_expects(skb, w, 0), 0, 0);
+		reply_segment(skb, RUN, refused_expects(skb, w, 0), 0, SF_TCP_RST);
 	}
 	return bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS) ? SF_REFUSAL_LOST : 0;
 }

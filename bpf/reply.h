@@ -33,10 +33,10 @@ static __always_inline int reply_back(struct __sk_buff *skb, struct work *w, __u
 }
 
 /**
- * reply_reset() - a TCP reset to the local socket of w->tuple.
+ * reply_segment() - a TCP segment without data to the local socket of w->tuple.
  * @seq, @ack: as in the segment, host order; with SF_TCP_ACK in @flags where @ack counts
  */
-SUBPROG int reply_reset(struct __sk_buff *skb, __u32 dir, __u32 seq, __u32 ack, __u32 flags)
+SUBPROG int reply_segment(struct __sk_buff *skb, __u32 dir, __u32 seq, __u32 ack, __u32 flags)
 {
 	__u32 len = SF_IPV6_LEN + sizeof(struct tcp);
 	struct build *b;
@@ -53,7 +53,7 @@ SUBPROG int reply_reset(struct __sk_buff *skb, __u32 dir, __u32 seq, __u32 ack, 
 	t->seq = sf_be32(seq);
 	t->ack = sf_be32(ack);
 	t->doff = 5 << 4;
-	t->flags = (__u8)(SF_TCP_RST | flags);
+	t->flags = (__u8)flags;
 	t->window = 0;
 	t->csum = 0;
 	t->urgent = 0;

@@ -105,6 +105,8 @@ static void say(const struct sf_move *m, __u8 kind, const struct sf_addr *to,
 		msg->flags |= SF_MOVE_ASK;
 	if (!has_candidate(m) && sf_locator_same_host(to, &m->valid))
 		msg->flags |= SF_MOVE_VALID;
+	if (m->flags & SF_MOVE_GONE)
+		msg->flags |= SF_MOVE_LOST;
 	msg->len = SF_MOVE_LEN;
 	out->acts |= SF_MOVE_SEND;
 }
@@ -174,14 +176,18 @@ static struct sf_addr rsyn_goal(struct sf_move *m, const struct sf_move_env *env
 	return peer_at(m, &m->cand);
 }
 
-void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct sf_move_env *env,
-		   struct sf_move_out *out)
+void sf_move_start(struct sf_move *m, const struct sf_addr *place, bool lost,
+		   const struct sf_move_env *env, struct sf_move_out *out)
 {
 	struct sf_addr at = *place, to;
 
 	memset(out, 0, sizeof(*out));
-	if (sf_move_is_settled(m))
+	if (sf_move_is_settled(m)) {
 		m->began = env->now;
+		m->flags &= ~SF_MOVE_GONE;
+	}
+	if (lost)
+		m->flags |= SF_MOVE_GONE;
 	sf_locator_set_sock(&at, sf_locator_sock(&m->at));
 	m->at = at;
 	draw(m, env);
@@ -201,6 +207,7 @@ void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now)
 	m->began = m->heard = now;
 	m->cand_since = has_candidate(m) ? now : 0;
 	m->flags &= ~SF_MOVE_CONFIRMED;
+	m->flags |= SF_MOVE_GONE; /* what goes to the exporter */
 	timer_start(m, now);
 }
 
@@ -281,6 +288,8 @@ static void take(struct sf_move *m, const struct sf_move_msg *in, const struct s
 	if (elsewhere) {
 		m->peer_moves++;
 		out->acts |= SF_MOVE_PEER;
+		if (in->flags & SF_MOVE_LOST)
+			out->acts |= SF_MOVE_REPEAT;
 	}
 	/* A name that only who is taken learns: copies of it, made before, do not know it. */
 	if (!open || (elsewhere && in->kind == SF_KIND_RSYN))
@@ -302,6 +311,8 @@ static void hear(struct sf_move *m, const struct sf_move_msg *in, const struct s
 		m->former = m->acked;
 		m->acked = m->own.name;
 		out->acts |= SF_MOVE_APPLY | (confirmed ? 0 : SF_MOVE_ARRIVED);
+		if (!confirmed && (m->flags & SF_MOVE_GONE))
+			out->acts |= SF_MOVE_REPEAT;
 	}
 	/* What is said of another place of ours, or of one that was, is not of this one. */
 	if (!sf_locator_same_host(&in->dst, &m->at))
@@ -327,6 +338,8 @@ static void validate(struct sf_move *m, const struct sf_move_msg *in, const stru
 		m->peer_host = in->host;
 	candidate_forget(m);
 	out->acts |= SF_MOVE_APPLY | SF_MOVE_REACHED;
+	if (in->flags & SF_MOVE_LOST)
+		out->acts |= SF_MOVE_REPEAT;
 }
 
 /* More than an answer to each message may not go to a place that is not validated. */

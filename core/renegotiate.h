@@ -36,6 +36,7 @@
 /* What a message says (flags of the TLV). */
 #define SF_MOVE_ASK   0x0001 /* the sender does not know yet that its place is validated */
 #define SF_MOVE_VALID 0x0002 /* the receiver's place is validated */
+#define SF_MOVE_LOST  0x0004 /* what goes to the place that the sender has left is lost */
 
 /**
  * struct sf_tlv_move - the TLV of RSYN, RSYN-ACK and RACK.
@@ -82,6 +83,7 @@ struct sf_view {
 /* What an end is through with. */
 #define SF_MOVE_CONFIRMED 0x1 /* the peer has validated where we are */
 #define SF_MOVE_EXPIRED	  0x2 /* the candidate did not answer in time */
+#define SF_MOVE_GONE	  0x4 /* the place that we left was gone when we left it */
 
 /**
  * struct sf_move - what an end keeps of a flow from its first renegotiation on; value of the pinned
@@ -147,14 +149,15 @@ struct sf_move_msg {
 };
 
 /* What an event has brought about. */
-#define SF_MOVE_SEND	0x01 /* @msg is to be sent */
-#define SF_MOVE_APPLY	0x02 /* locators, or what may be sent, changed: sf_move_apply() */
-#define SF_MOVE_PEER	0x04 /* the peer is where it was not before */
-#define SF_MOVE_ARRIVED 0x08 /* our own move was answered: what we send arrives */
-#define SF_MOVE_SETTLED 0x10 /* both ends know all of each other */
-#define SF_MOVE_REACHED 0x20 /* the peer's new place is validated: no budget any more */
-#define SF_MOVE_OVER	0x40 /* we are superseded: the flow is over here */
-#define SF_MOVE_STALE	0x80 /* the message was of the past, or a stranger's: count duplicate */
+#define SF_MOVE_SEND	0x01  /* @msg is to be sent */
+#define SF_MOVE_APPLY	0x02  /* locators, or what may be sent, changed: sf_move_apply() */
+#define SF_MOVE_PEER	0x04  /* the peer is where it was not before */
+#define SF_MOVE_ARRIVED 0x08  /* our own move was answered: what we send arrives */
+#define SF_MOVE_SETTLED 0x10  /* both ends know all of each other */
+#define SF_MOVE_REACHED 0x20  /* the peer's new place is validated: no budget any more */
+#define SF_MOVE_OVER	0x40  /* we are superseded: the flow is over here */
+#define SF_MOVE_REPEAT	0x100 /* with PEER, ARRIVED or REACHED: what was under way is lost */
+#define SF_MOVE_STALE	0x80  /* the message was of the past, or a stranger's: count duplicate */
 
 /**
  * struct sf_move_env - what the core cannot know.
@@ -204,10 +207,11 @@ struct sf_addr sf_move_peer(const struct sf_move *m);
 /**
  * sf_move_start() - we have moved, or were handed over to here.
  * @place: our new locator, whatever its socketID
+ * @lost: the former place is gone, and what is under way to it
  * Brings about an RSYN. To where we are already: a new name, as after a hand-over.
  */
-void sf_move_start(struct sf_move *m, const struct sf_addr *place, const struct sf_move_env *env,
-		   struct sf_move_out *out);
+void sf_move_start(struct sf_move *m, const struct sf_addr *place, bool lost,
+		   const struct sf_move_env *env, struct sf_move_out *out);
 
 /**
  * sf_move_rehome() - the flow was handed over to this host, where other keys hold and another clock

@@ -252,6 +252,9 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	if (h->proven)
 		host_serve_self(r, h);
 	rules_flush(r);
+	/* Else it would ask for our link address before it can use its place. */
+	if (link_by_index(r, h->ifindex))
+		session_solicit(r, &h->peer, link_by_index(r, h->ifindex));
 	session_send(r, &h->peer, h->ifindex, h->joined, (size_t)h->joined_len);
 	r->stats.joins++;
 	if (moved)

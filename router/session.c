@@ -20,6 +20,7 @@
 #include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
+#include "util/ndisc.h"
 
 #define JOIN_GROUP   "ff02::5caf"
 #define BURST	     256  /* messages in one turn of the loop */
@@ -28,7 +29,7 @@
 #define REFRESH_MS   1000
 
 struct session_server {
-	int fd;
+	int fd, ndisc_fd;
 	struct event *readable;
 	uint64_t deny_second;
 	uint32_t denied;
@@ -48,6 +49,14 @@ void session_send(struct router *r, const struct sockaddr_in6 *to, int ifindex, 
 	    0)
 		sf_debug("host %s: send: %s", inet_ntop(AF_INET6, &dst.sin6_addr, buf, sizeof(buf)),
 			 strerror(errno));
+}
+
+void session_solicit(struct router *r, const struct sockaddr_in6 *to, const struct link *by)
+{
+	int ret = sf_ndisc_solicit(r->sessions->ndisc_fd, by->ifindex, &to->sin6_addr, by->nl.mac);
+
+	if (ret)
+		sf_debug("link %s: neighbour solicitation: %s", by->nl.name, strerror(-ret));
 }
 
 static bool may_deny(struct session_server *s)
@@ -290,6 +299,11 @@ int session_open(struct router *r, char *err, size_t errlen)
 	if (!s)
 		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
 	r->sessions = s;
+	s->fd = -1;
+	s->ndisc_fd = sf_ndisc_open();
+	if (s->ndisc_fd < 0)
+		return sf_errtext(err, errlen, s->ndisc_fd, "raw socket: %s",
+				  strerror(-s->ndisc_fd));
 	s->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0 || setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) ||
 	    setsockopt(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) ||
@@ -322,6 +336,8 @@ void session_close(struct router *r)
 		event_free(s->readable);
 	if (s->fd >= 0)
 		close(s->fd);
+	if (s->ndisc_fd >= 0)
+		close(s->ndisc_fd);
 	free(s);
 	r->sessions = NULL;
 }

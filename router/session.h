@@ -16,6 +16,7 @@
 #include "core/ctrl.h"
 
 struct host;
+struct link;
 struct router;
 
 /** struct request - a message from a host. */
@@ -36,6 +37,9 @@ void session_close(struct router *r);
 /** session_listen() - hear the JOINs of a link's hosts; session_unlisten() - no more. */
 void session_listen(struct router *r, int ifindex);
 void session_unlisten(struct router *r, int ifindex);
+
+/** session_solicit() - the neighbour @to, whose link address is known, is to know ours. */
+void session_solicit(struct router *r, const struct sockaddr_in6 *to, const struct link *by);
 
 /** session_send() - a datagram to a host or a would-be one, on link @ifindex. */
 void session_send(struct router *r, const struct sockaddr_in6 *to, int ifindex, const void *data,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * host_kick_test.c - a real TCP socket of B's, whose segments are lost (its peer is behind a device
- * that swallows all), and what the kick makes of its timer (RFC 6069).
+ * that swallows all), and what the kick makes of its timer (RFC 6069) and of
+ * what it has sent.
  */
 #include "tests/bpf/host.h"
 
@@ -10,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,6 +53,8 @@ static struct sockaddr_in6 end(const struct sf_addr *addr, __be16 port)
 /* A connection that nobody was asked for. */
 static int connection(void)
 {
+	const struct tcp_repair_opt options[] = { { TCPOPT_MAXSEG, 1440 },
+						  { TCPOPT_TIMESTAMP, 0 } };
 	struct sockaddr_in6 local = end(&tuple.local, tuple.lport);
 	struct sockaddr_in6 peer = end(&tuple.peer, tuple.pport);
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, off = 0;
@@ -69,6 +73,7 @@ static int connection(void)
 	assert_int_equal(getsockopt(fd, SOL_TCP, TCP_REPAIR_WINDOW, &window, &len), 0);
 	window.snd_wnd = window.max_window = 65535;
 	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR_WINDOW, &window, len), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR_OPTIONS, options, sizeof(options)), 0);
 	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
 	return fd;
 }
@@ -82,9 +87,9 @@ static struct tcp_info info(int fd)
 	return i;
 }
 
-static uint32_t kick(void)
+static uint32_t kick(enum sf_kick_how how)
 {
-	struct __sk_buff skb = { .ifindex = LO };
+	struct __sk_buff skb = { .ifindex = LO, .cb = { [SF_KICK_CB_HOW] = how } };
 	uint8_t frame[SF_KICK_LEN];
 	struct packet p;
 	struct segment s = { .src = tuple.local,
@@ -107,10 +112,10 @@ static void nobody_to_kick(void **state)
 {
 	int fd;
 
-	assert_int_equal(kick(), SF_KICK_NONE); /* there is a listener */
+	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_NONE); /* there is a listener */
 	tuple.pport = htons(CLIENT + 1);
 	fd = connection();
-	assert_int_equal(kick(), SF_KICK_IDLE);
+	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_IDLE);
 	close(fd);
 }
 
@@ -127,7 +132,7 @@ static void kick_takes_the_waiting_back(void **state)
 		usleep(10000);
 		was = info(fd);
 	} while (was.tcpi_backoff < 2);
-	assert_int_equal(kick(), SF_KICK_DONE);
+	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_DONE);
 	is = info(fd);
 	assert_int_equal(is.tcpi_state, TCP_ESTABLISHED);
 	assert_int_equal(is.tcpi_unacked, 1);
@@ -142,12 +147,86 @@ static void kick_takes_the_waiting_back(void **state)
 	close(fd);
 }
 
+/* Before any timer has run out, all full segments leave anew, and what is shorter does not. */
+static void what_is_lost_is_repeated_at_once(void **state)
+{
+	struct tcp_info was, is;
+	char *data;
+	size_t len;
+	int fd;
+
+	tuple.pport = htons(CLIENT + 3);
+	fd = connection();
+	/* The socket looks at its path anew, and need not stay below what any path carries. */
+	assert_int_equal(system("ip -6 route change fd5e:0:8000::/48 via fe80::1 dev swallow "
+				"mtu 1450"),
+			 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(send(fd, "", 1, 0), 1);
+	was = info(fd);
+	len = 3 * was.tcpi_snd_mss + 100;
+	data = calloc(1, len);
+	assert_non_null(data);
+	assert_int_equal(send(fd, data, len, 0), len);
+	free(data);
+	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_DONE);
+	assert_int_equal(info(fd).tcpi_total_retrans, 0);
+	assert_int_equal(kick(SF_KICK_RESEND), SF_KICK_DONE);
+	is = info(fd);
+	assert_int_equal(is.tcpi_state, TCP_ESTABLISHED);
+	assert_int_equal(is.tcpi_backoff, 0);
+	assert_int_equal(is.tcpi_retransmits, 0);
+	assert_true(is.tcpi_total_retrans >= 3);
+	assert_int_equal(is.tcpi_snd_cwnd, was.tcpi_snd_cwnd);
+	assert_int_equal(is.tcpi_snd_mss, was.tcpi_snd_mss - 1);
+	/* What was sent anew may be lost as well. */
+	assert_int_equal(kick(SF_KICK_RESEND), SF_KICK_DONE);
+	assert_true(info(fd).tcpi_total_retrans >= is.tcpi_total_retrans + 3);
+	assert_int_equal(info(fd).tcpi_snd_mss, was.tcpi_snd_mss - 2);
+	close(fd);
+}
+
+/* Packets that were sent to the device. */
+static unsigned long swallowed(void)
+{
+	FILE *f = fopen("/proc/self/net/dev", "re");
+	unsigned long n = 0;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) &&
+	       sscanf(line, " swallow: %*u %*u %*u %*u %*u %*u %*u %*u %*u %lu", &n) != 1)
+		;
+	fclose(f);
+	assert_true(n > 0);
+	return n;
+}
+
+static void ack_is_told_anew(void **state)
+{
+	unsigned long was;
+	int fd;
+
+	tuple.pport = htons(CLIENT + 4);
+	fd = connection();
+	was = swallowed();
+	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_IDLE);
+	assert_int_equal(swallowed(), was);
+	assert_int_equal(kick(SF_KICK_ACK), SF_KICK_DONE);
+	assert_int_equal(swallowed(), was + 1);
+	assert_int_equal(info(fd).tcpi_state, TCP_ESTABLISHED);
+	assert_int_equal(info(fd).tcpi_unacked, 0);
+	close(fd);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, host_clear)
 	const struct CMUnitTest tests[] = {
 		T(nobody_to_kick),
 		T(kick_takes_the_waiting_back),
+		T(what_is_lost_is_repeated_at_once),
+		T(ack_is_told_anew),
 	};
 	int skip = host_privileged();
 

@@ -220,7 +220,7 @@ void sim_end_move(struct sim *s, struct sim_end *e, uint16_t place)
 	m = e->m;
 	s->totals->moves++;
 	sim_trace(s, "%s moves to p%u", sim_trace_end(s, e), place);
-	sf_move_start(&m, &at, &env, &out);
+	sf_move_start(&m, &at, false, &env, &out);
 	s->flows[e->flow].was_at[e->side][place] = true;
 	sim_break_out(s, &m, &e->m, &out, false);
 	commit(s, e, &m, &out, SIM_NONE, false, &e->m.at);

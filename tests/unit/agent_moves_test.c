@@ -31,13 +31,15 @@ struct host {
 	struct sf_flow *flows; /* those that live have a state */
 	struct sf_move *kept;
 	bool *has, *over;
-	uint32_t up; /* place that packets reach it at, and leave from; 0: none */
+	uint32_t up;   /* place that packets reach it at, and leave from; 0: none */
+	uint32_t both; /* another such; 0: none */
 	int fails_keep;
 	int dies_at; /* after so many more steps; 0: it does not */
 	bool dead;
 	char log[64]; /* of the last flush: K, C, S */
 	unsigned int keeps, kicks, overs, told, own_told;
 	uint64_t kick_at[8];
+	char kicked[9]; /* Timer, Resend, Ack */
 	uint8_t why;
 };
 
@@ -176,7 +178,7 @@ static bool op_usable(void *ctx, const struct sf_addr *at)
 {
 	struct host *h = ctx;
 
-	return h->up && sf_locator_host(at) == h->up;
+	return h->up && (sf_locator_host(at) == h->up || sf_locator_host(at) == h->both);
 }
 
 static int op_keep(void *ctx, const uint64_t *keys, const struct sf_move *moves, size_t n)
@@ -257,12 +259,14 @@ static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_add
 		transmit(h, data, len);
 }
 
-static void op_kick(void *ctx, const struct sf_tuple *tuple)
+static void op_kick(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how)
 {
 	struct host *h = ctx;
 
-	if (h->kicks < 8)
+	if (h->kicks < 8) {
 		h->kick_at[h->kicks] = world.now;
+		h->kicked[h->kicks] = "TRA"[how];
+	}
 	h->kicks++;
 }
 
@@ -460,24 +464,40 @@ static void test_move(void **state)
 	assert_string_equal(b->log, "KCS");
 	assert_true(b->flows[0].flags & SF_FLOW_BUDGET);
 	pass(DELAY);
-	assert_int_equal(a->kicks, 1); /* what we send arrives */
-	assert_int_equal(b->kicks, 0);
+	/* What each sends arrives, and what was under way is lost, acknowledgements as well. */
+	assert_string_equal(a->kicked, "AR");
+	assert_string_equal(b->kicked, "A");
 	pass(2 * DELAY);
 	assert_together(0);
 	assert_int_equal(world.n, 0);
-	assert_int_equal(b->kicks, 1);
+	assert_string_equal(b->kicked, "AR");
 	assert_int_equal(a->told, 1);
 	assert_int_equal(a->own_told, 1);
 	assert_int_equal(b->told, 1);
 	assert_int_equal(b->own_told, 0);
 	/* And the other two kicks, 10 and 50 ms after the first. */
 	pass(1000 * MS);
-	assert_int_equal(a->kicks, 3);
-	assert_int_equal(a->kick_at[1] - a->kick_at[0], 10 * MS);
-	assert_int_equal(a->kick_at[2] - a->kick_at[0], 50 * MS);
+	assert_string_equal(a->kicked, "ARTT");
+	assert_int_equal(a->kick_at[2] - a->kick_at[1], 10 * MS);
+	assert_int_equal(a->kick_at[3] - a->kick_at[1], 50 * MS);
 	assert_int_equal(mover_due(&a->mover), 0);
 	assert_int_equal(mover_due(&b->mover), 0);
 	assert_int_equal(a->mover.counts.repeated + b->mover.counts.repeated, 0);
+}
+
+/* Make before break: nothing is lost, and nothing need be sent twice. */
+static void test_gentle_move(void **state)
+{
+	struct host *a = &world.h[0], *b = &world.h[1];
+
+	flows_make(1);
+	a->both = a->up;
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	pass(1000 * MS);
+	assert_together(0);
+	assert_string_equal(a->kicked, "TTT");
+	assert_string_equal(b->kicked, "TTT");
 }
 
 static void test_no_kick_of_datagrams(void **state)
@@ -873,7 +893,7 @@ static void test_many(void **state)
 	assert_int_equal(open, 0);
 	assert_int_equal(mover_due(&a->mover), 0);
 	assert_int_equal(mover_due(&b->mover), 0);
-	assert_int_equal(a->kicks, 3 * FLOWS);
+	assert_int_equal(a->kicks, 4 * FLOWS);
 	for (size_t i = 0; i < FLOWS; i++)
 		a->flows[i].state = SF_FLOW_FREE;
 	for (uint64_t at = 0; (at = mover_sweep(&a->mover, at, 999));)
@@ -888,6 +908,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_move),
+		TEST(test_gentle_move),
 		TEST(test_no_kick_of_datagrams),
 		TEST(test_not_established),
 		TEST(test_hostile_network),

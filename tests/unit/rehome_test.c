@@ -68,7 +68,7 @@ static struct end import(const struct end *from, __u32 host)
 	e.key = (struct sf_hashkey){ host, host };
 	sf_move_rehome(&e.m, &own, e.now);
 	env = env_of(&e);
-	sf_move_start(&e.m, &place, &env, &e.out);
+	sf_move_start(&e.m, &place, false, &env, &e.out);
 	return e;
 }
 
@@ -166,7 +166,7 @@ static void one_wins(void **state)
 	other = old;
 	struct sf_addr place = at(OLD, 0, 0);
 	struct sf_move_env env = env_of(&other);
-	sf_move_start(&other.m, &place, &env, &other.out);
+	sf_move_start(&other.m, &place, false, &env, &other.out);
 	say(&other, &client);
 	assert_int_equal(client.out.fail, SF_SUPERSEDED);
 }
@@ -180,7 +180,8 @@ static void the_peer_moved_meanwhile(void **state)
 
 	pair(&client, &old);
 	env = env_of(&client);
-	sf_move_start(&client.m, &away, &env, &client.out); /* the RSYN is dropped: handed-over */
+	sf_move_start(&client.m, &away, false, &env,
+		      &client.out); /* the RSYN is dropped: handed-over */
 	client.out.acts = 0;
 	new = import(&old, NEW);
 	assert_int_equal(sf_locator_host(&new.out.msg.dst), CLIENT);

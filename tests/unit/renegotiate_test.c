@@ -117,7 +117,7 @@ static void candidates_are_not_bombed(void **state)
 	struct sf_move_out out;
 
 	hear(&m, &in);
-	sf_move_start(&m, &there, &env, &out);
+	sf_move_start(&m, &there, false, &env, &out);
 	assert_int_equal(out.msg.kind, SF_KIND_RSYN);
 	assert_true(sf_locator_same_host(&out.msg.dst, &in.src));
 	assert_int_equal(m.allow, 0);
@@ -135,7 +135,7 @@ static void candidates_do_not_refuse(void **state)
 	struct sf_move_out out, refused;
 	struct sf_sid peer = m.peer_host, other = sf_sid_make(SF_SSID_HOSTS, 99);
 
-	sf_move_start(&m, &there, &env, &out);
+	sf_move_start(&m, &there, false, &env, &out);
 	sf_move_failed(&m, SF_HOST_UNREACHABLE, &out.msg, &home, &peer, &refused);
 	assert_int_equal(refused.acts, 0);
 	sf_move_failed(&m, SF_NO_SUCH_SOCKET, &out.msg, &in.src, &peer, &refused);
@@ -170,7 +170,7 @@ static void stale_copies_refuse_nobody(void **state)
 	struct sf_move_msg in;
 	struct sf_move_out out;
 
-	sf_move_start(&m, &there, &env, &out);
+	sf_move_start(&m, &there, false, &env, &out);
 	in = rsyn_from(&m, AWAY, 3);
 	hear(&m, &in);
 	in.name = 78; /* a rival: as often moved as the peer that we know */
@@ -195,7 +195,7 @@ static void keys_belong_to_places(void **state)
 	struct sf_move_msg in = rsyn_from(&m, AWAY, 1), mine;
 	struct sf_move_out out;
 
-	sf_move_start(&m, &there, &env, &out);
+	sf_move_start(&m, &there, false, &env, &out);
 	mine = out.msg;
 	sf_move_redirected(&m, &mine, &moved, &env, &out);
 	assert_int_equal(sf_locator_sock(&out.msg.dst), sf_locator_sock(&home));
@@ -244,7 +244,7 @@ static void the_unconfirmed_look_for_the_peer(void **state)
 	struct sf_move_msg in = rsyn_from(&m, HOME, 1);
 	struct sf_move_out out;
 
-	sf_move_start(&m, &there, &env, &out);
+	sf_move_start(&m, &there, false, &env, &out);
 	in.kind = SF_KIND_RSYN_ACK;
 	in.you = m.own.name;
 	hear(&m, &in);
@@ -318,7 +318,7 @@ static void places_are_confirmed_one_by_one(void **state)
 	struct sf_move_msg in = rsyn_from(&m, HOME, 1);
 	struct sf_move_out out;
 
-	sf_move_start(&m, &there, &env, &out);
+	sf_move_start(&m, &there, false, &env, &out);
 	in.kind = SF_KIND_RSYN_ACK;
 	in.you = m.own.name;
 	in.flags = SF_MOVE_VALID;
