@@ -34,8 +34,9 @@ flows() { rest "$1" agent "/v1/flows?limit=100000" | jq "$FLOWS"; }
 place() { locator "$1" | sed 's/::$//'; }
 
 # ---- programs
-for name in echo src dst web iperf; do declare "${name^^}=$(address "$name")"; done
+for name in echo calm src dst web iperf; do declare "${name^^}=$(address "$name")"; done
 serve s1 "$ECHO" 7 echo --timeout 3600
+serve s1 "$CALM" 7 echo --timeout 3600
 serve s1 "$SRC" 9 source --timeout 3600
 serve s1 "$DST" 9 sink --timeout 3600
 background s1 iperf3 -s -B "$IPERF"
@@ -48,7 +49,7 @@ daemon off; user root; error_log $TMP/nginx.err; pid $TMP/nginx.pid; events {}
 http { access_log off; server { listen [$WEB]:80; root $TMP/www; limit_rate 4m; } }
 NGINX
 background s1 nginx -c "$TMP/nginx.conf"
-for name in "echo 7" "src 9" "dst 9" "iperf 5201" "web 80"; do registered ${name% *} 1 ${name#* }; done
+for name in "echo 7" "calm 7" "src 9" "dst 9" "iperf 5201" "web 80"; do registered ${name% *} 1 ${name#* }; done
 
 declare -A running=()
 # runs NAME COMMAND...: a client at m1, for as long as $TMP/stop is not there
@@ -65,7 +66,7 @@ all_start() {
 	long download download "$SRC" 9
 	long upload upload "$DST" 9
 	long keep keep "$ECHO" 7 --every 0.05
-	long idle keep "$ECHO" 7 --every 3600 # says nothing until the end
+	long idle keep "$CALM" 7 --every 3600 # says nothing until the end
 	runs curl curl -fsS -o "$TMP/curl.blob" "http://[$WEB]/blob"
 	runs iperf-out iperf3 -c "$IPERF" -t 3600 -b 50M --connect-timeout 5000
 }
@@ -91,7 +92,7 @@ is_at() { # NODE OTHER: both ends' flows are where the hosts are
 }
 together() { is_settled m1 && is_settled s1 && is_at m1 s1 && is_at s1 m1; }
 # Bytes of what runs without end, by client port.
-moved_bytes() { flows m1 | jq -c "map(select(.peer == \"$SRC\" or .peer == \"$DST\" or (.peer == \"$ECHO\" and .rx_bytes > 1000) or (.peer == \"$IPERF\" and .tx_bytes > 10000))) | map({key: .id, value: (.tx_bytes + .rx_bytes)}) | from_entries"; }
+moved_bytes() { flows m1 | jq -c "map(select(.peer == \"$SRC\" or .peer == \"$DST\" or .peer == \"$ECHO\" or (.peer == \"$IPERF\" and .tx_bytes > 10000))) | map({key: .id, value: (.tx_bytes + .rx_bytes)}) | from_entries"; }
 have_grown() { jq -en --argjson a "$1" --argjson b "$(moved_bytes)" '$a | to_entries | length > 3 and all(.value + 10000 < $b[.key] or .value + 200 < $b[.key])' >/dev/null; }
 both_settled() { is_settled m1 && is_settled s1; }
 # go_on TEXT [CONDITION]: ends agree, and data flows
