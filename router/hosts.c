@@ -180,6 +180,7 @@ static int load_host(const struct store_host *kept, void *ctx)
 		return 0;
 	h->state = HOST_RESTORED;
 	h->proven = true; /* a link is kept for no others */
+	h->standby = kept->standby;
 	h->ifindex = link.ifindex;
 	h->peer.sin6_family = AF_INET6;
 	h->peer.sin6_addr = kept->lladdr;
@@ -264,7 +265,8 @@ int host_store(struct router *r, struct host *h)
 				   .name = h->name,
 				   .ifname = "",
 				   .lladdr = h->peer.sin6_addr,
-				   .port = ntohs(h->peer.sin6_port) };
+				   .port = ntohs(h->peer.sin6_port),
+				   .standby = h->standby };
 	int ret;
 
 	memcpy(kept.key, h->key, sizeof(kept.key));

@@ -229,6 +229,8 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	start_anew(r, h, j);
 	h->boot = j->boot;
 	h->time = j->time;
+	/* What a standby has registered so far goes with its first digest, which is proven. */
+	h->standby = j->standby;
 	ret = host_arrive(r, h, q->ifindex, &q->from, &from);
 	if (!ret && h->kept) /* its TIME, before the host hears that it counts */
 		ret = host_store(r, h);
@@ -247,8 +249,6 @@ static bool complete(struct router *r, struct request *q, const struct join *j, 
 	if (was_absent)
 		h->joined_ms = h->seen_ms;
 	memcpy(h->join_digest, j->digest, sizeof(h->join_digest));
-	/* What a standby has registered so far goes with its first digest, which is proven. */
-	h->standby = j->standby;
 	if (h->proven)
 		host_serve_self(r, h);
 	rules_flush(r);

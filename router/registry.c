@@ -60,8 +60,10 @@ static uint8_t register_one(struct router *r, struct request *q,
 	if (weight > SF_WEIGHT_MAX)
 		weight = SF_WEIGHT_MAX;
 	reason = rules_register(r, q->host, &key, weight, false, &added);
-	if (!reason && sf_sid_eq(&key.sid, &q->host->identity))
+	if (!reason && q->host->standby && sf_sid_eq(&key.sid, &q->host->identity)) {
 		q->host->standby = false; /* it is here in the first place now */
+		host_store(r, q->host);
+	}
 	if (reason) {
 		r->stats.refused[reason]++;
 		event_of(r, "denied", q->host, &key, reason);

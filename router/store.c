@@ -11,7 +11,7 @@
 #include "util/errtext.h"
 #include "util/file.h"
 
-#define STORE_VERSION 1
+#define STORE_VERSION 2 /* 1: without hosts.standby */
 
 struct store {
 	sqlite3 *db;
@@ -28,7 +28,8 @@ static const char schema[] =
 	"WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS hosts (addr INTEGER PRIMARY KEY, key BLOB NOT NULL, "
 	"boot INTEGER NOT NULL, time INTEGER NOT NULL, released INTEGER NOT NULL, "
-	"name TEXT NOT NULL, ifname TEXT NOT NULL, lladdr BLOB NOT NULL, port INTEGER NOT NULL);"
+	"name TEXT NOT NULL, ifname TEXT NOT NULL, lladdr BLOB NOT NULL, port INTEGER NOT NULL, "
+	"standby INTEGER NOT NULL DEFAULT 0);"
 	"COMMIT;";
 
 static int prepare(struct store *s, const char *sql, sqlite3_stmt **out)
@@ -36,57 +37,6 @@ static int prepare(struct store *s, const char *sql, sqlite3_stmt **out)
 	return sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) == SQLITE_OK
 		       ? 0
 		       : -EIO;
-}
-
-static int check_version(struct store *s, char *err, size_t errlen)
-{
-	uint32_t version = STORE_VERSION;
-	int ret = store_get(s, "version", &version, sizeof(version));
-
-	if (ret == -ENOENT)
-		return store_put(s, "version", &version, sizeof(version));
-	if (ret || version != STORE_VERSION)
-		return sf_errtext(err, errlen, -EPROTO,
-				  "router.db: version %u, this program knows %u", version,
-				  STORE_VERSION);
-	return 0;
-}
-
-int store_open(const char *dir, struct store **out, char *err, size_t errlen)
-{
-	struct store *s;
-	char path[4096];
-	int ret;
-
-	ret = sf_mkdir_p(dir, 0700);
-	if (ret)
-		return sf_errtext(err, errlen, ret, "%s: %s", dir, strerror(-ret));
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
-	snprintf(path, sizeof(path), "%s/router.db", dir);
-	ret = -EIO;
-	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-		    SQLITE_OK ||
-	    sqlite3_busy_timeout(s->db, 2000) != SQLITE_OK ||
-	    sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
-		goto fail;
-	if (prepare(s, "INSERT OR REPLACE INTO meta VALUES (?, ?)", &s->put) ||
-	    prepare(s, "SELECT value FROM meta WHERE name = ?", &s->get) ||
-	    prepare(s, "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		    &s->host_put))
-		goto fail;
-	ret = check_version(s, err, errlen);
-	if (ret) {
-		store_close(s);
-		return ret;
-	}
-	*out = s;
-	return 0;
-fail:
-	sf_errtext(err, errlen, ret, "%s: %s", path, s->db ? sqlite3_errmsg(s->db) : "no memory");
-	store_close(s);
-	return ret;
 }
 
 void store_close(struct store *s)
@@ -130,14 +80,19 @@ static int end_certain(struct store *s, int ret)
 	return ret ? ret : back;
 }
 
+static void bind_meta(struct store *s, const char *name, const void *data, size_t len)
+{
+	sqlite3_bind_text(s->put, 1, name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(s->put, 2, data, (int)len, SQLITE_STATIC);
+}
+
 int store_put(struct store *s, const char *name, const void *data, size_t len)
 {
 	int ret = begin_certain(s);
 
 	if (ret)
 		return ret;
-	sqlite3_bind_text(s->put, 1, name, -1, SQLITE_STATIC);
-	sqlite3_bind_blob(s->put, 2, data, (int)len, SQLITE_STATIC);
+	bind_meta(s, name, data, len);
 	return end_certain(s, finish(s->put));
 }
 
@@ -158,6 +113,85 @@ int store_get(struct store *s, const char *name, void *data, size_t len)
 	return ret;
 }
 
+/* What version 1 kept, in the form of this one: at once, or not at all. */
+static int upgrade(struct store *s)
+{
+	const uint32_t version = STORE_VERSION;
+	int ret = begin_certain(s);
+
+	if (!ret)
+		ret = run(s, "BEGIN IMMEDIATE; "
+			     "ALTER TABLE hosts ADD COLUMN standby INTEGER NOT NULL DEFAULT 0");
+	if (!ret) {
+		bind_meta(s, "version", &version, sizeof(version));
+		ret = finish(s->put);
+	}
+	if (!ret)
+		ret = run(s, "COMMIT");
+	if (ret)
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	return end_certain(s, ret);
+}
+
+static int check_version(struct store *s, char *err, size_t errlen)
+{
+	uint32_t version = STORE_VERSION;
+	int ret = store_get(s, "version", &version, sizeof(version));
+
+	if (ret == -ENOENT)
+		return store_put(s, "version", &version, sizeof(version));
+	if (!ret && version == 1) {
+		ret = upgrade(s);
+		return ret ? sf_errtext(err, errlen, ret, "router.db: upgrade from version 1: %s",
+					store_error(s))
+			   : 0;
+	}
+	if (ret || version != STORE_VERSION)
+		return sf_errtext(err, errlen, -EPROTO,
+				  "router.db: version %u, this program knows %u", version,
+				  STORE_VERSION);
+	return 0;
+}
+
+int store_open(const char *dir, struct store **out, char *err, size_t errlen)
+{
+	struct store *s;
+	char path[4096];
+	int ret;
+
+	ret = sf_mkdir_p(dir, 0700);
+	if (ret)
+		return sf_errtext(err, errlen, ret, "%s: %s", dir, strerror(-ret));
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return sf_errtext(err, errlen, -ENOMEM, "out of memory");
+	snprintf(path, sizeof(path), "%s/router.db", dir);
+	ret = -EIO;
+	if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+		    SQLITE_OK ||
+	    sqlite3_busy_timeout(s->db, 2000) != SQLITE_OK ||
+	    sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+		goto fail;
+	if (prepare(s, "INSERT OR REPLACE INTO meta VALUES (?, ?)", &s->put) ||
+	    prepare(s, "SELECT value FROM meta WHERE name = ?", &s->get))
+		goto fail;
+	ret = check_version(s, err, errlen);
+	if (ret) {
+		store_close(s);
+		return ret;
+	}
+	ret = prepare(s, "INSERT OR REPLACE INTO hosts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		      &s->host_put);
+	if (ret)
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	sf_errtext(err, errlen, ret, "%s: %s", path, s->db ? sqlite3_errmsg(s->db) : "no memory");
+	store_close(s);
+	return ret;
+}
+
 int store_host_put(struct store *s, const struct store_host *h)
 {
 	sqlite3_stmt *st = s->host_put;
@@ -171,6 +205,7 @@ int store_host_put(struct store *s, const struct store_host *h)
 	sqlite3_bind_text(st, 7, h->ifname, -1, SQLITE_STATIC);
 	sqlite3_bind_blob(st, 8, &h->lladdr, sizeof(h->lladdr), SQLITE_STATIC);
 	sqlite3_bind_int(st, 9, h->port);
+	sqlite3_bind_int(st, 10, h->standby);
 	s->dirty = true;
 	return finish(st);
 }
@@ -216,6 +251,7 @@ static int read_host(sqlite3_stmt *st, struct store_host *h)
 	h->ifname = (const char *)sqlite3_column_text(st, 6);
 	memcpy(&h->lladdr, ll, sizeof(h->lladdr));
 	h->port = (uint16_t)sqlite3_column_int(st, 8);
+	h->standby = sqlite3_column_int(st, 9);
 	return h->name && h->ifname ? 0 : -EPROTO;
 }
 
@@ -224,10 +260,12 @@ int store_hosts_each(struct store *s, store_host_fn fn, void *ctx)
 	sqlite3_stmt *st;
 	int step, ret = 0;
 
-	if (sqlite3_prepare_v2(s->db,
-			       "SELECT addr, key, boot, time, released, name, ifname, lladdr, port "
-			       "FROM hosts ORDER BY addr",
-			       -1, &st, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(
+		    s->db,
+		    "SELECT addr, key, boot, time, released, name, ifname, lladdr, port, "
+		    "standby "
+		    "FROM hosts ORDER BY addr",
+		    -1, &st, NULL) != SQLITE_OK)
 		return -EIO;
 	while (!ret && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		struct store_host h;

@@ -30,7 +30,8 @@
 
 struct store;
 
-/** struct store_host - a host as it is kept. @ifname: "" unless it is here. */
+/** struct store_host - a host as it is kept. @ifname: "" unless it is here; @standby: it is
+ * somewhere else in the first place. */
 struct store_host {
 	uint32_t addr;
 	uint8_t key[SF_SIGN_PUBLIC_LEN];
@@ -39,6 +40,7 @@ struct store_host {
 	const char *ifname;
 	struct in6_addr lladdr;
 	uint16_t port;
+	bool standby;
 };
 
 /**

@@ -290,6 +290,33 @@ static void killed(void **state)
 	assert_null(rest_service(&web, 81));
 }
 
+/* The next daemon knows in which place a host is: a standby is not taken for the host itself,
+ * before it has said so again. */
+static void killed_standby(void **state)
+{
+	json_t *known;
+
+	router_start(CONFIG);
+	a->standby = true;
+	guest_join(a);
+	guest_heartbeat(a, 0);
+	wait_for(host_is(a, "joined"));
+	assert_null(rest_service(&a->identity, 0));
+	router_end(SIGKILL);
+	router_start(CONFIG);
+	assert_true(host_is(a, "restored"));
+	assert_true(route_exists(&a->locator));
+	assert_null(rest_service(&a->identity, 0));
+	guest_join(a);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &a->identity, 0, 0), SF_NONE);
+	router_end(SIGKILL);
+	router_start(CONFIG);
+	assert_true(host_is(a, "restored"));
+	known = rest_service(&a->identity, 0);
+	assert_non_null(known);
+	json_decref(known);
+}
+
 /* While the daemon is down a host vanishes: the next daemon finds out. */
 static void killed_and_host_gone(void **state)
 {
@@ -321,6 +348,7 @@ int main(int argc, char **argv)
 		T(clone),
 		T(move),
 		T(killed),
+		T(killed_standby),
 		T(killed_and_host_gone),
 	};
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "router/store.h"
 
@@ -28,6 +29,7 @@ static int count_host(const struct store_host *h, void *ctx)
 	assert_string_equal(h->ifname, "eth1");
 	assert_int_equal(h->key[0], 0xaa);
 	assert_int_equal(h->port, 24158);
+	assert_int_equal(h->standby, h->addr == 2);
 	return 0;
 }
 
@@ -51,6 +53,7 @@ static void survives_kill(void **state)
 		if (store_open(dir, &s, err, sizeof(err)) || store_host_put(s, &h))
 			_exit(1);
 		h.addr = 2;
+		h.standby = true;
 		if (store_host_put(s, &h) || store_host_put(s, &h) ||
 		    store_put(s, "number", &value, sizeof(value)))
 			_exit(1);
@@ -124,9 +127,42 @@ static void hosts_do_not_wait_for_the_disk(void **state)
 	store_close(s);
 }
 
+/* A store of version 1 is taken over with what it has. */
+static void older_is_upgraded(void **state)
+{
+	static const char make[] =
+		"CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+		"CREATE TABLE hosts (addr INTEGER PRIMARY KEY, key BLOB NOT NULL, "
+		"boot INTEGER NOT NULL, time INTEGER NOT NULL, released INTEGER NOT NULL, "
+		"name TEXT NOT NULL, ifname TEXT NOT NULL, lladdr BLOB NOT NULL, "
+		"port INTEGER NOT NULL);"
+		"INSERT INTO meta VALUES ('version', x'01000000');"
+		"INSERT INTO hosts VALUES (1, x'aa' || zeroblob(31), 5, 6, 7, 'h', 'eth1', "
+		"zeroblob(16), 24158);";
+	struct store_host sum = { 0 };
+	char path[128];
+	struct store *s;
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "rm -rf %s/*", dir);
+	assert_int_equal(system(path), 0);
+	snprintf(path, sizeof(path), "%s/router.db", dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, make, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	for (int i = 0; i < 2; i++) { /* and again, as one of this version */
+		assert_int_equal(store_open(dir, &s, err, sizeof(err)), 0);
+		sum.addr = 0;
+		assert_int_equal(store_hosts_each(s, count_host, &sum), 0);
+		assert_int_equal(sum.addr, 1);
+		assert_int_equal(sum.boot, 5);
+		store_close(s);
+	}
+}
+
 static void newer_or_broken_is_refused(void **state)
 {
-	uint32_t version = 2;
+	uint32_t version = 3;
 	char path[128];
 	struct store *s;
 	FILE *f;
@@ -135,7 +171,7 @@ static void newer_or_broken_is_refused(void **state)
 	assert_int_equal(store_put(s, "version", &version, sizeof(version)), 0);
 	store_close(s);
 	assert_int_equal(store_open(dir, &s, err, sizeof(err)), -EPROTO);
-	assert_non_null(strstr(err, "version 2"));
+	assert_non_null(strstr(err, "version 3"));
 
 	snprintf(path, sizeof(path), "rm -rf %s/*", dir);
 	assert_int_equal(system(path), 0);
@@ -166,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(survives_kill),
 		cmocka_unit_test(hosts_do_not_wait_for_the_disk),
+		cmocka_unit_test(older_is_upgraded),
 		cmocka_unit_test(newer_or_broken_is_refused),
 	};
 
