@@ -70,8 +70,13 @@ static __noinline int probe_socks(struct __sk_buff *skb, const struct sf_host_co
 	for (__u32 i = 0; i < PROBE_SOCKS_MAX && i < n; i++) {
 		__builtin_memcpy(sock, &tlv[2 + i * SOCK_LEN], SOCK_LEN);
 		__builtin_memset(&tlv[2 + i * SOCK_LEN], 0, SOCK_LEN);
+		if (!probe_is_dead(skb, cfg, w, sock))
+			continue;
+		/* Checked after the call: what the compiler spills around it the verifier of Linux
+		 * 6.1 forgets. */
 		to = w->dead;
-		if (to >= PROBE_SOCKS_MAX || !probe_is_dead(skb, cfg, w, sock))
+		SF_BARRIER(to);
+		if (to >= PROBE_SOCKS_MAX)
 			continue;
 		__builtin_memcpy(&tlv[2 + to * SOCK_LEN], sock, SOCK_LEN);
 		w->dead = to + 1;
