@@ -64,11 +64,11 @@ lint:
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
 	cppcheck -q -j $(J) --error-exitcode=1 --inline-suppr --enable=warning,portability \
 		--suppress=missingIncludeSystem --suppress=unknownMacro --suppress=uninitvar --suppress=varFuncNullUB \
-		-I . core util agent router controller lab cli
+		-I . core util lib agent router controller lab cli
 
 # Bugs by pattern and by path, and long functions (.clang-tidy says what and what not): eight minutes of a core, hence apart from lint.
 tidy: build
-	run-clang-tidy -quiet -p $(B) -j $(J) '^$(CURDIR)/(core|util|agent|router|controller|lab|cli)/[a-z0-9_]+\.c$$'
+	run-clang-tidy -quiet -p $(B) -j $(J) '^$(CURDIR)/((core|util|lib|agent|router|controller|lab|cli)/[a-z0-9_]+|lib/examples/[a-z0-9_-]+)\.c$$'
 
 clean:
 	rm -rf $(B) build-asan build-cov

@@ -192,7 +192,7 @@ int sf_export(int fd, void *state, size_t *len)
 		return -1;
 	}
 	/* The agent does so too; if it has ended since, here it is done without a word as well. */
-	connect(fd, &none, sizeof(none));
+	(void)connect(fd, &none, sizeof(none));
 	if (a.len > *len || read_all(got, state, (size_t)a.len)) {
 		close(got);
 		return failed(EPROTO, "agent: its state cannot be read");

@@ -32,7 +32,7 @@
 
 #define MAGIC	  0x53465250u /* "SFRP" */
 #define CONNS_MAX 1024
-#define STATE_MAX (64u * 1024 * 1024)
+#define STATE_MAX ((size_t)64 * 1024 * 1024)
 #define RETRIES	  50
 
 enum mode { REQUEST, STREAM, ECHO };
@@ -223,7 +223,7 @@ static void *export(int fd, size_t *len)
 {
 	void *state = NULL, *more;
 
-	*len = 256 * 1024;
+	*len = (size_t)256 * 1024;
 	for (int i = 0; i < RETRIES; i++) {
 		more = realloc(state, *len);
 		if (!more)
