@@ -89,6 +89,20 @@ static __noinline bool move_promote(const struct sf_host_config *cfg, struct wor
 	return f && f->state == SF_FLOW_BOUND;
 }
 
+/** move_is_late() - whether an RSYN is about a flow whose entry has outlived its socket: who agreed
+ * to it would leave its sender with half a connection. */
+static __noinline bool move_is_late(struct __sk_buff *skb, struct work *w, const struct sf_flow *f)
+{
+	__u32 state;
+
+	if (w->kind != SF_KIND_RSYN || f->state != SF_FLOW_CLOSING ||
+	    f->tuple.proto != SF_NEXTHDR_TCP)
+		return false;
+	w->tuple = f->tuple;
+	state = socket_of(skb, &w->tuple);
+	return !state || state == BPF_TCP_LISTEN;
+}
+
 /**
  * tcp_promote() - whether an RSYN is about a half-open connection: its opener, who knows our key
  * and has its own, has our SYN-ACK, and moves before its ACK has come. As in_promote(), but that
@@ -126,6 +140,7 @@ static __noinline bool tcp_promote(const struct sf_host_config *cfg, struct work
  */
 SUBPROG int in_move(struct __sk_buff *skb)
 {
+	struct sf_flow *f;
 	__u32 n;
 	int bad;
 	WITH_WORK(IN);
@@ -143,7 +158,12 @@ SUBPROG int in_move(struct __sk_buff *skb)
 	if (bad)
 		return drop(skb, bad);
 	/* A half-open flow first: one of the same ports may have been there before it. */
-	if (tcp_promote(cfg, w) || bpf_map_lookup_elem(&flows, &w->key) || move_promote(cfg, w))
+	if (tcp_promote(cfg, w))
+		return control_tell(skb, w);
+	f = bpf_map_lookup_elem(&flows, &w->key);
+	if (f && move_is_late(skb, w, f))
+		return reply_fail(skb, SF_WRONG_STATE, SF_NO_SUCH_SOCKET);
+	if (f || move_promote(cfg, w))
 		return control_tell(skb, w);
 	if (w->kind != SF_KIND_RSYN)
 		return drop(skb, SF_UNKNOWN_SOCKET);

@@ -740,7 +740,6 @@ static void places_of_others_are_passed(void **state)
 	delivered(&a, &t.peer, &t.local);
 }
 
-/* IPv6 packets, whatever their link adds. */
 static void budget_is_exact(void **state)
 {
 	const uint32_t len = 40 + 20 + 100;

@@ -18,6 +18,7 @@ that does well: libscaffold by ctypes.
     handover.py LIBRARY import FILE [UID]        once, without a listener, as a user: "ok" or the errno
     handover.py LIBRARY edit FILE OUT WHAT       another state: expired, cut, garbage, version, long, empty, flipped, elsewhere
     handover.py LIBRARY stop BPFFS PORT          flows of a local port are exported, as far as their entries say
+    handover.py LIBRARY age BPFFS PORT           those that are exported have been so for three minutes
     handover.py LIBRARY talk ADDRESS PORT N SEED client: sends N bytes of the pattern while it reads N; "ok" if all came
 """
 import array
@@ -37,7 +38,7 @@ import time
 
 DOMAIN = b"scaffold exported connection v1\0"
 TCP_REPAIR = 19
-STATE_AT, LPORT_AT, BOUND, EXPORTED = 36, 96, 4, 7  # of struct sf_flow
+STATE_AT, LPORT_AT, MOVED_AT, BOUND, EXPORTED = 36, 96, 188, 4, 7  # of struct sf_flow
 SIOCOUTQ, SIOCINQ, SIOCOUTQNSD = 0x5411, 0x541B, 0x894B
 
 
@@ -221,16 +222,30 @@ def edit(path, out, what):
         f.write(b)
 
 
-def stop(bpffs, port):
-    """What an agent does first to a flow: here, to all bound ones of a local port."""
+def entries(bpffs, port, state, change, said):
+    """Change the entries of all flows of a local port in one state."""
     for table in glob.glob(bpffs + "/host-*/flows"):
         for entry in json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", table])):
             value = [int(b, 16) for b in entry["value"]]
-            if value[STATE_AT] == BOUND and value[LPORT_AT:LPORT_AT + 2] == [port >> 8, port & 255]:
-                value[STATE_AT] = EXPORTED
+            if value[STATE_AT] == state and value[LPORT_AT:LPORT_AT + 2] == [port >> 8, port & 255]:
+                change(value)
                 subprocess.check_call(["bpftool", "map", "update", "pinned", table, "key", *entry["key"], "value",
                                        *map(str, value), "exist"])
-                print("stopped", flush=True)
+                print(said, flush=True)
+
+
+def stop(bpffs, port):
+    """What an agent does first to a flow: here, to all bound ones of a local port."""
+    def change(value):
+        value[STATE_AT] = EXPORTED
+    entries(bpffs, port, BOUND, change, "stopped")
+
+
+def age(bpffs, port):
+    def change(value):
+        moved = struct.unpack("=I", bytes(value[MOVED_AT:MOVED_AT + 4]))[0] - (180 * 10**9 >> 24)
+        value[MOVED_AT:MOVED_AT + 4] = list(struct.pack("=I", moved & 0xffffffff))
+    entries(bpffs, port, EXPORTED, change, "aged")
 
 
 def talk(address, port, n):
@@ -269,6 +284,8 @@ def main():
         edit(*args)
     elif what == "stop":
         stop(args[0], int(args[1]))
+    elif what == "age":
+        age(args[0], int(args[1]))
     elif what == "talk":
         talk(args[0], int(args[1]), int(args[2]))
 

@@ -170,6 +170,21 @@ arrives "and its client all"
 tell "$to" close "$m" >/dev/null
 wait "$talk"; settle
 
+# ---- nobody imports it: what its host keeps is made older than it may become
+begin $SIZE
+tell "$at" sendall "$n" $SIZE >/dev/null
+says "exported, and left" ok tell "$at" export "$n" "$TMP/state"
+to=$(others | head -n 1)
+sleep 1
+kill -0 "$(client_pid)" && ok "its client waits"
+says "the exporter is told that it has it no more" "exported before" tell "$at" export "$n" "$TMP/again"
+says "three minutes later" aged python3 "$HERE/handover.py" "$LIBRARY" age "$DIR/bpf" 7
+tries 60 grep -q ConnectionResetError "$TMP/talk" && ok "its client is reset" || bad "its client waits for ever: $(cat "$TMP/talk")"
+says "who imports it then is told that it is over" "ECONNRESET" tell "$to" import "$TMP/state"
+python3 "$HERE/handover.py" "$LIBRARY" edit "$TMP/state" "$TMP/edited" expired
+says "or, by the clock, that it is too late" "ESTALE" tell "$to" import "$TMP/edited"
+settle
+
 # ---- agents that die
 daemons_know
 begin $SIZE
