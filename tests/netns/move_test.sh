@@ -34,12 +34,13 @@ flows() { rest "$1" agent "/v1/flows?limit=100000" | jq "$FLOWS"; }
 place() { locator "$1" | sed 's/::$//'; }
 
 # ---- programs
-for name in echo calm src dst web iperf; do declare "${name^^}=$(address "$name")"; done
+for name in echo calm src dst web iperf iperfin; do declare "${name^^}=$(address "$name")"; done
 serve s1 "$ECHO" 7 echo --timeout 3600
 serve s1 "$CALM" 7 echo --timeout 3600
 serve s1 "$SRC" 9 source --timeout 3600
 serve s1 "$DST" 9 sink --timeout 3600
 background s1 iperf3 -s -B "$IPERF"
+background s1 iperf3 -s -B "$IPERFIN"
 background s1 socat "TCP6-LISTEN:23,bind=[$ECHO],fork,reuseaddr" EXEC:cat
 mkdir "$TMP/www"
 head -c 40000000 /dev/urandom >"$TMP/www/blob"
@@ -49,7 +50,7 @@ daemon off; user root; error_log $TMP/nginx.err; pid $TMP/nginx.pid; events {}
 http { access_log off; server { listen [$WEB]:80; root $TMP/www; limit_rate 4m; } }
 NGINX
 background s1 nginx -c "$TMP/nginx.conf"
-for name in "echo 7" "calm 7" "src 9" "dst 9" "iperf 5201" "web 80"; do registered ${name% *} 1 ${name#* }; done
+for name in "echo 7" "calm 7" "src 9" "dst 9" "iperf 5201" "iperfin 5201" "web 80"; do registered ${name% *} 1 ${name#* }; done
 
 declare -A running=()
 # runs NAME COMMAND...: a client at m1, for as long as $TMP/stop is not there
@@ -69,6 +70,7 @@ all_start() {
 	long idle keep "$CALM" 7 --every 3600 # says nothing until the end
 	runs curl curl -fsS -o "$TMP/curl.blob" "http://[$WEB]/blob"
 	runs iperf-out iperf3 -c "$IPERF" -t 3600 -b 50M --connect-timeout 5000
+	runs iperf-in iperf3 -c "$IPERFIN" -R -t 3600 -b 20M --connect-timeout 5000
 }
 all_end() {
 	local name
@@ -78,8 +80,10 @@ all_end() {
 	done
 	equal "the file arrives whole" "$sha" "$(sha256sum <"$TMP/curl.blob")"
 	# It has all the time in the world: what matters is that it still runs.
-	kill -0 "${running[iperf-out]}" 2>/dev/null && ok "iperf3 runs" || bad "iperf3 ended: $(tail -n 2 "$TMP/iperf-out.out")"
-	end "${running[iperf-out]}"
+	for name in iperf-out iperf-in; do
+		kill -0 "${running[$name]}" 2>/dev/null && ok "$name runs" || bad "$name ended: $(tail -n 2 "$TMP/$name.out")"
+		end "${running[$name]}"
+	done
 	running=()
 }
 
@@ -92,8 +96,8 @@ is_at() { # NODE OTHER: both ends' flows are where the hosts are
 }
 together() { is_settled m1 && is_settled s1 && is_at m1 s1 && is_at s1 m1; }
 # Bytes of what runs without end, by client port.
-moved_bytes() { flows m1 | jq -c "map(select(.peer == \"$SRC\" or .peer == \"$DST\" or .peer == \"$ECHO\" or (.peer == \"$IPERF\" and .tx_bytes > 10000))) | map({key: .id, value: (.tx_bytes + .rx_bytes)}) | from_entries"; }
-have_grown() { jq -en --argjson a "$1" --argjson b "$(moved_bytes)" '$a | to_entries | length > 3 and all(.value + 10000 < $b[.key] or .value + 200 < $b[.key])' >/dev/null; }
+moved_bytes() { flows m1 | jq -c "map(select(.peer == \"$SRC\" or .peer == \"$DST\" or .peer == \"$ECHO\" or (.peer == \"$IPERF\" and .tx_bytes > 10000) or (.peer == \"$IPERFIN\" and .rx_bytes > 10000))) | map({key: .id, value: (.tx_bytes + .rx_bytes)}) | from_entries"; }
+have_grown() { jq -en --argjson a "$1" --argjson b "$(moved_bytes)" '$a | to_entries | length > 4 and all(.value + 10000 < $b[.key] or .value + 200 < $b[.key])' >/dev/null; }
 both_settled() { is_settled m1 && is_settled s1; }
 # go_on TEXT [CONDITION]: ends agree, and data flows
 go_on() {
