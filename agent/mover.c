@@ -12,6 +12,9 @@
 #define PACE_NS	    50000ull
 #define PACE_MAX_NS 500000000ull
 
+/* Where no more flows than these move, their RSYNs are padded. */
+#define PADDED_MAX 32
+
 /* Kicks after the first one. */
 static const uint64_t kick_waits[] = { 10000000, 40000000 };
 #define KICKS (sizeof(kick_waits) / sizeof(kick_waits[0]))
@@ -291,6 +294,7 @@ static int env_of(const struct mover *m, struct sf_move_env *env)
 	env->key = m->key;
 	env->net = m->net;
 	env->self = m->self;
+	env->padded = m->n_heap < PADDED_MAX;
 	ret = m->ops->random(m->ops->ctx, random);
 	env->random[0] = random[0];
 	env->random[1] = random[1];

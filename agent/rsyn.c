@@ -100,10 +100,16 @@ uint64_t rsyn_id(const struct sf_move_msg *msg)
 
 /* ---- out -------------------------------------------------------------------------------- */
 
+/* Padding is not quoted. */
+static size_t quoted_len(const struct rsyn_in *in)
+{
+	return in->msg.len <= SF_QUOTE_MAX ? in->msg.len : SF_MOVE_LEN;
+}
+
 static bool may_be_answered(const struct rsyn_in *in)
 {
-	return in->kind == SF_KIND_RSYN && in->len >= in->msg.len && in->msg.len <= SF_QUOTE_MAX &&
-	       sf_locator_host(&in->src) && !sf_sock_is_unset(sf_locator_sock(&in->src));
+	return in->kind == SF_KIND_RSYN && in->len >= quoted_len(in) && sf_locator_host(&in->src) &&
+	       !sf_sock_is_unset(sf_locator_sock(&in->src));
 }
 
 static int quoting_encode(void *out, size_t room, const struct rsyn_in *in,
@@ -112,7 +118,7 @@ static int quoting_encode(void *out, size_t room, const struct rsyn_in *in,
 	if (!may_be_answered(in))
 		return -EINVAL;
 	return sf_alone_encode(out, room, &in->msg.dst, &in->src, HOP_LIMIT, kind, 0, &in->msg.host,
-			       self, tlv, tlv_len, in->packet, in->msg.len);
+			       self, tlv, tlv_len, in->packet, quoted_len(in));
 }
 
 int rsyn_fail_encode(void *out, size_t room, const struct rsyn_in *in, const struct sf_sid *self,
@@ -122,7 +128,7 @@ int rsyn_fail_encode(void *out, size_t room, const struct rsyn_in *in, const str
 				     .len = sizeof(tlv) - 2,
 				     .reason = reason,
 				     .kind = in->kind,
-				     .quoted = sf_be16((uint16_t)in->msg.len) };
+				     .quoted = sf_be16((uint16_t)quoted_len(in)) };
 
 	return quoting_encode(out, room, in, self, SF_KIND_FAIL, &tlv, sizeof(tlv));
 }
@@ -224,7 +230,7 @@ static size_t send_some(int fd, struct mmsghdr *list, unsigned int n, int *err)
 size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link_fn link, void *ctx,
 		 int *err)
 {
-	static uint8_t packets[SEND_BATCH][SF_MOVE_LEN] __attribute__((aligned(8)));
+	static uint8_t packets[SEND_BATCH][SF_MOVE_PADDED] __attribute__((aligned(8)));
 	struct mmsghdr list[SEND_BATCH];
 	struct sockaddr_in6 to[SEND_BATCH];
 	union way_cmsg ways[SEND_BATCH];
@@ -233,7 +239,7 @@ size_t rsyn_send(int fd, const struct sf_move_msg *messages, size_t n, rsyn_link
 	size_t sent = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		int len = sf_move_encode(packets[room], SF_MOVE_LEN, &messages[i]);
+		int len = sf_move_encode(packets[room], SF_MOVE_PADDED, &messages[i]);
 		struct msghdr *m = &list[room].msg_hdr;
 
 		if (len > 0) {

@@ -65,8 +65,9 @@ static __always_inline int move_key(struct work *w)
 	const struct sf_tlv_move *t = (const void *)&w->build.b[SF_IPV6_LEN + SF_HDR_LEN];
 	__u64 id = sf_locator_sock(&w->dst);
 
-	if (kind_is_move(w->kind) && (w->hlen < SF_MOVE_HDR_LEN || w->plen != w->hlen ||
-				      t->type != SF_TLV_MOVE || t->len != TLV_LEN(*t)))
+	if (kind_is_move(w->kind) &&
+	    (w->hlen < SF_MOVE_HDR_LEN || (w->plen != w->hlen && w->kind != SF_KIND_RSYN) ||
+	     t->type != SF_TLV_MOVE || t->len != TLV_LEN(*t)))
 		return SF_BAD_HEADER;
 	if (sf_sock_is_unset(id)) {
 		if (w->kind != SF_KIND_RSYN)
@@ -145,7 +146,8 @@ SUBPROG int in_move(struct __sk_buff *skb)
 	int bad;
 	WITH_WORK(IN);
 
-	n = SF_IPV6_LEN + w->plen;
+	/* The padding of an RSYN is zero, and adds nothing to its checksum. */
+	n = SF_IPV6_LEN + (w->kind == SF_KIND_RSYN ? w->hlen : w->plen);
 	if (n > SF_BUILD_MAX)
 		return drop(skb, SF_BAD_HEADER);
 	if (OUTSIDE(n, SF_IPV6_LEN + SF_HDR_LEN, SF_BUILD_MAX) || load(skb, IP_AT, &w->build, n))

@@ -107,7 +107,7 @@ static void say(const struct sf_move *m, __u8 kind, const struct sf_addr *to,
 		msg->flags |= SF_MOVE_VALID;
 	if (m->flags & SF_MOVE_GONE)
 		msg->flags |= SF_MOVE_LOST;
-	msg->len = SF_MOVE_LEN;
+	msg->len = kind == SF_KIND_RSYN && env->padded ? SF_MOVE_PADDED : SF_MOVE_LEN;
 	out->acts |= SF_MOVE_SEND;
 }
 
@@ -532,8 +532,12 @@ void sf_move_apply(const struct sf_move *m, __u64 id, __u32 credit, struct sf_fl
 
 int sf_move_encode(void *packet, size_t room, const struct sf_move_msg *msg)
 {
+	static const __u8 padding[SF_MOVE_PADDED - SF_MOVE_LEN];
 	struct sf_tlv_move t = { .type = SF_TLV_MOVE, .len = sizeof(t) - 2 };
+	size_t more = msg->len > SF_MOVE_LEN ? msg->len - SF_MOVE_LEN : 0;
 
+	if (more > sizeof(padding))
+		return -EMSGSIZE;
 	t.flags = sf_be16(msg->flags);
 	t.epoch = sf_be32(msg->epoch);
 	t.you_sock_high = sf_be16(msg->you_sock >> 32);
@@ -546,7 +550,7 @@ int sf_move_encode(void *packet, size_t room, const struct sf_move_msg *msg)
 	t.challenge = sf_be64(msg->challenge);
 	t.echo = sf_be64(msg->echo);
 	return sf_alone_encode(packet, room, &msg->src, &msg->dst, HOP_LIMIT, msg->kind, 0,
-			       &msg->peer, &msg->host, &t, sizeof(t), NULL, 0);
+			       &msg->peer, &msg->host, &t, sizeof(t), padding, more);
 }
 
 static int decode(const struct sf_packet *p, struct sf_move_msg *msg)
@@ -568,7 +572,7 @@ static int decode(const struct sf_packet *p, struct sf_move_msg *msg)
 	msg->kind = kind;
 	msg->flags = sf_be16(t.flags);
 	msg->epoch = sf_be32(t.epoch);
-	msg->len = (__u32)(SF_IPV6_LEN + sf_hdr_bytes(&p->hdr) + p->rest_len);
+	msg->len = SF_IPV6_LEN + p->plen;
 	msg->you_sock = (__u64)sf_be16(t.you_sock_high) << 32 | sf_be32(t.you_sock_low);
 	msg->claim = sf_be64(t.claim);
 	msg->was = sf_be64(t.was);

@@ -71,6 +71,7 @@ SF_STATIC_ASSERT(sizeof(struct sf_tlv_move) == 72, "move TLV");
 
 #define SF_MOVE_HDR_LEN (SF_HDR_LEN + sizeof(struct sf_tlv_move)) /* header of a message */
 #define SF_MOVE_LEN	(SF_IPV6_LEN + SF_MOVE_HDR_LEN)		  /* and of the packet */
+#define SF_MOVE_PADDED	1200 /* of one that allows for two full segments (RFC 9000, 8.1) */
 
 /** struct sf_view - what is known of an end. @closed: its claim is worth nothing any more. */
 struct sf_view {
@@ -166,6 +167,8 @@ struct sf_move_msg {
  * @key: of this host, for challenges
  * @net: for the peer's host service address
  * @self: serviceID of this host
+ * @padded: an RSYN is as long as SF_MOVE_PADDED, so that data need not wait until our place is
+ *          validated
  */
 struct sf_move_env {
 	__u64 now;
@@ -173,6 +176,7 @@ struct sf_move_env {
 	const struct sf_hashkey *key;
 	const struct sf_net *net;
 	struct sf_sid self;
+	bool padded;
 };
 
 /**
@@ -277,8 +281,8 @@ void sf_move_redirected(struct sf_move *m, const struct sf_move_msg *quoted,
  */
 void sf_move_apply(const struct sf_move *m, __u64 id, __u32 credit, struct sf_flow_change *out);
 
-/** sf_move_encode() - a message as a packet. @room: SF_MOVE_LEN or more. Return: its length, or
- * -EMSGSIZE. */
+/** sf_move_encode() - a message as a packet, of @msg->len bytes. @room: that, or more. Return: the
+ * length, or -EMSGSIZE. */
 int sf_move_encode(void *packet, size_t room, const struct sf_move_msg *msg);
 
 /**

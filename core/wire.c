@@ -18,7 +18,7 @@ int sf_packet_decode(const void *data, size_t len, struct sf_packet *out, __u8 *
 {
 	const __u8 *p = data, *h;
 	struct sf_packet k = { 0 };
-	size_t room;
+	size_t room, have;
 	__u8 why;
 
 	if (!len || p[0] >> 4 != 6)
@@ -30,11 +30,12 @@ int sf_packet_decode(const void *data, size_t len, struct sf_packet *out, __u8 *
 	/* What is said to be there must be there; what follows it is a link's padding. */
 	room = (size_t)p[4] << 8 | p[5];
 	h = p + SF_IPV6_LEN;
-	if (room > len - SF_IPV6_LEN || room < 4)
+	have = room < len - SF_IPV6_LEN ? room : len - SF_IPV6_LEN;
+	if (have < 4)
 		return bad(reason, SF_TRUNCATED);
 	if (h[2] != SF_OPTION)
 		return -ENOENT;
-	if (room < SF_HDR_LEN)
+	if (have < SF_HDR_LEN)
 		return bad(reason, SF_TRUNCATED);
 
 	k.hop_limit = p[7];
@@ -44,15 +45,18 @@ int sf_packet_decode(const void *data, size_t len, struct sf_packet *out, __u8 *
 	why = sf_hdr_check(&k.hdr, (__u32)room);
 	if (why)
 		return bad(reason, why);
+	if (have < room && (sf_hdr_kind(&k.hdr) != SF_KIND_RSYN || have < sf_hdr_bytes(&k.hdr)))
+		return bad(reason, SF_TRUNCATED);
 	if (sf_kind_stands_alone(sf_hdr_kind(&k.hdr)) &&
-	    sf_csum_fold(sf_alone_pseudo(&k.src, &k.dst, (__u32)room) + sf_csum_bytes(h, room)) !=
+	    sf_csum_fold(sf_alone_pseudo(&k.src, &k.dst, (__u32)room) + sf_csum_bytes(h, have)) !=
 		    0xffff)
 		return bad(reason, SF_BAD_CHECKSUM);
 
 	k.tlvs = h + SF_HDR_LEN;
 	k.tlvs_len = sf_hdr_bytes(&k.hdr) - SF_HDR_LEN;
 	k.rest = k.tlvs + k.tlvs_len;
-	k.rest_len = room - sf_hdr_bytes(&k.hdr);
+	k.rest_len = have - sf_hdr_bytes(&k.hdr);
+	k.plen = (__u32)room;
 	*out = k;
 	*reason = SF_NONE;
 	return 0;

@@ -252,11 +252,13 @@ struct sf_packet {
 	size_t tlvs_len;
 	const __u8 *rest;
 	size_t rest_len;
+	__u32 plen; /* what the IPv6 header says */
 };
 
 /**
  * sf_packet_decode() - parse @len bytes from an IPv6 header on.
- * @len: may pass the packet's own length (a link's padding)
+ * @len: may pass the packet's own length (a link's padding), and be less for an RSYN that has its
+ *       header: what follows is zero, @rest_len what there is of it
  *
  * Return: 0; -ENOENT when it is no SCAFFOLD packet; else -EBADMSG with *@reason set (enum
  * sf_reason). The checksum of stand-alone kinds is verified; TLVs are not (sf_tlv_find()).

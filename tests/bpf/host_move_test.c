@@ -153,7 +153,7 @@ static void encode(struct packet *out, const struct sf_move_msg *m)
 {
 	int n = sf_move_encode(out->b + ETH, sizeof(out->b) - ETH, m);
 
-	assert_int_equal(n, SF_MOVE_LEN);
+	assert_int_equal(n, m->len > SF_MOVE_LEN ? m->len : SF_MOVE_LEN);
 	memset(out->b, 0, ETH);
 	out->b[12] = 0x86;
 	out->b[13] = 0xdd;
@@ -187,6 +187,27 @@ static void agent_hears(void **state)
 	encode(&p, &m);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(events(&b), 1);
+	assert_int_equal(host_drops(&b), 0);
+}
+
+/* The agent gets its beginning, which says how long it was. */
+static void padded_rsyn_is_heard(void **state)
+{
+	struct sf_move_msg m, got;
+	struct talk t;
+	uint8_t why;
+
+	talk_start(&t);
+	events(&b);
+	m = message(&t, SF_KIND_RSYN);
+	m.len = SF_MOVE_PADDED;
+	encode(&p, &m);
+	assert_int_equal(host_in(&b, &p), DROPPED);
+	assert_int_equal(events(&b), 1);
+	assert_in_range(heard.len, SF_MOVE_LEN, SF_MOVE_PADDED - 1);
+	assert_int_equal(sf_move_decode(heard.packet, heard.len, &got, &why), 0);
+	assert_int_equal(got.len, SF_MOVE_PADDED);
+	assert_int_equal(sf_move_decode(heard.packet, SF_MOVE_LEN - 1, &got, &why), -EBADMSG);
 	assert_int_equal(host_drops(&b), 0);
 }
 
@@ -346,8 +367,8 @@ static void malformed_is_counted(void **state)
 		     NULL, 0);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	tlv.len += 8;
-	packet_alone(&p, &m.src, &m.dst, SF_KIND_RSYN, &service_sid, &user_sid, &tlv, sizeof(tlv),
-		     much, 8);
+	packet_alone(&p, &m.src, &m.dst, SF_KIND_RSYN_ACK, &service_sid, &user_sid, &tlv,
+		     sizeof(tlv), much, 8);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_BAD_HEADER), 5);
 	assert_int_equal(events(&b), 0);
@@ -797,6 +818,7 @@ int main(void)
 		T(change_is_in_place),
 		T(change_of_nobody),
 		T(agent_hears),
+		T(padded_rsyn_is_heard),
 		T(unresolved_rsyn_is_heard),
 		T(rsyn_of_no_flow_is_refused),
 		T(rsyn_of_half_open_binds),

@@ -45,7 +45,7 @@ struct host {
 
 struct packet {
 	uint64_t at;
-	uint8_t data[RSYN_QUOTING_MAX];
+	uint8_t data[SF_MOVE_PADDED];
 	int len;
 };
 
@@ -100,11 +100,15 @@ static void transmit(struct host *from, const void *data, int len)
 	}
 }
 
-static struct host *host_at(const struct packet *p)
+static struct host *host_at(struct packet *p)
 {
-	struct sf_addr *dst = (void *)((uint8_t *)(uintptr_t)p->data + 24);
-	bool service = sf_addr_is_service(&world.net, dst);
-	struct sf_sid sid = sf_addr_sid(dst);
+	struct sf_addr dst;
+	struct sf_sid sid;
+	bool service;
+
+	memcpy(&dst, p->data + 24, sizeof(dst));
+	service = sf_addr_is_service(&world.net, &dst);
+	sid = sf_addr_sid(&dst);
 
 	for (int i = 0; i < 3; i++) {
 		struct host *h = &world.h[i];
@@ -114,11 +118,11 @@ static struct host *host_at(const struct packet *p)
 		if (service && sf_sid_eq(&sid, &h->id)) { /* as a service router does it */
 			struct sf_addr to = place(h->up);
 
-			sf_csum_neutral(dst, &to);
-			*dst = to;
+			sf_csum_neutral(&dst, &to);
+			memcpy(p->data + 24, &to, sizeof(to));
 			return h;
 		}
-		if (!service && sf_locator_host(dst) == h->up)
+		if (!service && sf_locator_host(&dst) == h->up)
 			return h;
 	}
 	return NULL;
@@ -222,7 +226,7 @@ static int op_change(void *ctx, const struct sf_flow_change *c)
 static size_t op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
 {
 	struct host *h = ctx;
-	uint8_t data[SF_MOVE_LEN];
+	uint8_t data[SF_MOVE_PADDED];
 
 	for (size_t i = 0; i < n; i++) {
 		uint64_t key = sf_socket_key(sf_locator_sock(&messages[i].src));
@@ -232,8 +236,8 @@ static size_t op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
 		/* What is said was kept before. */
 		assert_true(h->has[index_of(key)]);
 		assert_int_equal(h->kept[index_of(key)].own.name, messages[i].name);
-		assert_int_equal(sf_move_encode(data, sizeof(data), &messages[i]), SF_MOVE_LEN);
-		transmit(h, data, SF_MOVE_LEN);
+		assert_int_equal(sf_move_encode(data, sizeof(data), &messages[i]), messages[i].len);
+		transmit(h, data, (int)messages[i].len);
 	}
 	return n;
 }
@@ -762,7 +766,8 @@ static void test_sent_on(void **state)
 	c->up = 0x30001;
 	agent_restart(c);
 	flows_make(1);
-	sf_locator_set_sock(&b->flows[0].own, sf_socket_id(KEY0, 9)); /* as names must: it differs */
+	sf_locator_set_sock(&b->flows[0].own,
+			    sf_socket_id(KEY0, 9)); /* as names must: it differs */
 	a->flows[0].peer = b->flows[0].own;
 	left = b->flows[0].own;
 	start(a, 0, 0x10002);
@@ -807,7 +812,8 @@ static void test_sent_on_forged(void **state)
 	c->up = 0x30001;
 	agent_restart(c);
 	flows_make(1);
-	sf_locator_set_sock(&b->flows[0].own, sf_socket_id(KEY0, 9)); /* as names must: it differs */
+	sf_locator_set_sock(&b->flows[0].own,
+			    sf_socket_id(KEY0, 9)); /* as names must: it differs */
 	a->flows[0].peer = b->flows[0].own;
 	left = b->flows[0].own;
 	hand_over(b, c);
