@@ -144,6 +144,7 @@ static void fill_move(const struct host *h, const struct sf_flow *f, struct expo
 	else
 		sf_move_init(&e->move, f, now_ns());
 	/* What is this host's alone. */
+	e->move.flags &= SF_MOVE_CONFIRMED | SF_MOVE_EXPIRED;
 	e->move.echo = 0;
 	e->move.allow = e->move.tries = 0;
 	e->move.began = e->move.heard = e->move.cand_since = e->move.due = e->move.wait = 0;
