@@ -224,7 +224,7 @@ static void drop(struct mover *m, struct mover_entry *e)
 	kick_drop(m, e);
 	m->parked -= e->parked;
 	e->parked = false;
-	HASH_DEL(m->table, e);
+	HASH_DEL(m->table, e); /* NOLINT(clang-analyzer-core.NullDereference): it is in there */
 	m->ops->forget(m->ops->ctx, e->key);
 	free(e);
 }
@@ -746,11 +746,13 @@ void mover_forget(struct mover *m, uint64_t key)
 
 uint64_t mover_sweep(struct mover *m, uint64_t after, size_t max)
 {
-	struct mover_entry *e = after ? find(m, after) : m->table, *next;
+	struct mover_entry *e, *next;
 	uint64_t last = 0;
 	struct sf_flow f;
 
+	/* It may drop some. */
 	mover_flush(m);
+	e = after ? find(m, after) : m->table;
 	for (size_t n = 0; e && n < max; n++, e = next) {
 		struct mover_entry *same;
 

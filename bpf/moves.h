@@ -208,7 +208,7 @@ int sf_flow_answered(__u64 *id)
 	return 0;
 }
 
-/* As often as TCP may have doubled its timer: from 200 ms, or 20, to its longest, 120 s. */
+/* More often TCP does not double its timer: from 200 ms, or 20, to its longest, 120 s. */
 #define KICKS 12
 
 /* What a path must carry for segments of one byte more than a socket's, with timestamps. */
@@ -217,9 +217,10 @@ int sf_flow_answered(__u64 *id)
 /**
  * kick_look() - how far the connection w->tuple is: in w->seg, of the peer's next segment, were it
  * without data, sequence number and acknowledgement; and its length is that of a full one of ours.
+ * @doubled: how often its timer may have been
  * Return: 0 or enum sf_kick; SF_KICK_IDLE: all is acknowledged.
  */
-static __noinline int kick_look(struct __sk_buff *skb, struct work *w)
+static __noinline int kick_look(struct __sk_buff *skb, struct work *w, __u32 *doubled)
 {
 	struct bpf_sock_tuple s = {};
 	struct bpf_tcp_sock *tcp;
@@ -238,6 +239,7 @@ static __noinline int kick_look(struct __sk_buff *skb, struct work *w)
 		w->seg.seq = tcp->rcv_nxt;
 		w->seg.ack = tcp->snd_una;
 		w->seg.len = tcp->mss_cache;
+		*doubled = tcp->icsk_retransmits;
 		ret = tcp->snd_una == tcp->snd_nxt ? SF_KICK_IDLE : 0;
 	}
 	bpf_sk_release(sk);
@@ -290,7 +292,7 @@ SEC("tc")
 int sf_flow_kick(struct __sk_buff *skb)
 {
 	struct work *w = work_get(RUN);
-	__u32 how = skb->cb[SF_KICK_CB_HOW], mtu;
+	__u32 how = skb->cb[SF_KICK_CB_HOW], doubled = 0, mtu;
 	struct ip6 *ip;
 	struct tcp *t;
 	int ret;
@@ -305,7 +307,7 @@ int sf_flow_kick(struct __sk_buff *skb)
 	w->tuple.peer = ip->dst;
 	w->tuple.lport = t->sport;
 	w->tuple.pport = t->dport;
-	ret = kick_look(skb, w);
+	ret = kick_look(skb, w, &doubled);
 	if (how == SF_KICK_ACK && ret != SF_KICK_NONE)
 		return kick_ack(skb, w);
 	if (ret)
@@ -321,7 +323,7 @@ int sf_flow_kick(struct __sk_buff *skb)
 	if (reply_icmp6(skb, RUN, ICMP6_UNREACHABLE, ICMP6_NO_ROUTE, SF_IPV6_LEN + sizeof(*t)) ==
 	    TC_ACT_SHOT)
 		return SF_KICK_LOST;
-	for (int i = 0; i < KICKS; i++)
+	for (__u32 i = 0; i < KICKS && i < doubled; i++)
 		if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
 			return SF_KICK_LOST;
 	return SF_KICK_DONE;
