@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "agent/host.h"
-
 #include "agent/tell.h"
 #include "agent/trust.h"
 #include "core/wire.h"
@@ -85,6 +84,16 @@ static int find_link_local(const struct sf_nl_addr *a, void *ctx)
 	return 1;
 }
 
+/* The router knows our link address then, and answers a round trip earlier. */
+static void introduce(const struct attachment *a, const struct in6_addr *to)
+{
+	int err = sf_ndisc_solicit_router(a->host->search.solicit_fd, a->link.ifindex, to,
+					  a->link.mac);
+
+	if (err)
+		sf_debug("link %s: router solicitation: %s", a->link.name, strerror(-err));
+}
+
 /* A router takes a JOIN from link-local addresses alone. Where router= is a global address the
  * kernel would choose another source, so it is told. */
 static void send_by(struct attachment *a, const struct offer *o, bool first)
@@ -106,8 +115,7 @@ static void send_by(struct attachment *a, const struct offer *o, bool first)
 		 sf_ifaddr_list(h->nl, link->ifindex, find_link_local, &by.ipi6_addr) != 1)
 		err = -EADDRNOTAVAIL;
 	if (!err && first && sf_ip6_is_any(&by.ipi6_addr))
-		err = sf_ndisc_solicit_router(h->search.solicit_fd, link->ifindex, &to.sin6_addr,
-					      link->mac);
+		introduce(a, &to.sin6_addr);
 	if (!err)
 		err = session_say_by(&a->session, &to, &by, o->buf, o->len);
 	if (err) /* no link-local address yet, or the link is just going: the next try will tell */

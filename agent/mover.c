@@ -462,8 +462,10 @@ int mover_load(struct mover *m, uint64_t key, const struct sf_move *state)
 		return ret;
 	}
 	again(m, e, m->ops->now(m->ops->ctx));
-	/* Killed between the two, its agent left the entry behind the state. */
-	out.acts = SF_MOVE_APPLY;
+	/* Killed between the two, its agent left the entry behind the state. Of a flow that was
+	 * handed over it stays as it was then: the peer's place is elsewhere in the state. */
+	if (f.state != SF_FLOW_EXPORTED)
+		out.acts = SF_MOVE_APPLY;
 	queue(m, e, sf_locator_sock(&f.own), &out);
 	return 0;
 }
@@ -557,7 +559,7 @@ static void take_late(struct mover *m, const struct rsyn_in *in, struct mover_en
 	if (in->kind == SF_KIND_RSYN && e && sf_move_follow(&e->move, &in->msg)) {
 		m->counts.taken++;
 		queue(m, e, sf_locator_sock(&f->own), &out);
-	} else if (in->kind == SF_KIND_RSYN && e && !sf_addr_is_zero(&e->move.valid)) {
+	} else if (in->kind == SF_KIND_RSYN && e && sf_move_is_asked(&e->move, &in->msg)) {
 		m->counts.sent_on++;
 		m->ops->redirect(m->ops->ctx, in, &e->move.valid);
 	} else {

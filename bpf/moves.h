@@ -150,6 +150,9 @@ SUBPROG int in_move(struct __sk_buff *skb)
 	n = SF_IPV6_LEN + (w->kind == SF_KIND_RSYN ? w->hlen : w->plen);
 	if (n > SF_BUILD_MAX)
 		return drop(skb, SF_BAD_HEADER);
+	/* It counts for what is sent in return, so all of it must be there. */
+	if (skb->len < IP_AT + SF_IPV6_LEN + w->plen)
+		return drop(skb, SF_TRUNCATED);
 	if (OUTSIDE(n, SF_IPV6_LEN + SF_HDR_LEN, SF_BUILD_MAX) || load(skb, IP_AT, &w->build, n))
 		return drop(skb, SF_TRUNCATED);
 	build_pad(&w->build, n);
@@ -211,6 +214,9 @@ int sf_flow_answered(__u64 *id)
 /* More often TCP does not double its timer: from 200 ms, or 20, to its longest, 120 s. */
 #define KICKS 12
 
+/* More than a window can have (RFC 7323, 2.3). */
+#define BEFORE_ALL ((1u << 30) + 1)
+
 /* What a path must carry for segments of one byte more than a socket's, with timestamps. */
 #define KICK_MTU(mss) ((mss) + SF_IPV6_LEN + (__u32)sizeof(struct tcp) + 12)
 
@@ -248,11 +254,13 @@ static __noinline int kick_look(struct __sk_buff *skb, struct work *w, __u32 *do
 
 /**
  * kick_ack() - the socket of w->tuple tells its peer how far it has received (RFC 9293, 3.10.7.4):
- * what lies before that is answered so.
+ * what lies before that is answered so, twice a second at most. Nothing lies so far before that it
+ * could be taken for what waits for a delayed acknowledgement, and its window with it.
  */
 static __always_inline int kick_ack(struct __sk_buff *skb, struct work *w)
 {
-	if (reply_segment(skb, RUN, w->seg.seq - 1, w->seg.ack, SF_TCP_ACK) == TC_ACT_SHOT ||
+	if (reply_segment(skb, RUN, w->seg.seq - BEFORE_ALL, w->seg.ack, SF_TCP_ACK) ==
+		    TC_ACT_SHOT ||
 	    bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
 		return SF_KICK_LOST;
 	return SF_KICK_DONE;

@@ -107,7 +107,11 @@ static void say(const struct sf_move *m, __u8 kind, const struct sf_addr *to,
 		msg->flags |= SF_MOVE_VALID;
 	if (m->flags & SF_MOVE_GONE)
 		msg->flags |= SF_MOVE_LOST;
-	msg->len = kind == SF_KIND_RSYN && env->padded ? SF_MOVE_PADDED : SF_MOVE_LEN;
+	/* Padded only to where the peer is proven to be: others must not be bombed. */
+	msg->len = kind == SF_KIND_RSYN && env->padded && !has_candidate(m) &&
+				   sf_locator_same_host(to, &m->valid)
+			   ? SF_MOVE_PADDED
+			   : SF_MOVE_LEN;
 	out->acts |= SF_MOVE_SEND;
 }
 
@@ -224,7 +228,7 @@ void sf_move_leave(struct sf_move *m)
 	m->acked = m->own.name;
 	memset(&m->valid, 0, sizeof(m->valid));
 	candidate_forget(m);
-	m->flags |= SF_MOVE_CONFIRMED;
+	m->flags |= SF_MOVE_CONFIRMED | SF_MOVE_LEFT;
 	m->echo = 0;
 	m->due = 0;
 }
@@ -345,7 +349,8 @@ static void validate(struct sf_move *m, const struct sf_move_msg *in, const stru
 /* More than an answer to each message may not go to a place that is not validated. */
 static void allow(struct sf_move *m, const struct sf_move_msg *in, struct sf_move_out *out)
 {
-	__u32 bytes = in->len * SF_MOVE_AMPLIFY;
+	__u32 len = in->len < SF_MOVE_PADDED ? in->len : SF_MOVE_PADDED;
+	__u32 bytes = len * SF_MOVE_AMPLIFY;
 
 	if (!has_candidate(m) || !sf_locator_same_host(&in->src, &m->cand))
 		return;
@@ -405,7 +410,7 @@ bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in)
 	bool ours = in->was == m->own.name || in->was == m->former ||
 		    (m->own.claim && in->claim == m->own.claim);
 
-	if (in->kind != SF_KIND_RSYN || !ours)
+	if (in->kind != SF_KIND_RSYN || !ours || !(m->flags & SF_MOVE_LEFT))
 		return false;
 	/* Its name is new with each of its places: what is sent again from elsewhere is a forgery.
 	 */
@@ -417,6 +422,13 @@ bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in)
 		m->valid = in->src;
 	}
 	return true;
+}
+
+bool sf_move_is_asked(const struct sf_move *m, const struct sf_move_msg *in)
+{
+	return (m->flags & SF_MOVE_LEFT) && !sf_addr_is_zero(&m->valid) &&
+	       (in->you == m->own.name || in->you == m->acked || in->you == m->former ||
+		(m->own.claim && in->your_claim == m->own.claim));
 }
 
 /* ---- time ------------------------------------------------------------------------------- */

@@ -84,6 +84,7 @@ struct sf_view {
 /* What an end is through with. */
 #define SF_MOVE_CONFIRMED 0x1 /* the peer has validated where we are */
 #define SF_MOVE_EXPIRED	  0x2 /* the candidate did not answer in time */
+#define SF_MOVE_LEFT	  0x8 /* the flow was handed over, and is elsewhere */
 #define SF_MOVE_GONE	  0x4 /* the place that we left was gone when we left it */
 
 /**
@@ -246,6 +247,10 @@ void sf_move_leave(struct sf_move *m);
  * Return: whether it says where the end is now; else it is the peer's, or a stranger's.
  */
 bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in);
+
+/** sf_move_is_asked() - whether an RSYN is of who knows the end that was left, and may be told
+ * where it is now, @valid: that is known. */
+bool sf_move_is_asked(const struct sf_move *m, const struct sf_move_msg *in);
 
 /** sf_move_in() - an RSYN, RSYN-ACK or RACK has come, and its key is this flow's. */
 void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf_move_env *env,

@@ -166,7 +166,8 @@ others_gone
 
 # ---- ordinary traffic on the uplink
 S=$(lab address server)
-reasons=$(rest server agent /v1/counters | jq -c .reasons)
+# (flows of datagrams whose sockets are gone end by themselves meanwhile)
+reasons=$(rest server agent /v1/counters | jq -c '.reasons | del(.["no-such-socket"])')
 check "ping" on client ping -q -c 3 -i 0.1 -W 5 "$S"
 check "ping in fragments" on client ping -q -c 3 -i 0.1 -W 5 -s 4000 "$S"
 check "link-local ping" on client ping -q -c 2 -i 0.1 -W 5 "$(rest client agent /v1/status | jq -r .router.address)%r"
@@ -206,7 +207,7 @@ background server iperf3 -s -B 10.9.2.1
 # Tried itself, not probed before: a connection that says nothing keeps the server busy for a moment.
 check "IPv4 iperf3" tries 5 on client iperf3 -c 10.9.2.1 -n 50M
 check "IPv4 iperf3, UDP" on client iperf3 -c 10.9.2.1 -u -n 1M -b 100M
-equal "nothing of it was counted as anything of ours" "$reasons" "$(rest server agent /v1/counters | jq -c .reasons)"
+equal "nothing of it was counted as anything of ours" "$reasons" "$(rest server agent /v1/counters | jq -c '.reasons | del(.["no-such-socket"])')"
 
 # ---- daemons that cannot start say why, with the place, and with a status
 BUILD=$(dirname "$(dirname "$SF")")

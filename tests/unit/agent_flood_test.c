@@ -29,7 +29,7 @@
 #define PAST  64 /* messages that strangers have heard */
 
 struct packet {
-	uint8_t b[RSYN_QUOTING_MAX];
+	uint8_t b[SF_MOVE_PADDED];
 	int len;
 };
 
@@ -119,7 +119,7 @@ static size_t op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
 
 		assert_true(world.n_wire < 64);
 		p->len = sf_move_encode(p->b, sizeof(p->b), &messages[i]);
-		assert_int_equal(p->len, SF_MOVE_LEN);
+		assert_int_equal(p->len, messages[i].len);
 		if (!world.unheard && world.n_past < PAST)
 			world.past[world.n_past++] = *p;
 	}
