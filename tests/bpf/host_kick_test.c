@@ -107,6 +107,14 @@ static uint32_t kick(enum sf_kick_how how)
 	return run.retval;
 }
 
+/* What is redirected to a link's ingress is taken up at once, unless the machine is slow. */
+#define SOON(condition)                                       \
+	do {                                                  \
+		for (int t = 0; t < 300 && !(condition); t++) \
+			usleep(1000);                         \
+		assert_true(condition);                       \
+	} while (0)
+
 static void nobody_to_kick(void **state)
 {
 	int fd;
@@ -132,6 +140,7 @@ static void kick_takes_the_waiting_back(void **state)
 		was = info(fd);
 	} while (was.tcpi_backoff < 2);
 	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_DONE);
+	SOON(info(fd).tcpi_backoff == 0);
 	is = info(fd);
 	assert_int_equal(is.tcpi_state, TCP_ESTABLISHED);
 	assert_int_equal(is.tcpi_unacked, 1);
@@ -171,6 +180,7 @@ static void what_is_lost_is_repeated_at_once(void **state)
 	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_DONE);
 	assert_int_equal(info(fd).tcpi_total_retrans, 0);
 	assert_int_equal(kick(SF_KICK_RESEND), SF_KICK_DONE);
+	SOON(info(fd).tcpi_total_retrans >= 3);
 	is = info(fd);
 	assert_int_equal(is.tcpi_state, TCP_ESTABLISHED);
 	assert_int_equal(is.tcpi_backoff, 0);
@@ -182,7 +192,7 @@ static void what_is_lost_is_repeated_at_once(void **state)
 	 * less is sent). */
 	is = info(fd);
 	assert_int_equal(kick(SF_KICK_RESEND), SF_KICK_DONE);
-	assert_true(info(fd).tcpi_total_retrans > is.tcpi_total_retrans);
+	SOON(info(fd).tcpi_total_retrans > is.tcpi_total_retrans);
 	assert_int_equal(info(fd).tcpi_snd_mss, was.tcpi_snd_mss - 2);
 	close(fd);
 }
@@ -213,7 +223,7 @@ static void ack_is_told_anew(void **state)
 	assert_int_equal(kick(SF_KICK_TIMER), SF_KICK_IDLE);
 	assert_int_equal(segments_out(fd), was);
 	assert_int_equal(kick(SF_KICK_ACK), SF_KICK_DONE);
-	assert_int_equal(segments_out(fd), was + 1);
+	SOON(segments_out(fd) == was + 1);
 	assert_int_equal(info(fd).tcpi_state, TCP_ESTABLISHED);
 	assert_int_equal(info(fd).tcpi_unacked, 0);
 	close(fd);
