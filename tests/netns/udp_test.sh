@@ -69,6 +69,8 @@ on r1 ip link set r2 mtu 1400; on r2 ip link set r1 mtu 1400
 check "a narrow link on the way" tries 5 peer h1 ask "$UECHO" 7 --bytes 1420 --timeout 1
 says "and whoever forbids fragments is told" EMSGSIZE peer h1 ask "$UECHO" 7 --bytes 1420 --nofrag --timeout 1 --n 3
 on r1 ip link set r2 mtu 1500; on r2 ip link set r1 mtu 1500
+# What they have learned of the path would hold for ten minutes.
+for node in h1 h3; do on $node ip -6 route flush cache; done
 
 # ---- nobody there
 says "an unknown service" ECONNREFUSED peer h1 ask "$(address unobody)" 7 --timeout 5
