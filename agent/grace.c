@@ -90,9 +90,13 @@ static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct 
 		p = policy_find(((struct attachment *)ctx)->host, &asked->sid);
 	if (!p)
 		return;
-	p->set = t != NULL;
-	p->ms = t ? sf_be32(t->move_grace_ms) : 0;
 	p->next_ms = sf_now_ms() + FRESH_MS;
+	/* A router that does not know the policy says nothing of it: what we heard before counts.
+	 */
+	if (!t)
+		return;
+	p->ms = sf_be32(t->move_grace_ms);
+	p->set = p->ms != SF_GRACE_UNSET;
 }
 
 static struct sf_addr service_of(const struct sf_flow *f)

@@ -5,7 +5,9 @@
  * What counts, first to last: what this host's configuration says of the service
  * (service_move_grace), what the controller's policy for it says, the host's move_grace, the
  * network's. A policy is asked for when flows of the service have begun to wait, by LOOKUP
- * (docs/protocol.md, "Look-ups"), and remembered for a while; before that nobody needs it.
+ * (docs/protocol.md, "Look-ups"), and asked for again after a while; before that nobody needs it.
+ * What was heard counts until something else is: a router that is without its controller may not
+ * know.
  */
 #ifndef SF_AGENT_GRACE_H
 #define SF_AGENT_GRACE_H

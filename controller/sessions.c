@@ -504,11 +504,10 @@ static int on_load(struct session *s, const struct sf_ctrl_in *in)
 
 static void put_grace(struct sf_ctrl_out *o, const struct policy *p)
 {
-	struct sf_item_timers t = { 0 };
+	bool set = p && p->move_grace_ms != UNSET;
+	struct sf_item_timers t = { .move_grace_ms = sf_be32(set ? (uint32_t)p->move_grace_ms
+								 : SF_GRACE_UNSET) };
 
-	if (!p || p->move_grace_ms == UNSET)
-		return;
-	t.move_grace_ms = sf_be32((uint32_t)p->move_grace_ms);
 	sf_ctrl_put(o, SF_ITEM_TIMERS, &t, sizeof(t));
 }
 

@@ -130,6 +130,8 @@ enum sf_item_type {
 #undef X
 };
 
+#define SF_GRACE_UNSET 0xffffffffu /* in FOUND: no policy sets the service's move_grace */
+
 struct sf_item_timers {
 	__be32 heartbeat_ms;
 	__be32 move_grace_ms;

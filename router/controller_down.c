@@ -119,7 +119,8 @@ static const char *on_rules(struct router *r, const struct sf_ctrl_in *in)
 			take_name(r, s, &it);
 		if (more && it.type != SF_ITEM_SERVICE)
 			continue;
-		if (s && rules_give(r, &key, s->flags, list, n, r->uplink->generation))
+		if (s && rules_give(r, &key, s->flags, sf_be16(s->move_grace), list, n,
+				    r->uplink->generation))
 			return "out of memory";
 		s = more ? it.value : NULL;
 		n = 0;

@@ -52,11 +52,25 @@ static void put_host_name(struct router *r, struct reply *p, const struct sf_sid
 		sf_ctrl_put(&p->out, SF_ITEM_NAME, name, strlen(name));
 }
 
+/* What the controller said of the policy with its rules; a router that was started without one does
+ * not know, and says nothing. */
+static bool put_grace(struct reply *p, const struct service *s)
+{
+	uint32_t ms = s->move_grace ? s->move_grace * 100u : SF_GRACE_UNSET;
+	struct sf_item_timers t = { .move_grace_ms = sf_be32(ms) };
+
+	if (!s->has_policy || sf_ctrl_room(&p->out) < sizeof(struct sf_item) + sizeof(t))
+		return false;
+	sf_ctrl_put(&p->out, SF_ITEM_TIMERS, &t, sizeof(t));
+	return true;
+}
+
 /* What our own rules say. They are not ordered by serviceID: a large table is searched seldom, and
  * who asks meanwhile is answered when it repeats. */
 static void answer(struct router *r, const struct request *q, const struct sf_sid *sid)
 {
 	uint64_t now = sf_now_ms();
+	bool told = false;
 	struct reply p;
 
 	if (rules_count(r) > SCAN_FREE && now < r->searched_ms + SCAN_EVERY_MS)
@@ -74,6 +88,7 @@ static void answer(struct router *r, const struct request *q, const struct sf_si
 
 		if (!sf_sid_eq(&s->key.sid, sid))
 			continue;
+		told = told || put_grace(&p, s);
 		n = rules_shares(r, s, &one, 1);
 		item.weight = sf_be16(n < UINT16_MAX ? (uint16_t)n : UINT16_MAX);
 		put(&p, &item);

@@ -4,7 +4,8 @@
  * operator did not say (docs/protocol.md, "Look-ups").
  *
  * The controller knows; the question is passed up and the answer down, and nothing of it is kept
- * here: a host that gets no answer repeats. Without a controller the router's own rules answer.
+ * here: a host that gets no answer repeats. Without a controller the router's own rules answer, and
+ * what came with them of the service's policy.
  */
 #ifndef SF_ROUTER_LOOKUP_H
 #define SF_ROUTER_LOOKUP_H

@@ -70,7 +70,8 @@ struct service {
 	struct registration *local;
 	struct given *given;
 	uint16_t n_given, flags; /* SF_RULE_* */
-	bool has_given, in_kernel, dirty;
+	uint16_t move_grace;	 /* with @has_policy: as the controller said, for look-ups */
+	bool has_given, has_policy, in_kernel, dirty;
 	uint32_t generation; /* of the sync that gave @given */
 	struct sf_rule rule; /* as it is or will be in the kernel */
 	uint64_t signature;  /* of what it was made from */
@@ -119,9 +120,13 @@ struct registration *registration_find(const struct host *h, const struct sf_ser
 
 /* ---- the controller's word ---- */
 
-/** rules_give() - the list of @key, in place of the present one. @generation: of the sync. */
+/**
+ * rules_give() - the list of @key, in place of the present one.
+ * @move_grace: of the service's policy, tenths of a second; 0: it sets none
+ * @generation: of the sync
+ */
 int rules_give(struct router *r, const struct sf_service_key *key, uint16_t flags,
-	       const struct given *list, uint16_t n, uint32_t generation);
+	       uint16_t move_grace, const struct given *list, uint16_t n, uint32_t generation);
 void rules_take(struct router *r, const struct sf_service_key *key);
 
 /** rules_take_older() - a sync is complete: lists of another generation go. */

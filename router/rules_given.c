@@ -15,7 +15,7 @@
 #include "util/log.h"
 
 int rules_give(struct router *r, const struct sf_service_key *key, uint16_t flags,
-	       const struct given *list, uint16_t n, uint32_t generation)
+	       uint16_t move_grace, const struct given *list, uint16_t n, uint32_t generation)
 {
 	struct service *s = rules_service(r, key);
 	struct given *copy = NULL;
@@ -33,7 +33,8 @@ int rules_give(struct router *r, const struct sf_service_key *key, uint16_t flag
 	s->given = copy;
 	s->n_given = n;
 	s->flags = flags;
-	s->has_given = true;
+	s->move_grace = move_grace;
+	s->has_given = s->has_policy = true;
 	s->generation = generation;
 	rules_refresh_loudly(r, s);
 	return 0;
@@ -44,7 +45,7 @@ static void take(struct router *r, struct service *s)
 	free(s->given);
 	s->given = NULL;
 	s->n_given = 0;
-	s->has_given = false;
+	s->has_given = s->has_policy = false;
 	rules_refresh_loudly(r, s);
 }
 

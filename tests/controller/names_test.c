@@ -250,6 +250,32 @@ static unsigned int items_of(const struct sf_ctrl_in *in, uint16_t type)
 	return n;
 }
 
+/* What FOUND says of the policy, always: hosts keep what they have where nothing is said. */
+static uint32_t grace_found(const char *service)
+{
+	const struct sf_item_timers *t = sf_ctrl_find(look_up(service), SF_ITEM_TIMERS, NULL);
+
+	assert_non_null(t);
+	assert_int_equal(t->heartbeat_ms, 0);
+	assert_int_equal(t->lease_ms, 0);
+	return sf_be32(t->move_grace_ms);
+}
+
+static void test_grace(void **state)
+{
+	struct sf_sid web = sid_of("web");
+
+	three_up();
+	join(&r1, H3, 3, "h3");
+	assert_int_equal(grace_found("web"), SF_GRACE_UNSET);
+	assert_int_equal(policy_put(&c, policy_new(&web)), 0);
+	assert_int_equal(grace_found("web"), SF_GRACE_UNSET);
+	policy_of(&c, &web)->move_grace_ms = 2510;
+	assert_int_equal(grace_found("web"), 2510);
+	policy_of(&c, &web)->move_grace_ms = 0;
+	assert_int_equal(grace_found("web"), 0);
+}
+
 static void test_lookup(void **state)
 {
 	const struct sf_item_registration *found;
@@ -333,9 +359,16 @@ static void test_lookup_of_hosts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_name_with_registration),	 T(test_wrong_names),	T(test_name_alone),
-		T(test_name_of_unknown_host),	 T(test_names_survive), T(test_full_table),
-		T(test_room_is_made_in_a_batch), T(test_lookup),	T(test_lookup_of_hosts),
+		T(test_name_with_registration),
+		T(test_wrong_names),
+		T(test_name_alone),
+		T(test_name_of_unknown_host),
+		T(test_names_survive),
+		T(test_full_table),
+		T(test_room_is_made_in_a_batch),
+		T(test_lookup),
+		T(test_lookup_of_hosts),
+		T(test_grace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

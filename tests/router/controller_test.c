@@ -175,13 +175,17 @@ static void hang_up(void)
 	conn = -1;
 }
 
+static uint16_t move_grace; /* of the services in RULES, tenths of a second */
+
 /* RULES for a service's TCP port 80 with @n instances, hosts first..., of @weight. */
 static void rules(const struct sf_sid *sid, const struct sf_addr *list, unsigned int n,
 		  uint16_t weight)
 {
-	struct sf_item_service s = {
-		.sid = *sid, .proto = 6, .port = htons(80), .instances = htons((uint16_t)n)
-	};
+	struct sf_item_service s = { .sid = *sid,
+				     .proto = 6,
+				     .port = htons(80),
+				     .instances = htons((uint16_t)n),
+				     .move_grace = htons(move_grace) };
 	uint8_t buf[4096] __attribute__((aligned(8)));
 	struct sf_ctrl_out o;
 
@@ -215,6 +219,7 @@ static int setup(void **state)
 	guest_key(a);
 	number = 0;
 	heartbeat_ms = 1000;
+	move_grace = 0;
 	return 0;
 }
 
@@ -606,6 +611,55 @@ static void controller_gone(void **state)
 	expect(SF_CTRL_UP_SYNCED);
 }
 
+/* What the router says by itself of a service's move_grace; -1: nothing. */
+static int64_t grace_found(const struct sf_sid *sid)
+{
+	const struct sf_item_timers *t;
+
+	guest_look_up(a, sid);
+	guest_expect(a, SF_CTRL_FOUND);
+	t = sf_ctrl_find(&a->in, SF_ITEM_TIMERS, NULL);
+	return t ? (int64_t)ntohl(t->move_grace_ms) : -1;
+}
+
+/* A policy outlives its controller, and nothing is said by who does not know it. */
+static void policy_without_controller(void **state)
+{
+	struct sf_item_timers t = { 0, htonl(1234), 0 };
+	uint8_t buf[4096] __attribute__((aligned(8)));
+	struct sf_addr list[1];
+	struct sf_ctrl_out o;
+
+	synced();
+	guest_join(a);
+	list[0] = sf_locator(&net, 0x990001, 0);
+	rules(&mail, list, 1, 100);
+	move_grace = 25;
+	rules(&web, list, 1, 100);
+	wait_for(instances(&web) == 1);
+	/* The controller's word goes through as it is. */
+	guest_look_up(a, &web);
+	expect(SF_CTRL_LOOKUP);
+	sf_ctrl_begin(&o, buf, sizeof(buf), SF_CTRL_FOUND, in.seq, 0);
+	sf_ctrl_put(&o, SF_ITEM_HOST, sf_ctrl_find(&in, SF_ITEM_HOST, NULL),
+		    sizeof(struct sf_item_host));
+	sf_ctrl_put(&o, SF_ITEM_TIMERS, &t, sizeof(t));
+	end(&o);
+	guest_expect(a, SF_CTRL_FOUND);
+	assert_memory_equal(sf_ctrl_find(&a->in, SF_ITEM_TIMERS, NULL), &t, sizeof(t));
+	hang_up();
+	close(listener);
+	wait_for(rest_event("controller-lost", NULL));
+	assert_int_equal(grace_found(&web), 2500);
+	assert_int_equal(grace_found(&mail), SF_GRACE_UNSET);
+	router_end(SIGKILL);
+	router_start(CONFIG);
+	guest_join(a);
+	assert_int_equal(instances(&web), 1);
+	assert_int_equal(grace_found(&web), -1);
+	assert_int_equal(sf_netns_run(world.ns, open_listener, NULL), 0);
+}
+
 /* Another block: everybody gets a new address. */
 static void renumbered(void **state)
 {
@@ -660,6 +714,7 @@ int main(int argc, char **argv)
 		T(sheds),
 		T(lower_term),
 		T(controller_gone),
+		T(policy_without_controller),
 		T(renumbered),
 		T(twin_is_forgotten),
 		T(silence_is_told),

@@ -558,6 +558,21 @@ uint8_t guest_register(struct guest *g, uint8_t type, const struct sf_sid *sid, 
 	return result->reason;
 }
 
+void guest_look_up(struct guest *g, const struct sf_sid *sid)
+{
+	struct sf_item_registration item = { .sid = *sid };
+	uint8_t buf[256] __attribute__((aligned(8)));
+	struct sf_ctrl_out o;
+	int len;
+
+	sf_session_begin(&g->session, &o, buf, sizeof(buf), SF_CTRL_LOOKUP,
+			 sf_session_next(&g->session, SF_SESSION_HOST));
+	sf_ctrl_put(&o, SF_ITEM_REGISTRATION, &item, sizeof(item));
+	len = sf_session_seal(&g->session, &o);
+	assert_true(len > 0);
+	guest_say(g, &g->router, buf, (size_t)len);
+}
+
 static void heartbeat(struct guest *g, uint64_t digest, const struct sf_item_shed *done)
 {
 	uint8_t buf[256] __attribute__((aligned(8)));

@@ -139,6 +139,8 @@ void guest_finish_join(struct guest *g, struct sf_dh *dh);
 /** guest_register() - REGISTER or UNREGISTER one service; returns the RESULT's reason. */
 uint8_t guest_register(struct guest *g, uint8_t type, const struct sf_sid *sid, uint8_t proto,
 		       uint16_t port);
+/** guest_look_up() - ask for a service; the answer is for guest_expect(). */
+void guest_look_up(struct guest *g, const struct sf_sid *sid);
 /** guest_heartbeat() - with @digest; the answer is left in g->in. */
 void guest_heartbeat(struct guest *g, uint64_t digest);
 /** guest_heartbeat_shed() - with digest 0, and a SHED: what is done up to @number. */
