@@ -78,13 +78,27 @@ static __always_inline int move_key(struct work *w)
 	return 0;
 }
 
+/**
+ * move_is_openers() - whether the RSYN in hand is of the opener of half-open @f: it is to who our
+ * SYN-ACK says that we are, and was who its SYN says. One of an earlier flow of the same ports has
+ * other incarnations; whoever has not got the SYN-ACK does not know ours. So no more flows leave a
+ * half-open table by RSYN than by the handshake's end.
+ */
+static __noinline bool move_is_openers(const struct work *w, const struct sf_flow *f)
+{
+	const struct sf_tlv_move *t = (const void *)&w->build.b[SF_IPV6_LEN + SF_HDR_LEN];
+
+	return w->kind == SF_KIND_RSYN && sf_be64(t->you) == sf_locator_sock(&f->own) &&
+	       sf_be64(t->was) == sf_locator_sock(&f->peer);
+}
+
 /** move_promote() - whether an RSYN is about a half-open flow of datagrams: its opener, who knows
  * our socketID, has bound, and moves before it has sent again. */
 static __noinline bool move_promote(const struct sf_host_config *cfg, struct work *w)
 {
 	struct sf_flow *f = flow_of(&half_udp, sf_locator_sock(&w->dst));
 
-	if (!f || w->kind != SF_KIND_RSYN)
+	if (!f || !move_is_openers(w, f))
 		return false;
 	f = udp_promote(cfg, w, f);
 	return f && f->state == SF_FLOW_BOUND;
@@ -105,21 +119,19 @@ static __noinline bool move_is_late(struct __sk_buff *skb, struct work *w, const
 }
 
 /**
- * tcp_promote() - whether an RSYN is about a half-open connection: its opener, who knows our key
- * and has its own, has our SYN-ACK, and moves before its ACK has come. As in_promote(), but that
+ * tcp_promote() - whether an RSYN is about a half-open connection: its opener, who knows our
+ * socketID, has our SYN-ACK, and moves before its ACK has come. As in_promote(), but that
  * the kernel is still to hear of it: by the next segment, from wherever that comes.
  */
 static __noinline bool tcp_promote(const struct sf_host_config *cfg, struct work *w)
 {
 	struct sf_flow *f = bpf_map_lookup_elem(&halfopen, &w->key), *old;
 
-	if (!f || w->kind != SF_KIND_RSYN)
+	if (!f)
 		return false;
 	w->flow = *f;
 	/* It may have been evicted meanwhile. */
-	if (sf_socket_key(sf_locator_sock(&w->flow.own)) != w->key ||
-	    sf_socket_key(sf_locator_sock(&w->flow.peer)) !=
-		    sf_socket_key(sf_locator_sock(&w->src)))
+	if (sf_socket_key(sf_locator_sock(&w->flow.own)) != w->key || !move_is_openers(w, &w->flow))
 		return false;
 	old = bpf_map_lookup_elem(&flows, &w->key);
 	if (old && !sf_tuple_eq(&old->tuple, &w->flow.tuple))
