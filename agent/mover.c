@@ -532,6 +532,19 @@ int mover_leave(struct mover *m, uint64_t key)
 	return 0;
 }
 
+void mover_stay(struct mover *m, uint64_t key)
+{
+	struct mover_entry *e = find(m, key);
+
+	if (e && e->queued)
+		mover_flush(m);
+	e = find(m, key);
+	if (!e)
+		return;
+	again(m, e, m->ops->now(m->ops->ctx));
+	schedule(m, e);
+}
+
 void mover_tell(struct mover *m, uint64_t key, const struct sf_addr *where)
 {
 	const struct mover_entry *e = find(m, key);

@@ -136,6 +136,10 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to);
  */
 int mover_leave(struct mover *m, uint64_t key);
 
+/** mover_stay() - flow @key, EXPORTED for a while, is not handed over after all: what was under way
+ * begins anew at once. */
+void mover_stay(struct mover *m, uint64_t key);
+
 /**
  * mover_tell() - flow @key was handed over to this host from @where (a locator with its socketID
  * there): tell that host where it is. It may be lost: say it again.

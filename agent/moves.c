@@ -541,6 +541,18 @@ void moves_leave(struct host *h, uint64_t key)
 	arm(h);
 }
 
+void moves_stay(struct host *h, uint64_t key)
+{
+	const struct attachment *primary = attachment_primary(h);
+	const struct sf_addr any = { 0 };
+	struct sf_flow f;
+
+	mover_stay(&h->moves.mover, key);
+	if (primary && !op_flow(h, key, &f) && !moves_usable(h, &f.own))
+		moves_place(h, &any, &primary->join.locator);
+	arm(h);
+}
+
 void moves_tell(struct host *h, uint64_t key, const struct sf_addr *where)
 {
 	mover_tell(&h->moves.mover, key, where);

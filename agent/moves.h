@@ -100,6 +100,10 @@ int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *
 /** moves_leave() - flow @key, EXPORTED, has gone from this host: as mover_leave(). */
 void moves_leave(struct host *h, uint64_t key);
 
+/** moves_stay() - flow @key, EXPORTED for a while, is not handed over after all: as mover_stay(),
+ * and it moves if its place has gone meanwhile. */
+void moves_stay(struct host *h, uint64_t key);
+
 /** moves_tell() - flow @key has come from @where: as mover_tell(). */
 void moves_tell(struct host *h, uint64_t key, const struct sf_addr *where);
 

@@ -230,7 +230,8 @@ void transfer_done(struct host *h, struct transfer_out *out)
 
 void transfer_undo(struct host *h, struct transfer_out *out)
 {
-	datapath_turn(h, out->id, SF_FLOW_EXPORTED, SF_FLOW_BOUND);
+	if (!datapath_turn(h, out->id, SF_FLOW_EXPORTED, SF_FLOW_BOUND))
+		moves_stay(h, sf_socket_key(out->id));
 	repair_thaw(out->fd, false);
 	out_free(out);
 }

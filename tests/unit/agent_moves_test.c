@@ -693,6 +693,31 @@ static void test_parked(void **state)
 	assert_together(0);
 }
 
+/* A hand-over that comes to nothing holds up no move: the flow is EXPORTED when a timer fires. */
+static void test_stays(void **state)
+{
+	struct host *a = &world.h[0];
+
+	flows_make(1);
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	world.n = 0; /* the RSYN is lost */
+	a->flows[0].state = SF_FLOW_EXPORTED;
+	pass(300 * MS);
+	assert_int_equal(a->mover.counts.sent, 1);
+	assert_true(mover_due(&a->mover) > world.now);
+	a->flows[0].state = SF_FLOW_BOUND;
+	mover_stay(&a->mover, KEY0);
+	assert_int_equal(mover_due(&a->mover), world.now);
+	pass(4 * DELAY);
+	assert_together(0);
+	/* Nothing is under way, or there is no such flow: nothing happens. */
+	pass(1000 * MS);
+	mover_stay(&a->mover, KEY0);
+	mover_stay(&a->mover, KEY0 + 1);
+	assert_int_equal(mover_due(&a->mover), 0);
+}
+
 /* Whoever was left tells where the peer went; without it this would wait for the rendezvous. */
 static void test_redirect(void **state)
 {
@@ -924,6 +949,7 @@ int main(void)
 		TEST(test_gone),
 		TEST(test_superseded),
 		TEST(test_parked),
+		TEST(test_stays),
 		TEST(test_redirect),
 		TEST(test_sent_on),
 		TEST(test_sent_on_forged),
