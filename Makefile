@@ -55,7 +55,7 @@ coverage:
 fuzz: build
 	BUILD=$(abspath $(B)) tests/fuzz/run $(FUZZ_SECONDS)
 
-# The renegotiation, searched by SPIN; MODEL="both no-epoch" does some.
+# The renegotiation, searched by SPIN; MODEL="both no-epoch" does some, MODEL=quick all but the large ones.
 model:
 	@tests/model/run $(MODEL)
 

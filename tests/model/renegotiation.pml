@@ -5,7 +5,8 @@
  * Theory of operation
  *
  * One process makes one atomic step after another, each chosen freely: deliver a message (or a copy of it), lose one,
- * let a timer fire, move an end, copy an end (a VM snapshot that wakes up elsewhere), close one, let the attacker act.
+ * let a timer fire, move an end, copy an end (a VM snapshot that wakes up elsewhere), hand one over to another host, close
+ * one, let the attacker act.
  * The network is a bag of at most NET messages: any may be next. Sending into a full bag is a loss.
  *
  * At some moment, freely chosen, it becomes calm: nobody moves any more and nothing is lost. Then timers fire when the bag is
@@ -16,13 +17,14 @@
  * A random number is the next of a counter of who draws it, with the copy's mark (gen): so it is never drawn twice.
  * Ghosts (gm, gen, won) are what only the observer knows; the protocol never reads them.
  *
- * Bounds by -D: MA, MB moves of either side; SNAPA, SNAPB copies; SPOOF acts of the attacker; CLOSE closes; NET; ROUNDS;
- * TALK: idle ends send data; TWICE: each message is taken twice and must have the effect of once.
+ * Bounds by -D: MA, MB moves of either side; SNAPA, SNAPB copies; HAND: A is handed over; SPOOF acts of the attacker; CLOSE
+ * closes; EXPIRE candidates that expire before it is calm; NET; ROUNDS; TALK: idle ends send data; NO_HOST: neither knows
+ * the other's host, so nothing goes unresolved; TWICE: each message is taken twice and must have the effect of once.
  * Broken by -D: NO_EPOCH NO_CLAIM STATIONARY_SAME REPEAT_IGNORED NO_PATH SOFT_IS_HARD, and what the founding design lacked:
- * NO_CONFIRM STATIONARY_NO_CLAIM.
+ * NO_CONFIRM STATIONARY_NO_CLAIM; and with who was handed over denied by its exporter: LEFT_REFUSES.
  */
 #ifndef MA
-#define MA 2
+#define MA 0
 #endif
 #ifndef MB
 #define MB 0
@@ -36,6 +38,9 @@
 #ifndef SPOOF
 #define SPOOF 0
 #endif
+#ifndef HAND
+#define HAND 0
+#endif
 #ifndef CLOSE
 #define CLOSE 0
 #endif
@@ -48,7 +53,7 @@
 #ifndef ROUNDS
 #define ROUNDS 9
 #endif
-#if SNAPA || SNAPB
+#if SNAPA || SNAPB || HAND
 #define ENDS 4
 #else
 #define ENDS 2
@@ -66,12 +71,14 @@
 #define HARD	 5 /* FAIL no-such-socket */
 #define SUPER	 6 /* FAIL superseded */
 #define DATA	 7
+#define REDIRECT 8 /* of who handed the flow over: to where it is */
 
 /* states of an end */
 #define ABSENT 0
 #define LIVE   1
 #define CLOSED 2 /* by its program */
 #define ENDED  3 /* by a FAIL */
+#define LEFT   4 /* the flow was handed over from here */
 
 typedef View {
 	byte epoch;
@@ -126,8 +133,11 @@ chan net = [NET] of { byte, byte, byte, byte, byte, byte, byte, byte, byte, byte
 #endif
 byte expiries = EXPIRE;
 byte ma = MA, mb = MB, snapa = SNAPA, snapb = SNAPB, spoofs = SPOOF, closes = CLOSE;
+#if HAND
+bit hand = 1;
+#endif
 #ifdef TWICE
-byte kept[10];
+byte kept[11];
 bit mute;
 #endif
 byte round;
@@ -143,9 +153,24 @@ bit knows, same, next, was_open, reply, keep;
 #define SIDE(a) ((a) & 1)
 #define FIELDS(a) a.kind, a.src, a.dst, a.side, a.epoch, a.claim, a.was, a.name, a.you, a.yclaim, a.chal, a.echo, a.ask, a.valid, a.gm
 #define MOVING (!E.confirmed && (OPEN(E) || E.cand)) /* owes RSYN */
+/* Under its host's name, for a peer who may be anywhere. */
+#ifdef NO_HOST
+#define LOOKS(z) false
+#else
+#ifdef NO_CONFIRM
+#define LOOKS(z) (MOVING || z.cand)
+#else
+#define LOOKS(z) (!z.confirmed || z.cand)
+#endif
+#endif
 #define NEWEST(z) (z.cand -> z.cand : z.valid)
 #define GEN(name) ((name) >> 5)
 #define OPEN(z) (z.acked != z.name)
+#if HAND
+#define CHALLENGE(p) ((p) + 8 * (e > 1)) /* another host has another key */
+#else
+#define CHALLENGE(p) (p)
+#endif
 
 #define ROOM (len(net) < NET && !(net??[eval(q.kind), eval(q.src), eval(q.dst), eval(q.side), eval(q.epoch), eval(q.claim), \
 	eval(q.was), eval(q.name), eval(q.you), eval(q.yclaim), eval(q.chal), eval(q.echo), eval(q.ask), eval(q.valid), eval(q.gm)]))
@@ -165,8 +190,8 @@ inline emit() {
 	fi
 }
 
-/* e tells its whole view. */
-inline tell(k, to) {
+/* What e has to say: its whole view. */
+inline say(k, to) {
 	q.kind = k;
 	q.src = E.place;
 	q.dst = to;
@@ -178,13 +203,17 @@ inline tell(k, to) {
 	q.you = E.peer.name;
 	q.yclaim = E.peer.claim;
 	if
-	:: k == RSYN_ACK -> q.chal = to
+	:: k == RSYN_ACK -> q.chal = CHALLENGE(to)
 	:: else -> q.chal = 0
 	fi;
 	q.echo = E.echo;
 	q.ask = !E.confirmed;
 	q.valid = !E.cand && to == E.valid;
-	q.gm = E.gm;
+	q.gm = E.gm
+}
+
+inline tell(k, to) {
+	say(k, to);
 	emit()
 }
 
@@ -209,7 +238,15 @@ inline refuse(k) {
 	q.side = 1 - SIDE(e);
 	q.you = m.name; /* what it quotes */
 	q.was = m.you;
-	q.epoch = 0; q.claim = 0; q.name = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
+#if HAND
+	if
+	:: k == REDIRECT -> q.epoch = E.valid /* the place */
+	:: else -> q.epoch = 0
+	fi;
+#else
+	q.epoch = 0;
+#endif
+	q.claim = 0; q.name = 0; q.yclaim = 0; q.chal = 0; q.echo = 0; q.ask = 0; q.valid = 0; q.gm = 0;
 	emit()
 }
 
@@ -226,15 +263,6 @@ inline clear() {
 
 inline no_candidate() {
 	E.cand = 0; E.expired = 0; E.allow = 0
-}
-
-/* Only copies are refused: without them one thing less to tell states by. */
-inline learn() {
-#if ENDS == 4
-	E.former = E.acked
-#else
-	skip
-#endif
 }
 
 /* What m is to e (design, "Judging"). */
@@ -257,7 +285,7 @@ inline hear() {
 	if
 	:: m.you == E.name ->
 		if
-		:: OPEN(E) -> learn(); E.acked = E.name
+		:: OPEN(E) -> E.former = E.acked; E.acked = E.name
 		:: else
 		fi;
 		if
@@ -284,7 +312,12 @@ inline take() {
 	:: true -> no_candidate(); E.valid = m.src
 #else
 	:: m.src == E.valid -> no_candidate()
-	:: else -> E.cand = m.src; E.expired = 0
+	:: else ->
+		if
+		:: m.src != E.cand -> E.allow = 0 /* it was another place's */
+		:: else
+		fi;
+		E.cand = m.src; E.expired = 0
 #endif
 	fi;
 #ifndef STATIONARY_SAME
@@ -303,7 +336,7 @@ inline validate() {
 #ifdef STATIONARY_SAME
 	:: (E.cand || m.src != E.valid) && m.you == E.name && m.kind != RSYN ->
 #else
-	:: (E.cand || m.src != E.valid) && m.echo == m.src ->
+	:: (E.cand || m.src != E.valid) && m.echo == CHALLENGE(m.src) ->
 #endif
 		E.valid = m.src;
 		no_candidate()
@@ -384,6 +417,54 @@ inline finish() {
 	E.valid = 0; E.peer.epoch = 0; E.peer.claim = 0; E.peer.name = 0; E.peer.closed = 0; E.peer.gm = 0
 }
 
+#if HAND
+#define OURS(p) ((p) <= 3) /* random names of either side are never the same; counted ones may be */
+
+/* What comes to where e was: its importer says where it is now, or the peer asks (sf_move_follow(), sf_move_is_asked()). */
+inline late() {
+	if
+	:: m.kind == RSYN && OURS(m.src) && (m.was == E.name || m.was == E.former || (E.claim && m.claim == E.claim)) ->
+		if
+		:: m.epoch > E.epoch ->
+			E.former = E.name; E.acked = m.name; E.name = m.name; E.claim = m.claim; E.epoch = m.epoch; E.valid = m.src
+		:: else
+		fi
+	:: else ->
+		if
+		:: m.kind == RSYN && !OURS(m.src) && E.valid && (m.you == E.name || m.you == E.acked || m.you == E.former || (E.claim && m.yclaim == E.claim)) ->
+#ifdef NO_REDIRECT
+			skip
+#else
+			refuse(REDIRECT)
+#endif
+#ifdef LEFT_REFUSES
+		:: m.kind == DATA || (m.kind == RSYN && !E.valid) -> refuse(HARD)
+#endif
+		:: else
+		fi
+	fi
+}
+
+/* To e somebody suggests where its peer is: one RSYN goes there, and nothing is believed. */
+inline redirected() {
+	if
+	:: m.you == E.name && !E.confirmed -> tell(RSYN, m.epoch)
+	:: else
+	fi
+}
+
+/* An importer says to the exporter what it says to the peer. */
+inline hand_told() {
+	if
+	:: e == 2 && end[0].st == LEFT && !E.confirmed ->
+		say(RSYN, end[0].place);
+		q.side = 0;
+		emit()
+	:: else
+	fi
+}
+#endif
+
 /* A FAIL reaches e. */
 inline failed() {
 	if
@@ -418,6 +499,10 @@ inline act() {
 	:: E.st == LIVE && m.kind <= RACK -> control()
 	:: E.st == LIVE && m.kind >= SOFT && m.kind <= SUPER -> failed()
 	:: E.st == LIVE && m.kind == DATA -> data()
+#if HAND
+	:: E.st == LIVE && m.kind == REDIRECT -> redirected()
+	:: E.st == LEFT -> late()
+#endif
 	:: (E.st == CLOSED || E.st == ENDED) && (m.kind == RSYN || m.kind == DATA) && m.dst != UNRESOLVED -> refuse(HARD)
 	:: else
 	fi
@@ -428,41 +513,41 @@ inline act() {
 
 inline twice() {
 	kept[0] = E.epoch; kept[1] = E.name; kept[2] = E.acked; kept[3] = E.valid; kept[4] = E.peer.name; kept[5] = E.cand;
-	kept[6] = E.echo; kept[7] = E.confirmed; kept[8] = E.claim; kept[9] = E.peer.closed;
+	kept[6] = E.echo; kept[7] = E.confirmed; kept[8] = E.claim; kept[9] = E.peer.closed; kept[10] = E.former;
 	mute = 1;
 	act();
 	mute = 0;
 	assert(kept[0] == E.epoch && kept[1] == E.name && kept[2] == E.acked && kept[3] == E.valid && kept[4] == E.peer.name &&
-		kept[5] == E.cand && kept[6] == E.echo && kept[7] == E.confirmed && kept[8] == E.claim && kept[9] == E.peer.closed);
+		kept[5] == E.cand && kept[6] == E.echo && kept[7] == E.confirmed && kept[8] == E.claim && kept[9] == E.peer.closed && kept[10] == E.former);
 	j = 0;
 	do
-	:: j < 10 -> kept[j] = 0; j++
+	:: j < 11 -> kept[j] = 0; j++
 	:: else -> break
 	od
 }
 #endif
 
+/* An RSYN to where the peer said last that it is, as far as it has allowed that; else to where it was. */
+inline seek() {
+	if
+	:: E.cand && E.allow == 0 -> tell(RSYN, E.valid)
+	:: E.cand && E.allow > 0 -> E.allow--; tell(RSYN, E.cand)
+	:: else -> tell(RSYN, E.valid)
+	fi
+}
+
 /* Timer of e; x: 1 an RSYN goes unresolved, 2 to where the peer was last validated. */
 inline timer() {
 	if
-	:: MOVING ->
-		if
-		:: x == 1 -> tell(RSYN, UNRESOLVED)
-		:: x == 2 -> tell(RSYN, E.valid)
-		:: else -> newest = NEWEST(E); tell(RSYN, newest)
-		fi
-#if ENDS == 4
-	:: !MOVING && E.cand && x == 1 -> tell(RSYN, UNRESOLVED) /* it may be settled with a copy of e's, and not ask */
-#else
-	:: !MOVING && E.cand && x == 1 && E.expired -> tell(RSYN_ACK, E.valid)
-	:: !MOVING && E.cand && x == 1 && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
-#endif
+	:: x == 1 && LOOKS(E) -> tell(RSYN, UNRESOLVED) /* the peer may be settled with a copy of e's, and not ask */
+	:: MOVING && x == 2 -> tell(RSYN, E.valid)
+	:: MOVING && !x -> seek()
 	:: !MOVING && E.cand && (x == 2 || (!x && E.expired)) -> tell(RSYN_ACK, E.valid)
 	:: !MOVING && E.cand && !x && !E.expired && E.allow > 0 -> E.allow--; tell(RSYN_ACK, E.cand)
 	:: OPEN(E) && !MOVING && !E.cand -> tell(RSYN_ACK, E.valid)
 #ifndef NO_CONFIRM
-	:: !OPEN(E) && !E.confirmed && !E.cand && x != 1 -> tell(RACK, E.valid)
-	:: !OPEN(E) && !E.confirmed && !E.cand && x == 1 -> tell(RSYN, UNRESOLVED) /* it has moved before it heard */
+	:: !OPEN(E) && !E.confirmed && !E.cand && !x -> tell(RACK, E.valid)
+	:: !OPEN(E) && !E.confirmed && !E.cand && x == 2 -> tell(RSYN, E.valid) /* from the third time on */
 #endif
 #if TALK
 	:: !OPEN(E) && E.confirmed && !E.cand ->
@@ -517,6 +602,21 @@ inline move(p) {
 	timer()
 }
 
+/* e begins as the j-th. */
+inline copy() {
+	E.st = LIVE; E.epoch = end[j].epoch; E.claim = end[j].claim; E.name = end[j].name; E.acked = end[j].acked;
+	E.former = end[j].former; E.confirmed = end[j].confirmed; E.allow = end[j].allow; E.expired = end[j].expired;
+	E.valid = end[j].valid; E.cand = end[j].cand;
+	E.peer.epoch = end[j].peer.epoch; E.peer.claim = end[j].peer.claim; E.peer.name = end[j].peer.name;
+	E.peer.closed = end[j].peer.closed; E.peer.gm = end[j].peer.gm;
+	E.echo = end[j].echo; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won
+}
+
+#if HAND
+#define DROP_HAND hand = 0
+#else
+#define DROP_HAND skip
+#endif
 #define LINKED(a, b) (end[a].st == LIVE && end[b].st == LIVE && !end[a].cand && end[a].valid == end[b].place && end[a].peer.name == end[b].name)
 #define BOUND(a, b) (LINKED(a, b) && LINKED(b, a) && !OPEN(end[a]) && !OPEN(end[b]) && end[a].confirmed && end[b].confirmed)
 #define OVER(a) (end[a].st == CLOSED || end[a].st == ENDED)
@@ -592,8 +692,11 @@ init {
 			fi;
 			if
 			:: true
-			:: !E.confirmed || (ENDS == 4 && E.cand) -> x = 1
-			:: E.cand -> x = 2
+			:: LOOKS(E) -> x = 1
+			:: E.cand || !E.confirmed -> x = 2
+#if HAND
+			:: e == 2 && !E.confirmed -> x = 3
+#endif
 #if ENDS == 4 || SPOOF
 			:: E.cand && !E.expired && expiries > 0 -> j = 1; expiries--
 #endif
@@ -601,7 +704,10 @@ init {
 			d_step {
 				if
 				:: j -> E.expired = 1
-				:: else -> timer()
+#if HAND
+				:: !j && x == 3 -> hand_told()
+#endif
+				:: !j && x < 3 -> timer()
 				fi;
 				clear()
 			}
@@ -635,7 +741,26 @@ init {
 			fi;
 			clear()
 		}
-#if ENDS == 4
+#if HAND
+	/* A is handed over: exported, and imported with what was kept then, under another host's key */
+	:: !calm && hand && end[0].st == LIVE ->
+		atomic {
+			hand = 0;
+			e = 2; j = 0;
+			copy();
+			E.confirmed = 0; E.allow = 0;
+			end[0].st = LEFT; end[0].former = end[0].acked; end[0].acked = end[0].name; end[0].valid = 0; end[0].cand = 0;
+			end[0].allow = 0; end[0].expired = 0; end[0].confirmed = 1; end[0].echo = 0; end[0].won = 0; end[0].gm = 0;
+			end[0].peer.epoch = 0; end[0].peer.claim = 0; end[0].peer.name = 0; end[0].peer.closed = 0; end[0].peer.gm = 0;
+			if
+			:: !TAKEN(1) -> move(1)
+			:: !TAKEN(2) -> move(2)
+			:: !TAKEN(3) -> move(3)
+			fi;
+			clear()
+		}
+#endif
+#if SNAPA || SNAPB
 	/* a snapshot wakes up elsewhere */
 	:: !calm && ((snapa > 0 && end[0].st == LIVE) || (snapb > 0 && end[1].st == LIVE)) ->
 		atomic {
@@ -645,12 +770,7 @@ init {
 			fi;
 			j = e - 2;
 			end[j].gen = 1;
-			E.st = LIVE; E.epoch = end[j].epoch; E.claim = end[j].claim; E.name = end[j].name; E.acked = end[j].acked;
-			E.former = end[j].former; E.confirmed = end[j].confirmed; E.allow = end[j].allow; E.expired = end[j].expired;
-			E.valid = end[j].valid; E.cand = end[j].cand;
-			E.peer.epoch = end[j].peer.epoch; E.peer.claim = end[j].peer.claim; E.peer.name = end[j].peer.name;
-			E.peer.closed = end[j].peer.closed; E.peer.gm = end[j].peer.gm;
-			E.echo = end[j].echo; E.gen = 2; E.gm = end[j].gm; E.won = end[j].won;
+			copy();
 			if
 			:: e == 2 && !TAKEN(1) -> move(1)
 			:: e == 2 && !TAKEN(2) -> move(2)
@@ -706,7 +826,7 @@ init {
 		}
 #endif
 	:: !calm && len(net) == 0 -> /* what is in the bag may as well arrive, or be lost, before */
-		d_step { calm = 1; ma = 0; mb = 0; snapa = 0; snapb = 0; spoofs = 0; closes = 0; expiries = 0 }
+		d_step { calm = 1; ma = 0; mb = 0; snapa = 0; snapb = 0; spoofs = 0; closes = 0; expiries = 0; DROP_HAND }
 	:: calm && !resumed && len(net) == 0 ->
 		atomic {
 			if
@@ -739,8 +859,15 @@ init {
 						:: E.cand && round > 2 -> E.expired = 1
 						:: else
 						fi;
+#ifdef NO_HOST
+						x = 2 * (round % 2);
+#else
 						x = round % 3;
-						timer()
+#endif
+						timer();
+#if HAND
+						hand_told()
+#endif
 					:: else
 					fi;
 					e = (e + 1) % ENDS;
