@@ -273,10 +273,14 @@ int host_store(struct router *r, struct host *h)
 	if (h->state != HOST_ABSENT && h->proven)
 		kept.ifname = link_name(r, h->ifindex);
 	ret = store_host_put(r->store, &kept);
-	if (ret)
+	if (ret && !h->unsaved) {
 		sf_error("host %s: router.db: %s", h->name, store_error(r->store));
-	else
-		h->kept = true;
+		events_add(r, "alarm", h, NULL, SF_INTERNAL,
+			   "router.db: %s: a restart would not know how the host is now",
+			   store_error(r->store));
+	}
+	h->unsaved = ret;
+	h->kept |= !ret;
 	return ret;
 }
 

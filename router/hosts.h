@@ -48,6 +48,7 @@ enum host_state { HOST_ABSENT, HOST_RESTORED, HOST_JOINED };
  * @mismatches: heartbeats in a row with another digest than ours
  * @proven: it has used its session's key since it came: until then nobody else hears of it
  * @kept: the store has it
+ * @unsaved: the store has it as it was before: it is written with the next heartbeat
  * @settled: since our start or its last JOIN its registrations are known to be complete
  * @silent: missed its heartbeats, but its datapath answers
  * @standby: it is somewhere else in the first place: here it has an address and no services, not
@@ -77,7 +78,7 @@ struct host {
 	uint32_t n_regs, denied;   /* registrations; those that the controller denies */
 	uint64_t digest, stale_digest;
 	uint8_t mismatches;
-	bool proven, kept, settled, silent, leased_out, standby;
+	bool proven, kept, unsaved, settled, silent, leased_out, standby;
 	uint64_t refreshed_ms;
 	bool dying; /* its link has no carrier */
 
@@ -173,7 +174,8 @@ void host_leave(struct router *r, struct host *h, uint8_t reason);
  */
 void host_dismiss(struct router *r, struct host *h, uint8_t reason);
 
-/** host_store() - keep it. Return: 0 or -errno. */
+/** host_store() - keep it. Return: 0 or -errno (said in log and events; what can do without goes
+ * on, and each heartbeat of the host tries again). */
 int host_store(struct router *r, struct host *h);
 
 /** hosts_relink() - bring a link's filter in line with who is there. */

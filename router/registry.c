@@ -61,8 +61,9 @@ static uint8_t register_one(struct router *r, struct request *q,
 		weight = SF_WEIGHT_MAX;
 	reason = rules_register(r, q->host, &key, weight, false, &added);
 	if (!reason && q->host->standby && sf_sid_eq(&key.sid, &q->host->identity)) {
-		q->host->standby = false; /* it is here in the first place now */
-		host_store(r, q->host);
+		/* It is here in the first place now, kept or not: its flows need it. */
+		q->host->standby = false;
+		(void)host_store(r, q->host);
 	}
 	if (reason) {
 		r->stats.refused[reason]++;
@@ -237,6 +238,8 @@ void registry_heartbeat(struct router *r, struct request *q)
 		shed_heard(h, &q->in);
 		controller_link_flush(r);
 		h->leased_out = false;
+		if (h->unsaved)
+			(void)host_store(r, h); /* it says itself what is wrong */
 		if (h->silent) {
 			h->silent = false;
 			events_add(r, "host-back", h, NULL, 0, "its agent speaks again");

@@ -23,14 +23,20 @@ struct store {
 static const char schema[] =
 	"PRAGMA journal_mode = WAL;"
 	"PRAGMA synchronous = NORMAL;" /* of the write-ahead log: not at each commit */
-	"BEGIN IMMEDIATE;"
 	"CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) "
-	"WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS hosts (addr INTEGER PRIMARY KEY, key BLOB NOT NULL, "
+	"WITHOUT ROWID;";
+
+/* Without a version nothing was ever kept: a table that is there was left by a version 1 that was
+ * killed before it had said so. */
+static const char from_nothing[] =
+	"DROP TABLE IF EXISTS hosts;"
+	"CREATE TABLE hosts (addr INTEGER PRIMARY KEY, key BLOB NOT NULL, "
 	"boot INTEGER NOT NULL, time INTEGER NOT NULL, released INTEGER NOT NULL, "
 	"name TEXT NOT NULL, ifname TEXT NOT NULL, lladdr BLOB NOT NULL, port INTEGER NOT NULL, "
-	"standby INTEGER NOT NULL DEFAULT 0);"
-	"COMMIT;";
+	"standby INTEGER NOT NULL DEFAULT 0);";
+
+static const char from_version_1[] =
+	"ALTER TABLE hosts ADD COLUMN standby INTEGER NOT NULL DEFAULT 0;";
 
 static int prepare(struct store *s, const char *sql, sqlite3_stmt **out)
 {
@@ -113,15 +119,16 @@ int store_get(struct store *s, const char *name, void *data, size_t len)
 	return ret;
 }
 
-/* What version 1 kept, in the form of this one: at once, or not at all. */
-static int upgrade(struct store *s)
+/* The tables in the form of this version, and that they are: at once, or not at all. */
+static int shape(struct store *s, const char *sql)
 {
 	const uint32_t version = STORE_VERSION;
 	int ret = begin_certain(s);
 
 	if (!ret)
-		ret = run(s, "BEGIN IMMEDIATE; "
-			     "ALTER TABLE hosts ADD COLUMN standby INTEGER NOT NULL DEFAULT 0");
+		ret = run(s, "BEGIN IMMEDIATE");
+	if (!ret)
+		ret = run(s, sql);
 	if (!ret) {
 		bind_meta(s, "version", &version, sizeof(version));
 		ret = finish(s->put);
@@ -138,12 +145,12 @@ static int check_version(struct store *s, char *err, size_t errlen)
 	uint32_t version = STORE_VERSION;
 	int ret = store_get(s, "version", &version, sizeof(version));
 
-	if (ret == -ENOENT)
-		return store_put(s, "version", &version, sizeof(version));
-	if (!ret && version == 1) {
-		ret = upgrade(s);
-		return ret ? sf_errtext(err, errlen, ret, "router.db: upgrade from version 1: %s",
-					store_error(s))
+	if (ret == -ENOENT || (!ret && version == 1)) {
+		bool fresh = ret == -ENOENT;
+
+		ret = shape(s, fresh ? from_nothing : from_version_1);
+		return ret ? sf_errtext(err, errlen, ret, "router.db: %s: %s",
+					fresh ? "tables" : "upgrade from version 1", store_error(s))
 			   : 0;
 	}
 	if (ret || version != STORE_VERSION)

@@ -9,8 +9,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "tests/router/fixture.h"
 
@@ -290,6 +292,25 @@ static void killed(void **state)
 	assert_null(rest_service(&web, 81));
 }
 
+/* Something is done to the router's store while it runs. Return: the number that it gives. */
+static int store_do(const char *sql)
+{
+	char path[128];
+	sqlite3_stmt *st;
+	sqlite3 *db;
+	int n = -1;
+
+	snprintf(path, sizeof(path), "%s/state/router.db", world.dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_busy_timeout(db, 2000), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int(st, 0);
+	assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+	sqlite3_close(db);
+	return n;
+}
+
 /* The next daemon knows in which place a host is: a standby is not taken for the host itself,
  * before it has said so again. */
 static void killed_standby(void **state)
@@ -315,6 +336,30 @@ static void killed_standby(void **state)
 	known = rest_service(&a->identity, 0);
 	assert_non_null(known);
 	json_decref(known);
+}
+
+/* What the store does not take at first it gets by a heartbeat: a full disk stops no host, and who
+ * watches hears of it. */
+static void kept_when_possible(void **state)
+{
+	json_t *known;
+
+	router_start(CONFIG);
+	a->standby = true;
+	guest_join(a);
+	guest_heartbeat(a, 0);
+	store_do("CREATE TRIGGER full BEFORE INSERT ON hosts BEGIN "
+		 "SELECT RAISE(ABORT, 'disk full'); END");
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &a->identity, 0, 0), SF_NONE);
+	known = rest_service(&a->identity, 0);
+	assert_non_null(known);
+	json_decref(known);
+	assert_true(rest_event("alarm", "internal"));
+	guest_heartbeat(a, a->digest);
+	assert_int_equal(store_do("SELECT standby FROM hosts"), 1);
+	store_do("DROP TRIGGER full");
+	guest_heartbeat(a, a->digest);
+	assert_int_equal(store_do("SELECT standby FROM hosts"), 0);
 }
 
 /* While the daemon is down a host vanishes: the next daemon finds out. */
@@ -349,6 +394,7 @@ int main(int argc, char **argv)
 		T(move),
 		T(killed),
 		T(killed_standby),
+		T(kept_when_possible),
 		T(killed_and_host_gone),
 	};
 

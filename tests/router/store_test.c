@@ -160,6 +160,58 @@ static void older_is_upgraded(void **state)
 	}
 }
 
+/* One that was killed before it had written its version: with each table that it may have had. */
+static void unfinished_is_made_anew(void **state)
+{
+	static const char *const make[] = {
+		"PRAGMA journal_mode = WAL;",
+		"CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+		/* as version 1 had it */
+		"CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+		"CREATE TABLE hosts (addr INTEGER PRIMARY KEY, key BLOB NOT NULL, "
+		"boot INTEGER NOT NULL, time INTEGER NOT NULL, released INTEGER NOT NULL, "
+		"name TEXT NOT NULL, ifname TEXT NOT NULL, lladdr BLOB NOT NULL, "
+		"port INTEGER NOT NULL);",
+		/* as an earlier version 2 had */
+		"CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+		"CREATE TABLE hosts (addr INTEGER PRIMARY KEY, key BLOB NOT NULL, "
+		"boot INTEGER NOT NULL, time INTEGER NOT NULL, released INTEGER NOT NULL, "
+		"name TEXT NOT NULL, ifname TEXT NOT NULL, lladdr BLOB NOT NULL, "
+		"port INTEGER NOT NULL, standby INTEGER NOT NULL DEFAULT 0);",
+	};
+	struct store_host h = { .addr = 2,
+				.key = { 0xaa },
+				.name = "h",
+				.ifname = "eth1",
+				.port = 24158,
+				.standby = true };
+	struct store_host sum = { 0 };
+	uint32_t version = 0;
+	char path[128];
+	struct store *s;
+	sqlite3 *db;
+
+	for (size_t i = 0; i < sizeof(make) / sizeof(make[0]); i++) {
+		snprintf(path, sizeof(path), "rm -rf %s/*", dir);
+		assert_int_equal(system(path), 0);
+		snprintf(path, sizeof(path), "%s/router.db", dir);
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, make[i], NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(db);
+		if (store_open(dir, &s, err, sizeof(err)))
+			fail_msg("%zu: %s", i, err);
+		assert_int_equal(store_host_put(s, &h), 0);
+		store_close(s);
+		assert_int_equal(store_open(dir, &s, err, sizeof(err)), 0);
+		assert_int_equal(store_get(s, "version", &version, sizeof(version)), 0);
+		assert_int_equal(version, 2);
+		sum.addr = 0;
+		assert_int_equal(store_hosts_each(s, count_host, &sum), 0);
+		assert_int_equal(sum.addr, 2);
+		store_close(s);
+	}
+}
+
 static void newer_or_broken_is_refused(void **state)
 {
 	uint32_t version = 3;
@@ -203,6 +255,7 @@ int main(void)
 		cmocka_unit_test(survives_kill),
 		cmocka_unit_test(hosts_do_not_wait_for_the_disk),
 		cmocka_unit_test(older_is_upgraded),
+		cmocka_unit_test(unfinished_is_made_anew),
 		cmocka_unit_test(newer_or_broken_is_refused),
 	};
 
