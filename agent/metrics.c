@@ -22,7 +22,8 @@ struct sf_datapath_counts control_counts(struct host *h)
 	return (struct sf_datapath_counts){
 		.reason = reason_count,
 		.traffic = traffic_count,
-		.kinds = (1u << SF_TRAFFIC_MAX) - 1 - (1u << SF_TRAFFIC_RESOLVED),
+		.kinds = (1u << SF_TRAFFIC_MAX) - 1 - (1u << SF_TRAFFIC_RESOLVED) -
+			 (1u << SF_TRAFFIC_FOLLOWED),
 		.ctx = h,
 	};
 }

@@ -546,9 +546,12 @@ static __noinline int follow(struct __sk_buff *skb)
 		to = sf_service_addr(&cfg->net, &h->dst);
 		aux = sf_csum_apply(aux, sf_csum_delta(peer, &ip->src, &to, &ip->src));
 	}
-	return bpf_skb_store_bytes(skb, L4_AT + __builtin_offsetof(struct sf_hdr, aux), &aux,
-				   sizeof(aux), 0) ||
-	       bpf_skb_store_bytes(skb, DST_AT, &to, sizeof(to), 0) || macs_swap(skb);
+	if (bpf_skb_store_bytes(skb, L4_AT + __builtin_offsetof(struct sf_hdr, aux), &aux,
+				sizeof(aux), 0) ||
+	    bpf_skb_store_bytes(skb, DST_AT, &to, sizeof(to), 0) || macs_swap(skb))
+		return 1;
+	count_traffic(skb, SF_TRAFFIC_FOLLOWED);
+	return 0;
 }
 
 SEC("tc")

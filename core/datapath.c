@@ -12,7 +12,7 @@ const char *sf_traffic_name(unsigned int kind)
 		[SF_TRAFFIC_IN_SYN] = "in-syn",	      [SF_TRAFFIC_IN_DATA] = "in-data",
 		[SF_TRAFFIC_FAIL_SENT] = "fail-sent", [SF_TRAFFIC_FAIL_TAKEN] = "fail-taken",
 		[SF_TRAFFIC_RETRIED] = "retried",     [SF_TRAFFIC_RESOLVED] = "resolved",
-		[SF_TRAFFIC_PROBED] = "probed",
+		[SF_TRAFFIC_PROBED] = "probed",	      [SF_TRAFFIC_FOLLOWED] = "followed",
 	};
 
 	SF_STATIC_ASSERT(sizeof(names) / sizeof(names[0]) == SF_TRAFFIC_MAX, "a name for each");

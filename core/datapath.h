@@ -225,6 +225,7 @@ enum sf_traffic {
 	SF_TRAFFIC_RETRIED,    /* SYNs turned round by a FAIL */
 	SF_TRAFFIC_RESOLVED,   /* routers: destinations chosen */
 	SF_TRAFFIC_PROBED,     /* probes answered */
+	SF_TRAFFIC_FOLLOWED,   /* routers: RSYNs sent on after a host that has left */
 	SF_TRAFFIC_MAX,
 };
 

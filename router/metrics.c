@@ -25,7 +25,8 @@ struct sf_datapath_counts control_counts(struct router *r)
 	return (struct sf_datapath_counts){
 		.reason = reason_count,
 		.traffic = traffic_count,
-		.kinds = 1u << SF_TRAFFIC_RESOLVED | 1u << SF_TRAFFIC_FAIL_SENT,
+		.kinds = 1u << SF_TRAFFIC_RESOLVED | 1u << SF_TRAFFIC_FAIL_SENT |
+			 1u << SF_TRAFFIC_FOLLOWED,
 		.ctx = r->datapath,
 	};
 }

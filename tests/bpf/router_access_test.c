@@ -185,10 +185,12 @@ static struct sf_addr followed(const struct sf_sid *sid)
 	struct packet p, before;
 	struct sf_packet got;
 	__u8 bad = 0;
+	__u64 n = counted(skel->maps.traffic, SF_TRAFFIC_FOLLOWED);
 
 	rsyn(&p, sid, 0xabcdef012345);
 	before = p;
 	assert_int_equal(run(skel->progs.sf_absent_egress, &p), TC_ACT_REDIRECT);
+	assert_int_equal(counted(skel->maps.traffic, SF_TRAFFIC_FOLLOWED), n + 1);
 	assert_int_equal(p.len, before.len);
 	assert_int_equal(sf_packet_decode(p.b + ETH, p.len - ETH, &got, &bad), 0);
 	assert_int_equal(sf_hdr_kind(&got.hdr), SF_KIND_RSYN);
@@ -200,11 +202,13 @@ static struct sf_addr followed(const struct sf_sid *sid)
 static void not_followed(const struct sf_sid *sid, __u64 sock)
 {
 	struct packet p, before;
+	__u64 n = counted(skel->maps.traffic, SF_TRAFFIC_FOLLOWED);
 
 	rsyn(&p, sid, sock);
 	before = p;
 	assert_int_equal(run(skel->progs.sf_absent_egress, &p), TC_ACT_REDIRECT);
 	check_fail(&p, &before, SF_HOST_UNREACHABLE, SF_KIND_RSYN);
+	assert_int_equal(counted(skel->maps.traffic, SF_TRAFFIC_FOLLOWED), n);
 }
 
 /* An RSYN to a host that has left goes on to where it is. */

@@ -57,6 +57,8 @@ both() {
 }
 both r3 r4 r1 r2
 both r4 r3 r2 r1
+check "a service router counts what it has sent on" holds r3 router /v1/counters '.traffic.followed.packets >= 1'
+check "and one that resolves nothing" holds r4 router /v1/counters '.traffic.followed.packets >= 1 and .traffic.resolved.packets == 0'
 touch "$TMP/stop"
 check "and every byte arrives" wait $keep
 
