@@ -82,6 +82,15 @@ void exported_free(struct exported *e)
 	memset(e, 0, sizeof(*e));
 }
 
+void exported_take_move(struct exported *e, const struct sf_move *m)
+{
+	e->move = *m;
+	e->move.flags &= MOVE_FLAGS;
+	e->move.echo = 0;
+	e->move.allow = e->move.tries = 0;
+	e->move.began = e->move.heard = e->move.cand_since = e->move.due = e->move.wait = 0;
+}
+
 size_t exported_size(const struct exported *e)
 {
 	return sizeof(struct wire) + repair_size(&e->tcp) + SF_SHA256_LEN;

@@ -46,6 +46,9 @@ struct exported {
 /** exported_free() - a zeroed one is fine. */
 void exported_free(struct exported *e);
 
+/** exported_take_move() - @e->move of @m, but for what is this host's alone. */
+void exported_take_move(struct exported *e, const struct sf_move *m);
+
 /** exported_size() - bytes that exported_encode() makes. */
 size_t exported_size(const struct exported *e);
 

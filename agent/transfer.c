@@ -139,15 +139,11 @@ static void fill_move(const struct host *h, const struct sf_flow *f, struct expo
 {
 	const struct sf_move *m = moves_find(h, sf_socket_key(sf_locator_sock(&f->own)));
 
-	if (m)
-		e->move = *m;
-	else
-		sf_move_init(&e->move, f, now_ns());
-	/* What is this host's alone. */
-	e->move.flags &= SF_MOVE_CONFIRMED | SF_MOVE_EXPIRED;
-	e->move.echo = 0;
-	e->move.allow = e->move.tries = 0;
-	e->move.began = e->move.heard = e->move.cand_since = e->move.due = e->move.wait = 0;
+	struct sf_move none;
+
+	if (!m)
+		sf_move_init(&none, f, now_ns());
+	exported_take_move(e, m ? m : &none);
 }
 
 static int write_state(const struct exported *e, struct transfer_out *out)

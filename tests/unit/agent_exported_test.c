@@ -219,6 +219,39 @@ static void lengths(void **state)
 	free(b);
 }
 
+/* That the place that we left was gone is no news at another host: what the state says of a move is
+ * what both ends agree on. It is not written, and not read. */
+static void what_is_this_hosts_alone(void **state)
+{
+	struct exported e = sample(0, 0, 0), got;
+	struct sf_move m = e.move;
+	size_t len;
+	uint8_t *b;
+
+	m.flags = ~0u;
+	m.echo = 1;
+	m.allow = m.tries = 2;
+	m.began = m.heard = m.cand_since = m.due = m.wait = 3;
+	exported_take_move(&e, &m);
+	assert_int_equal(e.move.flags, SF_MOVE_CONFIRMED | SF_MOVE_EXPIRED);
+	assert_false(e.move.flags & SF_MOVE_GONE);
+	b = bytes(&e, &len);
+	assert_int_equal(exported_decode(b, len, NOW + 1, &got, err, sizeof(err)), 0);
+	m.flags = SF_MOVE_CONFIRMED | SF_MOVE_EXPIRED;
+	m.echo = 0;
+	m.allow = m.tries = 0;
+	m.began = m.heard = m.cand_since = m.due = m.wait = 0;
+	assert_memory_equal(&got.move, &m, sizeof(m));
+	exported_free(&got);
+	free(b);
+	e.move.flags = SF_MOVE_CONFIRMED | SF_MOVE_GONE;
+	b = bytes(&e, &len);
+	assert_int_equal(exported_decode(b, len, NOW + 1, &got, err, sizeof(err)), -EBADMSG);
+	assert_non_null(strstr(err, "flags of the move"));
+	free(b);
+	exported_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +261,7 @@ int main(void)
 		cmocka_unit_test(of_another_time_or_version),
 		cmocka_unit_test(what_no_agent_writes),
 		cmocka_unit_test(lengths),
+		cmocka_unit_test(what_is_this_hosts_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
