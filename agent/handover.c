@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@
 #define BYTES_MAX   (256ull * 1024 * 1024) /* of states that are on their way in */
 #define REQUEST_MS  5000
 #define LOOK_MS	    1
+#define SPEAK_NS    400000
 #define SEALS	    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define RIGHTS_ROOM CMSG_SPACE(sizeof(int))
 
@@ -208,6 +210,15 @@ static void export(struct talk *t, int fd, uint64_t room)
 	talk_free(t);
 }
 
+/* The RSYN is to be through when what follows it comes to the peer; less than a timer of the loop
+ * can wait. */
+static void speak_soon(struct host *h)
+{
+	const struct itimerspec wait = { .it_value.tv_nsec = SPEAK_NS };
+
+	timerfd_settime(h->handover.speak_fd, 0, &wait, NULL);
+}
+
 static void look_soon(struct host *h)
 {
 	struct timeval wait = sf_ms_timeval(LOOK_MS);
@@ -238,6 +249,7 @@ static void import(struct talk *t, int fd)
 		refuse(t, ret, 0, err);
 		return;
 	}
+	speak_soon(t->h);
 	look_soon(t->h);
 }
 
@@ -248,16 +260,19 @@ static bool is_gone(const struct talk *t)
 	return !recv(t->peer.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
 }
 
-/* One that is on its way in: has it come? */
-static void look(struct talk *t)
+/* One that is on its way in: has it come? @late: its RSYN is some way ahead by now. */
+static void look(struct talk *t, bool late)
 {
 	struct sf_handover_answer a = { .version = SF_HANDOVER_VERSION };
 	char err[240] = "connection: it cannot go on here";
 	int fd, ret;
 
 	ret = is_gone(t) ? -EPIPE : transfer_state(t->h, &t->in, err, sizeof(err));
-	if (ret == -EINPROGRESS)
-		return;
+	if (ret == -EINPROGRESS) {
+		ret = late ? transfer_speak(&t->in) : 0;
+		if (!ret)
+			return;
+	}
 	fd = ret ? ret : transfer_finish(t->h, &t->in);
 	if (fd < 0) {
 		refuse(t, fd, 0, err);
@@ -271,16 +286,42 @@ static void look(struct talk *t)
 	talk_free(t);
 }
 
+static void look_all(struct host *h, bool late)
+{
+	for (struct talk *t = h->handover.talks, *next; t; t = next) {
+		next = t->next;
+		if (t->in.fd >= 0)
+			look(t, late);
+	}
+}
+
+void handover_look(struct host *h)
+{
+	look_all(h, false);
+}
+
+bool handover_brings(const struct host *h, const struct sf_tuple *tuple)
+{
+	for (const struct talk *t = h->handover.talks; t; t = t->next)
+		if (t->in.fd >= 0 && sf_tuple_eq(&t->in.e.tuple, tuple))
+			return true;
+	return false;
+}
+
+static void on_speak(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t times;
+
+	if (read(fd, &times, sizeof(times)) == (ssize_t)sizeof(times))
+		look_all(arg, true);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
 	bool any = false;
 
-	for (struct talk *t = h->handover.talks, *next; t; t = next) {
-		next = t->next;
-		if (t->in.fd >= 0)
-			look(t);
-	}
+	look_all(h, true);
 	for (struct talk *t = h->handover.talks; t; t = t->next)
 		any |= t->in.fd >= 0;
 	if (any)
@@ -392,7 +433,11 @@ int handover_open(struct host *h, char *err, size_t errlen)
 	int ret;
 
 	h->handover.timer = evtimer_new(h->daemon.base, on_timer, h);
-	if (!h->handover.timer) {
+	h->handover.speak_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	h->handover.speak =
+		event_new(h->daemon.base, h->handover.speak_fd, EV_READ | EV_PERSIST, on_speak, h);
+	if (!h->handover.timer || h->handover.speak_fd < 0 || !h->handover.speak ||
+	    event_add(h->handover.speak, NULL)) {
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
 	}
@@ -410,5 +455,9 @@ void handover_close(struct host *h)
 	sf_listener_free(h->handover.listener);
 	if (h->handover.timer)
 		event_free(h->handover.timer);
+	if (h->handover.speak)
+		event_free(h->handover.speak);
+	if (h->handover.speak_fd > 0)
+		close(h->handover.speak_fd);
 	memset(&h->handover, 0, sizeof(h->handover));
 }

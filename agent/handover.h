@@ -10,12 +10,14 @@
 #ifndef SF_AGENT_HANDOVER_H
 #define SF_AGENT_HANDOVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct host;
 struct event;
 struct sf_listener;
+struct sf_tuple;
 struct talk;
 
 struct handover {
@@ -24,10 +26,18 @@ struct handover {
 	unsigned int n_talks;
 	uint64_t bytes;	     /* of states that are on their way in */
 	struct event *timer; /* runs while connections are on their way in */
+	struct event *speak; /* a moment after one began to */
+	int speak_fd;
 };
 
 /** handover_open() - serve RUN/handover.sock. Return: 0 or -errno with @err. */
 int handover_open(struct host *h, char *err, size_t errlen);
+
+/** handover_look() - peers have answered: whoever waits for that is served at once. */
+void handover_look(struct host *h);
+
+/** handover_brings() - whether this connection is on its way in. */
+bool handover_brings(const struct host *h, const struct sf_tuple *tuple);
 
 /** handover_close() - what is on its way in is abandoned. */
 void handover_close(struct host *h);

@@ -355,7 +355,13 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 
 static void op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
 {
-	int ret = datapath_kick(ctx, t, how);
+	int ret;
+
+	/* What the exporter had sent was not lost, but its acknowledgements, which the peer
+	 * repeats. */
+	if (how == SF_KICK_RESEND && handover_brings(ctx, t))
+		how = SF_KICK_TIMER;
+	ret = datapath_kick(ctx, t, how);
 
 	if (ret && ret != -ENOENT)
 		sf_warn("a socket whose segments arrive again cannot be told: %s", strerror(-ret));
@@ -600,6 +606,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	ring_buffer__consume(h->moves.ring);
 	mover_flush(&h->moves.mover);
+	handover_look(h);
 	arm(h);
 }
 

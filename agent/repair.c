@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/hooks.h"
 #include "util/sockdiag.h"
 
 #ifndef SO_BUF_LOCK
@@ -28,6 +29,11 @@
 /* Bytes put into a queue at once: the kernel wants them in a piece. */
 #define CHUNK ((size_t)64 * 1024)
 #define SLACK 4096
+/* What TCP_MAXSEG takes. */
+#define MSS_MIN	       88
+#define MSS_MAX	       32767
+#define TIMESTAMPS_LEN 12
+#define FIRST_WINDOW   10 /* segments, RFC 6928 */
 
 enum queue { NO_QUEUE = TCP_NO_QUEUE, RECEIVE = TCP_RECV_QUEUE, SEND = TCP_SEND_QUEUE };
 
@@ -155,22 +161,37 @@ static int queue_seq(int fd, enum queue queue, uint32_t *seq)
 	return ret ? ret : get(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, seq, sizeof(*seq));
 }
 
-static int look(int fd, struct look *out)
+/* Up to where the socket has sent. While its send queue is chosen the kernel marks as sent whatever
+ * a timer or an acknowledgement would let go, and sends nothing: so this is asked before. */
+static int look_sent(int fd, uint32_t *next)
 {
-	int outq = 0, unsent = 0, inq = 0;
+	int unsent = 0, ret;
+
+	if (ioctl(fd, SIOCOUTQNSD, &unsent))
+		return -errno;
+	ret = queue_seq(fd, SEND, next);
+	*next -= (uint32_t)unsent;
+	return ret;
+}
+
+/* @next: look_sent() */
+static int look(int fd, uint32_t next, struct look *out)
+{
+	int outq = 0, inq = 0;
 	int ret = queue_seq(fd, RECEIVE, &out->received);
 
 	if (!ret)
 		ret = queue_seq(fd, SEND, &out->written);
-	if (!ret && (ioctl(fd, SIOCOUTQ, &outq) || ioctl(fd, SIOCOUTQNSD, &unsent) ||
-		     ioctl(fd, SIOCINQ, &inq)))
+	if (!ret && (ioctl(fd, SIOCOUTQ, &outq) || ioctl(fd, SIOCINQ, &inq)))
 		ret = -errno;
 	if (ret)
 		return ret;
 	out->acked = out->written - (uint32_t)outq;
 	out->unread = (uint32_t)inq;
-	out->unsent = (uint32_t)unsent;
-	return outq >= unsent && inq >= 0 && unsent >= 0 ? 0 : -EPROTO;
+	out->unsent = out->written - next;
+	if (out->unsent > (uint32_t)outq)
+		out->unsent = (uint32_t)outq;
+	return outq >= 0 && inq >= 0 ? 0 : -EPROTO;
 }
 
 /* The last @n bytes of a queue: the first segment of a send queue may be acknowledged in part. */
@@ -237,11 +258,11 @@ static int dump_options(int fd, struct repair *r)
 }
 
 /* Return: 0; -EAGAIN where the socket changed meanwhile. */
-static int dump_once(int fd, struct repair *r)
+static int dump_once(int fd, uint32_t next, struct repair *r)
 {
 	struct look before, after;
 	size_t queued;
-	int ret = look(fd, &before);
+	int ret = look(fd, next, &before);
 
 	if (ret)
 		return ret;
@@ -260,7 +281,7 @@ static int dump_once(int fd, struct repair *r)
 	if (!ret)
 		ret = peek(fd, SEND, r->data + r->received, queued);
 	if (!ret)
-		ret = look(fd, &after);
+		ret = look(fd, next, &after);
 	if (!ret && memcmp(&before, &after, sizeof(before)))
 		ret = -EAGAIN;
 	return ret;
@@ -269,12 +290,15 @@ static int dump_once(int fd, struct repair *r)
 int repair_dump(int fd, struct repair *out)
 {
 	struct repair r = { 0 };
+	uint32_t next = 0;
 	int ret = set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
 
+	if (!ret)
+		ret = look_sent(fd, &next);
 	if (ret)
 		return ret;
 	for (int i = 0; i < DUMP_TRIES; i++) {
-		ret = dump_once(fd, &r);
+		ret = dump_once(fd, next, &r);
 		if (ret != -EAGAIN)
 			break;
 		repair_free(&r);
@@ -292,7 +316,28 @@ int repair_dump(int fd, struct repair *out)
 
 int repair_thaw(int fd, bool probe)
 {
-	return set_int(fd, IPPROTO_TCP, TCP_REPAIR, probe ? TCP_REPAIR_OFF : TCP_REPAIR_OFF_NO_WP);
+	int ret =
+		set_int(fd, IPPROTO_TCP, TCP_REPAIR, probe ? TCP_REPAIR_OFF : TCP_REPAIR_OFF_NO_WP);
+
+	/* Repair mode takes it away; without it no listener could begin at this port while the
+	 * connection is there, or in TIME_WAIT. */
+	return ret ? ret : set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+int repair_queued(int fd, size_t *bytes)
+{
+	int outq = 0, inq = 0;
+
+	if (ioctl(fd, SIOCOUTQ, &outq) || ioctl(fd, SIOCINQ, &inq))
+		return -errno;
+	*bytes = (size_t)outq + (size_t)inq;
+	return 0;
+}
+
+void repair_drop(int fd)
+{
+	set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
+	close(fd);
 }
 
 void repair_end(int fd)
@@ -315,10 +360,11 @@ static int put_seq(int fd, enum queue queue, uint32_t seq)
 	return ret ? ret : set(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &seq, sizeof(seq));
 }
 
-static int put_bytes(int fd, const uint8_t *data, size_t n)
+static int put_pieces(int fd, const uint8_t *data, size_t n, size_t piece, int flags)
 {
 	while (n) {
-		ssize_t done = send(fd, data, n < CHUNK ? n : CHUNK, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t done =
+			send(fd, data, n < piece ? n : piece, MSG_DONTWAIT | MSG_NOSIGNAL | flags);
 
 		if (done <= 0)
 			return done ? -errno : -EIO;
@@ -326,6 +372,11 @@ static int put_bytes(int fd, const uint8_t *data, size_t n)
 		n -= (size_t)done;
 	}
 	return 0;
+}
+
+static int put_bytes(int fd, const uint8_t *data, size_t n)
+{
+	return put_pieces(fd, data, n, CHUNK, 0);
 }
 
 static int put_queue(int fd, enum queue queue, const uint8_t *data, size_t n)
@@ -354,6 +405,47 @@ static int put_options(int fd, const struct repair *r)
 	return set(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, o, n * sizeof(o[0]));
 }
 
+static int join_ends(int fd, const struct sf_tuple *t)
+{
+	struct sockaddr_in6 local = { .sin6_family = AF_INET6, .sin6_port = t->lport };
+	struct sockaddr_in6 peer = { .sin6_family = AF_INET6, .sin6_port = t->pport };
+
+	memcpy(&local.sin6_addr, &t->local, sizeof(t->local));
+	memcpy(&peer.sin6_addr, &t->peer, sizeof(t->peer));
+	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) ||
+	    connect(fd, (struct sockaddr *)&peer, sizeof(peer)))
+		return errno == EADDRNOTAVAIL ? -EADDRINUSE : -errno;
+	return 0;
+}
+
+/* Bytes of a full segment. */
+static uint32_t segment_len(const struct repair *r)
+{
+	uint32_t mss = r->mss > MSS_MIN ? r->mss : MSS_MIN;
+
+	return r->options & REPAIR_TIMESTAMPS ? mss - TIMESTAMPS_LEN : mss;
+}
+
+/* A socket that connects believes in the smallest segment size there is until it hears the peer's,
+ * and does not ask again when that is set later: so it is told before. */
+static int connect_with(int fd, const struct sf_tuple *t, const struct repair *r)
+{
+	uint32_t segments = r->sent / segment_len(r) + 1 + FIRST_WINDOW;
+	int ret;
+
+	if (segments > SF_HOOK_IMPORTED_SEGS)
+		segments = SF_HOOK_IMPORTED_SEGS;
+	ret = set_int(fd, SOL_SOCKET, SO_MARK, (int)(SF_HOOK_IMPORTED | segments));
+
+	if (!ret && r->mss >= MSS_MIN)
+		ret = set_int(fd, IPPROTO_TCP, TCP_MAXSEG, r->mss < MSS_MAX ? r->mss : MSS_MAX);
+	if (!ret)
+		ret = join_ends(fd, t);
+	if (!ret)
+		ret = set_int(fd, SOL_SOCKET, SO_MARK, 0);
+	return ret ? ret : set_int(fd, IPPROTO_TCP, TCP_MAXSEG, 0);
+}
+
 /* The kernel counts a queue with its administration, and doubles what is set here for that; the
  * window that the peer was promised must fit besides. */
 static int size_buffers(int fd, const struct repair *r)
@@ -368,19 +460,6 @@ static int size_buffers(int fd, const struct repair *r)
 			      out > INT32_MAX / 2 ? INT32_MAX / 2 : (int)out);
 	/* The sizes are a start: the kernel may tune them as any other socket's. */
 	return ret ? ret : set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
-}
-
-static int join_ends(int fd, const struct sf_tuple *t)
-{
-	struct sockaddr_in6 local = { .sin6_family = AF_INET6, .sin6_port = t->lport };
-	struct sockaddr_in6 peer = { .sin6_family = AF_INET6, .sin6_port = t->pport };
-
-	memcpy(&local.sin6_addr, &t->local, sizeof(t->local));
-	memcpy(&peer.sin6_addr, &t->peer, sizeof(t->peer));
-	if (bind(fd, (struct sockaddr *)&local, sizeof(local)) ||
-	    connect(fd, (struct sockaddr *)&peer, sizeof(peer)))
-		return errno == EADDRNOTAVAIL ? -EADDRINUSE : -errno;
-	return 0;
 }
 
 static int restore(int fd, const struct sf_tuple *t, const struct repair *r)
@@ -399,7 +478,7 @@ static int restore(int fd, const struct sf_tuple *t, const struct repair *r)
 	if (!ret)
 		ret = put_seq(fd, RECEIVE, r->rcv_seq);
 	if (!ret)
-		ret = join_ends(fd, t);
+		ret = connect_with(fd, t, r);
 	if (!ret)
 		ret = put_options(fd, r);
 	if (!ret && (r->options & REPAIR_TIMESTAMPS))
@@ -430,7 +509,15 @@ int repair_restore(const struct sf_tuple *t, const struct repair *r)
 
 int repair_finish(int fd, const struct repair *r)
 {
+	const uint8_t *unsent = r->data + r->received + r->sent;
+	size_t piece = 2 * (size_t)segment_len(r);
+	size_t first = FIRST_WINDOW / 2 * piece;
 	int ret = repair_thaw(fd, true);
 
-	return ret ? ret : put_bytes(fd, r->data + r->received + r->sent, r->unsent);
+	if (first > r->unsent)
+		first = r->unsent;
+	/* What may leave now does: in a piece with the rest it would wait for more window. */
+	if (!ret)
+		ret = put_pieces(fd, unsent, first, piece, MSG_EOR);
+	return ret ? ret : put_bytes(fd, unsent + first, r->unsent - first);
 }

@@ -74,8 +74,18 @@ bool repair_is_frozen(int fd);
  */
 int repair_dump(int fd, struct repair *out);
 
-/** repair_thaw() - out of repair mode; the connection goes on. @probe: ask the peer where it is. */
+/**
+ * repair_thaw() - out of repair mode; the connection goes on. SO_REUSEADDR is set from then on.
+ * @probe: ask the peer where it is
+ */
 int repair_thaw(int fd, bool probe);
+
+/** repair_queued() - bytes that repair_dump() would take, about: the connection goes on. */
+int repair_queued(int fd, size_t *bytes);
+
+/** repair_drop() - close a socket of repair_restore(), thawed or not: nothing is said to the peer.
+ */
+void repair_drop(int fd);
 
 /**
  * repair_end() - end a socket in repair mode, in all hands: nothing is said to the peer.

@@ -185,6 +185,19 @@ static int dump(struct host *h, const struct sf_flow *f, size_t room, struct tra
 	return ret;
 }
 
+static int check_room(int fd, size_t room, size_t *len)
+{
+	struct exported e = { .made_ms = 0 };
+	size_t queued = 0;
+	int ret = repair_queued(fd, &queued);
+
+	*len = exported_size(&e) + queued;
+	if (ret || *len <= room)
+		return ret;
+	*len += ROOM_SLACK;
+	return -ENOBUFS;
+}
+
 int transfer_export(struct host *h, int fd, size_t room, struct transfer_out *out, size_t *len,
 		    char *err, size_t errlen)
 {
@@ -194,6 +207,10 @@ int transfer_export(struct host *h, int fd, size_t room, struct transfer_out *ou
 
 	if (ret)
 		return ret;
+	/* Who has too little room is told while the connection goes on. */
+	ret = check_room(fd, room, len);
+	if (ret == -ENOBUFS)
+		return sf_errtext(err, errlen, ret, "room for the state: expected %zu bytes", *len);
 	*out = (struct transfer_out){ .fd = fd, .id = sf_locator_sock(&f.own), .tuple = t };
 	if (f.state == SF_FLOW_BOUND)
 		ret = datapath_turn(h, out->id, SF_FLOW_BOUND, SF_FLOW_EXPORTED);
@@ -405,16 +422,27 @@ int transfer_state(struct host *h, struct transfer_in *in, char *err, size_t err
 static void in_free(struct transfer_in *in)
 {
 	if (in->fd >= 0)
-		close(in->fd);
+		repair_drop(in->fd);
 	in->fd = -1;
 	if (in->e.tcp.data)
 		sf_cleanse(in->e.tcp.data, repair_size(&in->e.tcp));
 	exported_free(&in->e);
 }
 
+int transfer_speak(struct transfer_in *in)
+{
+	int ret;
+
+	if (in->speaks)
+		return 0;
+	ret = repair_finish(in->fd, &in->e.tcp);
+	in->speaks = !ret;
+	return ret;
+}
+
 int transfer_finish(struct host *h, struct transfer_in *in)
 {
-	int fd = in->fd, ret = repair_finish(fd, &in->e.tcp);
+	int fd = in->fd, ret = transfer_speak(in);
 
 	if (ret) {
 		transfer_abandon(h, in);

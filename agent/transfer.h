@@ -18,9 +18,9 @@
  *
  * In: a socket is made of the state, still frozen; then the flow's entry, with a key of this host;
  * then its renegotiation begins (agent/moves.h), and the exporter is told where it is, so that it
- * sends on whoever asks there. The socket thaws when the peer has answered: what
- * it sends from then on arrives. If another host was first, or nobody answers, nothing is left
- *here.
+ * sends on whoever asks there. The socket thaws a moment later, and what it brought unsent follows
+ *the RSYN; the program has it when the peer has answered. If another host was first, or nobody
+ *answers, nothing is left here, and nothing was said that the peer takes.
  */
 #ifndef SF_AGENT_TRANSFER_H
 #define SF_AGENT_TRANSFER_H
@@ -66,7 +66,8 @@ void transfer_undo(struct host *h, struct transfer_out *out);
 
 /** struct transfer_in - a connection that is on its way in. */
 struct transfer_in {
-	int fd; /* frozen; -1: none */
+	int fd;	     /* -1: none */
+	bool speaks; /* it is not frozen any more */
 	uint64_t key;
 	uint64_t id;
 	uint64_t began_ms;
@@ -96,6 +97,13 @@ int transfer_import(struct host *h, const uint8_t *state, size_t len, struct tra
  * is gone; -ETIMEDOUT.
  */
 int transfer_state(struct host *h, struct transfer_in *in, char *err, size_t errlen);
+
+/**
+ * transfer_speak() - let the socket speak already, while the peer has not answered: what arrives
+ * behind the RSYN does so half a round trip sooner than behind the answer to it. The peer takes it
+ * from who it has committed to alone. Return: 0 or -errno.
+ */
+int transfer_speak(struct transfer_in *in);
 
 /** transfer_finish() - let it go on. Return: its descriptor, or -errno (it is abandoned then). */
 int transfer_finish(struct host *h, struct transfer_in *in);

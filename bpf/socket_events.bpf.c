@@ -364,6 +364,18 @@ static __always_inline void hasten(struct bpf_sock_ops *ctx)
 		bpf_setsockopt(ctx, SOL_TCP, TCP_BPF_RTO_MIN, &rto, sizeof(rto));
 }
 
+/**
+ * widen() - a connection that was handed over begins with a window of its own, beside what was
+ * under way before: else its first segment would wait until most of that is acknowledged.
+ */
+static __always_inline void widen(struct bpf_sock_ops *ctx, __u32 mark)
+{
+	int segments = (int)(mark & SF_HOOK_IMPORTED_SEGS);
+
+	if ((mark & ~SF_HOOK_IMPORTED_SEGS) == SF_HOOK_IMPORTED)
+		bpf_setsockopt(ctx, SOL_TCP, TCP_BPF_IW, &segments, sizeof(segments));
+}
+
 /** speaks_to_service() - whether a connection has a service at one of its ends. */
 static __always_inline bool speaks_to_service(struct bpf_sock_ops *ctx,
 					      const struct sf_hook_host *h)
@@ -392,8 +404,11 @@ int sf_listen(struct bpf_sock_ops *ctx)
 	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB ||
 	    ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
 	    ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
-		if (speaks_to_service(ctx, h))
+		if (speaks_to_service(ctx, h)) {
 			hasten(ctx);
+			if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+				widen(ctx, sk->mark);
+		}
 		return 1;
 	}
 	if (ctx->op != BPF_SOCK_OPS_TCP_LISTEN_CB)

@@ -34,6 +34,13 @@ struct sf_hook_counts {
 	char comm[16];
 };
 
+/*
+ * SO_MARK of a socket that goes on with an exported connection, while it is made: so many segments
+ * (low 16 bits) may be under way, for those that its predecessor had sent count as its own.
+ */
+#define SF_HOOK_IMPORTED      0x5f480000u
+#define SF_HOOK_IMPORTED_SEGS 0xffffu
+
 enum sf_sender_kind { SF_SENDER_UID = 1, SF_SENDER_GID = 2, SF_SENDER_CGROUP = 3 };
 
 enum sf_sender_verdict { SF_SENDER_ALLOWED = 1, SF_SENDER_DENIED = 2 };

@@ -7,15 +7,18 @@
  * bytes that it has read and not written yet. That is what a real server has to think about, too:
  * the socket travels by sf_export() and sf_import(), the program's knowledge beside it.
  *
- * On the channel, for each connection: a struct parcel, then the bytes in hand, then the state.
- * Plain TCP, for a lab: the state is a secret, and whoever may write here can give us any. Between
- * machines use TLS or ssh.
+ * On the channel, for each connection: a struct parcel, then the bytes in hand, then the state. In
+ * front of all a parcel of no connection, answered by one byte: so the channel is open, and TCP
+ * knows how much it carries, before any connection stands still. Plain TCP, for a lab: the state is
+ * a secret, and whoever may write here can give us any. Between machines use TLS or ssh.
  */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -34,8 +37,10 @@
 #define CONNS_MAX 1024
 #define STATE_MAX ((size_t)64 * 1024 * 1024)
 #define RETRIES	  50
+#define UNSENT	  16384 /* that a socket may hold: what it holds travels with it */
+#define WARM_UP	  ((size_t)512 * 1024)
 
-enum mode { REQUEST, STREAM, ECHO };
+enum mode { REQUEST, STREAM, ECHO, NONE };
 
 struct conn {
 	int fd;
@@ -58,6 +63,7 @@ static struct conn *conns[CONNS_MAX];
 static size_t n_conns;
 static volatile sig_atomic_t stopping;
 static int arrivals[2]; /* pipe: struct conn * from the channel's thread */
+static int channels[2]; /* pipe: int, the channel to the successor; -1: there is none */
 static bool echo;
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -75,6 +81,14 @@ static void say(const char *format, ...)
 
 /* ---- serving ---------------------------------------------------------------------------- */
 
+/* A full send buffer would take longer on its way to the successor than all the rest. */
+static void conn_trim(const struct conn *c)
+{
+	int unsent = UNSENT;
+
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
 static struct conn *conn_new(int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
@@ -85,6 +99,7 @@ static struct conn *conn_new(int fd)
 	}
 	c->fd = fd;
 	c->mode = echo ? ECHO : REQUEST;
+	conn_trim(c);
 	return c;
 }
 
@@ -203,12 +218,13 @@ static int socket_to(const char *where, bool listening)
 	return fd;
 }
 
-static bool write_all(int fd, const void *from, size_t n)
+/* @more: follows at once */
+static bool write_all(int fd, const void *from, size_t n, bool more)
 {
 	const char *at = from;
 
 	while (n) {
-		ssize_t done = send(fd, at, n, MSG_NOSIGNAL);
+		ssize_t done = send(fd, at, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 
 		if (done <= 0)
 			return false;
@@ -256,25 +272,55 @@ static bool pass(int channel, const struct conn *c)
 	p.total = htobe64(c->total);
 	p.n_bytes = htonl((uint32_t)(c->to - c->from));
 	p.n_state = htonl((uint32_t)len);
-	ok = write_all(channel, &p, sizeof(p)) &&
-	     write_all(channel, c->bytes + c->from, c->to - c->from) &&
-	     write_all(channel, state, len);
+	ok = write_all(channel, &p, sizeof(p), true) &&
+	     write_all(channel, c->bytes + c->from, c->to - c->from, true) &&
+	     write_all(channel, state, len, false);
 	if (!ok)
 		say("the successor is gone: a connection is lost");
 	free(state);
 	return true;
 }
 
-static void pass_all(const char *successor)
+/* Return: the channel, ready for a connection at once; -1. */
+static int channel_open(const char *successor)
 {
-	int channel = successor ? socket_to(successor, false) : -1;
+	const struct parcel p = { .magic = htonl(MAGIC),
+				  .mode = htonl(NONE),
+				  .n_state = htonl((uint32_t)WARM_UP) };
+	int channel = socket_to(successor, false), one = 1;
+	void *nothing = calloc(1, WARM_UP);
+	char ready;
+
+	if (channel >= 0 && nothing &&
+	    !setsockopt(channel, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) &&
+	    write_all(channel, &p, sizeof(p), true) &&
+	    write_all(channel, nothing, WARM_UP, false) && recv(channel, &ready, 1, 0) == 1) {
+		free(nothing);
+		return channel;
+	}
+	free(nothing);
+	if (channel >= 0)
+		close(channel);
+	say("%s: no successor there; serving to the end", successor);
+	return -1;
+}
+
+/* A thread of its own: meanwhile all connections are served. */
+static void *channel_prepare(void *arg)
+{
+	int channel = channel_open(arg);
+
+	if (write(channels[1], &channel, sizeof(channel)) != (ssize_t)sizeof(channel))
+		say("channel: %s", strerror(errno));
+	return NULL;
+}
+
+static void pass_all(int channel)
+{
 	size_t passed = 0;
 
-	if (channel < 0) {
-		if (successor)
-			say("%s: no successor there; serving to the end", successor);
+	if (channel < 0)
 		return;
-	}
 	for (size_t i = n_conns; i-- > 0;) {
 		if (pass(channel, conns[i])) {
 			passed++;
@@ -318,9 +364,11 @@ static bool take(int channel)
 	if (n_state <= STATE_MAX)
 		state = malloc(n_state);
 	c = calloc(1, sizeof(*c));
-	ok = c && state && n_bytes <= sizeof(c->bytes) && ntohl(p.mode) <= ECHO &&
+	ok = c && state && n_bytes <= sizeof(c->bytes) && ntohl(p.mode) <= NONE &&
 	     read_all(channel, c->bytes, n_bytes) && read_all(channel, state, n_state);
-	if (ok) {
+	if (ok && ntohl(p.mode) == NONE) {
+		ok = write_all(channel, "", 1, false);
+	} else if (ok) {
 		c->mode = (enum mode)ntohl(p.mode);
 		c->at = be64toh(p.at);
 		c->total = be64toh(p.total);
@@ -328,7 +376,9 @@ static bool take(int channel)
 		c->fd = sf_import(state, n_state);
 		if (c->fd < 0)
 			say("a connection is lost: %s", sf_error());
-		else if (write(arrivals[1], &c, sizeof(c)) == (ssize_t)sizeof(c))
+		else
+			conn_trim(c);
+		if (c->fd >= 0 && write(arrivals[1], &c, sizeof(c)) == (ssize_t)sizeof(c))
 			c = NULL;
 	}
 	free(state);
@@ -391,31 +441,49 @@ static void serve_conns(const struct pollfd *p, size_t n)
 	}
 }
 
-static void loop(int listener, const char *successor)
+/* New connections go elsewhere from here on. */
+static void leave(int listener, char *successor)
 {
-	static struct pollfd p[CONNS_MAX + 2];
+	pthread_t thread;
+
+	close(listener);
+	if (successor && !pthread_create(&thread, NULL, channel_prepare, successor))
+		pthread_detach(thread);
+}
+
+static void pass_on(void)
+{
+	int channel;
+
+	if (read(channels[0], &channel, sizeof(channel)) == (ssize_t)sizeof(channel))
+		pass_all(channel);
+}
+
+static void loop(int listener, char *successor)
+{
+	static struct pollfd p[CONNS_MAX + 3];
 
 	while (!stopping || n_conns) {
 		size_t n = n_conns;
 
 		if (stopping && listener >= 0) {
-			/* New connections go elsewhere from here on. */
-			close(listener);
+			leave(listener, successor);
 			listener = -1;
-			pass_all(successor);
-			continue;
 		}
 		for (size_t i = 0; i < n; i++)
 			p[i] = (struct pollfd){ .fd = conns[i]->fd, .events = wants(conns[i]) };
 		p[n] = (struct pollfd){ .fd = listener, .events = POLLIN };
 		p[n + 1] = (struct pollfd){ .fd = arrivals[0], .events = POLLIN };
-		if (poll(p, n + 2, -1) < 0)
+		p[n + 2] = (struct pollfd){ .fd = channels[0], .events = POLLIN };
+		if (poll(p, n + 3, -1) < 0)
 			continue;
 		serve_conns(p, n);
 		if (p[n].revents)
 			accept_one(listener);
 		if (p[n + 1].revents)
 			arrive();
+		if (p[n + 2].revents)
+			pass_on();
 	}
 }
 
@@ -435,7 +503,8 @@ int main(int argc, char **argv)
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
 	const struct sigaction term = { .sa_handler = on_term };
-	const char *channel = NULL, *successor = NULL;
+	const char *channel = NULL;
+	char *successor = NULL;
 	int listener, from = -1, option;
 	pthread_t thread;
 
@@ -454,7 +523,7 @@ int main(int argc, char **argv)
 	listener = socket_to(argv[optind], true);
 	if (channel)
 		from = socket_to(channel, true);
-	if (listener < 0 || (channel && from < 0) || pipe(arrivals)) {
+	if (listener < 0 || (channel && from < 0) || pipe(arrivals) || pipe(channels)) {
 		say("%s: cannot listen: %s", listener < 0 ? argv[optind] : channel,
 		    strerror(errno));
 		return 1;

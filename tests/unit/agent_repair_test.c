@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -196,14 +198,133 @@ static void refused(void **state)
 	close(pipes[1]);
 }
 
+static void mtu_set(int mtu)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_mtu = mtu };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_int_equal(ioctl(fd, SIOCSIFMTU, &lo), 0);
+	close(fd);
+}
+
+static uint32_t mss_of(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	return info.tcpi_snd_mss;
+}
+
+/* Its segments are as long as before, from the first one on. */
+static void segments(void **state)
+{
+	struct repair r = { 0 };
+	uint32_t was;
+	struct pair p;
+
+	mtu_set(1500);
+	p = pair_open();
+	was = mss_of(p.server);
+	assert_int_equal(was, 1500 - 40 - 20 - 12);
+	replace(&p, &r);
+	assert_int_equal(mss_of(p.server), was);
+	repair_free(&r);
+	pair_close(&p);
+	mtu_set(65536);
+}
+
+static void expect_listener(const struct sf_tuple *t)
+{
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = t->lport };
+	int fd = socket(AF_INET6, SOCK_STREAM, 0), on = 1;
+
+	memcpy(&at.sin6_addr, &t->local, sizeof(t->local));
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	close(fd);
+}
+
+/* A server can begin anew beside a connection that came, and after it. */
+static void beside(void **state)
+{
+	struct pair p = pair_open();
+	struct repair r = { 0 };
+	struct sf_tuple t;
+	char c;
+
+	assert_int_equal(repair_tuple(p.server, &t), 0);
+	replace(&p, &r);
+	expect_listener(&t);
+	shutdown(p.server, SHUT_WR); /* the first to close waits */
+	assert_int_equal(recv(p.client, &c, 1, 0), 0);
+	pair_close(&p);
+	expect_listener(&t);
+	repair_free(&r);
+	p = pair_open();
+	assert_int_equal(repair_tuple(p.server, &t), 0);
+	assert_int_equal(repair_dump(p.server, &r), 0);
+	assert_int_equal(repair_thaw(p.server, false), 0);
+	expect_listener(&t);
+	repair_free(&r);
+	pair_close(&p);
+}
+
+/* What a timer would have sent while the queue was read was not sent. */
+static void paced(void **state)
+{
+	for (int i = 0; i < 10; i++) {
+		unsigned int rate = 20000000;
+		struct pair p = pair_open();
+		struct repair r = { 0 };
+		size_t fro;
+
+		assert_int_equal(
+			setsockopt(p.server, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate)),
+			0);
+		fro = fill(p.server);
+		assert_true(fro > MUCH / 16);
+		assert_int_equal(repair_dump(p.server, &r), 0);
+		assert_true(r.unsent > fro / 2);
+		repair_end(p.server);
+		repair_free(&r);
+		pair_close(&p);
+	}
+}
+
+/* Who did not take it over says nothing, whether it has spoken before or not. */
+static void dropped(void **state)
+{
+	for (int spoken = 0; spoken < 2; spoken++) {
+		struct pair p = pair_open();
+		struct repair r = { 0 };
+		struct sf_tuple t;
+		char c;
+
+		replace(&p, &r);
+		assert_int_equal(repair_tuple(p.server, &t), 0);
+		repair_free(&r);
+		if (!spoken) {
+			assert_int_equal(repair_dump(p.server, &r), 0);
+			repair_free(&r);
+		}
+		assert_int_equal(send(p.client, "c", 1, 0), 1);
+		repair_drop(p.server);
+		usleep(20000);
+		assert_int_equal(recv(p.client, &c, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+		close(p.client);
+	}
+}
+
 int main(void)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quiet),
-		cmocka_unit_test(full),
-		cmocka_unit_test(thawed),
-		cmocka_unit_test(refused),
+		cmocka_unit_test(quiet),   cmocka_unit_test(full),     cmocka_unit_test(thawed),
+		cmocka_unit_test(refused), cmocka_unit_test(segments), cmocka_unit_test(beside),
+		cmocka_unit_test(paced),   cmocka_unit_test(dropped),
 	};
 	int fd;
 
