@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "router/controller_link.h"
 #include "router/datapath.h"
@@ -13,6 +14,29 @@
 #include "router/rules_internal.h"
 #include "util/errtext.h"
 #include "util/log.h"
+
+static bool names(const struct given *list, uint16_t n, const struct host *h)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (sf_locator_same_host(&list[i].locator, &h->locator))
+			return true;
+	return false;
+}
+
+/* A list that names a host which the one before did not: the controller has heard that it
+ * registered. What it says from now on counts at once. */
+static void take_word(struct router *r, struct service *s, const struct given *list, uint16_t n)
+{
+	struct registration *reg;
+
+	DL_FOREACH(s->local, reg)
+	{
+		if (!reg->own_word || rules_lists(s, reg->host) || !names(list, n, reg->host))
+			continue;
+		reg->own_word = false;
+		DL_DELETE2(r->rules->fresh, reg, fresh_prev, fresh_next);
+	}
+}
 
 int rules_give(struct router *r, const struct sf_service_key *key, uint16_t flags,
 	       uint16_t move_grace, const struct given *list, uint16_t n, uint32_t generation)
@@ -29,6 +53,7 @@ int rules_give(struct router *r, const struct sf_service_key *key, uint16_t flag
 		free(copy);
 		return -ENOMEM;
 	}
+	take_word(r, s, copy, n);
 	free(s->given);
 	s->given = copy;
 	s->n_given = n;
@@ -79,10 +104,7 @@ void rules_take_older(struct router *r, uint32_t generation)
 
 bool rules_lists(const struct service *s, const struct host *h)
 {
-	for (uint16_t i = 0; i < s->n_given; i++)
-		if (sf_locator_same_host(&s->given[i].locator, &h->locator))
-			return true;
-	return false;
+	return names(s->given, s->n_given, h);
 }
 
 void rules_each_unproven(struct router *r, const struct host *h,

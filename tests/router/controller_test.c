@@ -313,8 +313,22 @@ static void who_serves(void **state)
 	assert_int_equal(instances(&web), 1);
 	rules(&web, list, 3, 100);
 	wait_for(instances(&web) == 3);
-	/* it leaves ours out: after a moment its word counts */
+	/* it leaves ours out, of which it has heard: its word counts at once */
 	rules(&web, list, 2, 100);
+	say(SF_CTRL_PING, TERM);
+	expect(SF_CTRL_PONG);
+	assert_int_equal(instances(&web), 2);
+	rules(&web, list, 3, 100);
+	wait_for(instances(&web) == 3);
+	/* it has not heard of ours: that takes a moment, then its word counts */
+	assert_int_equal(guest_register(a, SF_CTRL_UNREGISTER, &web, 6, 80), SF_NONE);
+	rules(&web, list, 2, 100);
+	wait_for(instances(&web) == 2);
+	assert_int_equal(guest_register(a, SF_CTRL_REGISTER, &web, 6, 80), SF_NONE);
+	rules(&web, list, 2, 10);
+	say(SF_CTRL_PING, TERM);
+	expect(SF_CTRL_PONG);
+	assert_int_equal(instances(&web), 3);
 	wait_for(instances(&web) == 2);
 	rules(&web, list, 3, 100);
 	wait_for(instances(&web) == 3);
