@@ -25,6 +25,8 @@ static bool is_confirmed(const struct sf_move *m)
 
 bool sf_move_is_settled(const struct sf_move *m)
 {
+	if (m->flags & SF_MOVE_LEFT) /* what is open is open elsewhere */
+		return true;
 	return !sf_move_is_open(m) && is_confirmed(m) && !has_candidate(m);
 }
 
@@ -206,6 +208,7 @@ void sf_move_start(struct sf_move *m, const struct sf_addr *place, bool lost,
 void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now)
 {
 	m->at = *own;
+	m->former = m->acked; /* sf_move_tell() */
 	m->echo = 0;
 	m->allow = 0;
 	m->began = m->heard = now;
@@ -220,6 +223,8 @@ void sf_move_tell(const struct sf_move *m, const struct sf_addr *to, const struc
 {
 	memset(out, 0, sizeof(*out));
 	say(m, SF_KIND_RSYN, to, env, out);
+	/* Which the exporter knows, also when the peer has heard of names that it has not. */
+	out->msg.was = m->former;
 }
 
 void sf_move_leave(struct sf_move *m)
@@ -407,7 +412,7 @@ void sf_move_in(struct sf_move *m, const struct sf_move_msg *in, const struct sf
 
 bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in)
 {
-	bool ours = in->was == m->own.name || in->was == m->former ||
+	bool ours = in->was == m->own.name || in->was == m->acked || in->was == m->former ||
 		    (m->own.claim && in->claim == m->own.claim);
 
 	if (in->kind != SF_KIND_RSYN || !ours || !(m->flags & SF_MOVE_LEFT))
@@ -416,7 +421,8 @@ bool sf_move_follow(struct sf_move *m, const struct sf_move_msg *in)
 	 */
 	if (is_newer(in->epoch, m->own.epoch)) {
 		m->former = m->own.name;
-		m->acked = m->own.name = in->name;
+		m->acked = in->was; /* the peer may have heard of nothing since */
+		m->own.name = in->name;
 		m->own.claim = in->claim;
 		m->own.epoch = in->epoch;
 		m->valid = in->src;

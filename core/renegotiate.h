@@ -227,7 +227,8 @@ void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now);
 
 /**
  * sf_move_tell() - an RSYN that says what we say, to who handed the flow over to us: so that it
- * knows where to send on whoever looks for the flow there. It changes nothing.
+ * knows where to send on whoever looks for the flow there. It changes nothing. The name that it
+ * follows is the one that was acknowledged when we got the flow, which the exporter knows.
  * @to: where the exporter had the flow, with its socketID
  */
 void sf_move_tell(const struct sf_move *m, const struct sf_addr *to, const struct sf_move_env *env,

@@ -423,20 +423,16 @@ inline finish() {
 /* What comes to where e was: its importer says where it is now, or the peer asks (sf_move_follow(), sf_move_is_asked()). */
 inline late() {
 	if
-	:: m.kind == RSYN && OURS(m.src) && (m.was == E.name || m.was == E.former || (E.claim && m.claim == E.claim)) ->
+	:: m.kind == RSYN && OURS(m.src) && (m.was == E.name || m.was == E.acked || m.was == E.former || (E.claim && m.claim == E.claim)) ->
 		if
 		:: m.epoch > E.epoch ->
-			E.former = E.name; E.acked = m.name; E.name = m.name; E.claim = m.claim; E.epoch = m.epoch; E.valid = m.src
+			E.former = E.name; E.acked = m.was; E.name = m.name; E.claim = m.claim; E.epoch = m.epoch; E.valid = m.src
 		:: else
 		fi
 	:: else ->
 		if
 		:: m.kind == RSYN && !OURS(m.src) && E.valid && (m.you == E.name || m.you == E.acked || m.you == E.former || (E.claim && m.yclaim == E.claim)) ->
-#ifdef NO_REDIRECT
-			skip
-#else
 			refuse(REDIRECT)
-#endif
 #ifdef LEFT_REFUSES
 		:: m.kind == DATA || (m.kind == RSYN && !E.valid) -> refuse(HARD)
 #endif
@@ -459,6 +455,7 @@ inline hand_told() {
 	:: e == 2 && end[0].st == LEFT && !E.confirmed ->
 		say(RSYN, end[0].place);
 		q.side = 0;
+		q.was = E.former; /* the exporter knows it, also when the peer has heard of names that it has not */
 		emit()
 	:: else
 	fi
@@ -748,7 +745,7 @@ init {
 			hand = 0;
 			e = 2; j = 0;
 			copy();
-			E.confirmed = 0; E.allow = 0;
+			E.confirmed = 0; E.allow = 0; E.former = E.acked;
 			end[0].st = LEFT; end[0].former = end[0].acked; end[0].acked = end[0].name; end[0].valid = 0; end[0].cand = 0;
 			end[0].allow = 0; end[0].expired = 0; end[0].confirmed = 1; end[0].echo = 0; end[0].won = 0; end[0].gm = 0;
 			end[0].peer.epoch = 0; end[0].peer.claim = 0; end[0].peer.name = 0; end[0].peer.closed = 0; end[0].peer.gm = 0;

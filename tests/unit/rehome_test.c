@@ -202,6 +202,59 @@ static void the_peer_moved_meanwhile(void **state)
 	assert_true(sf_addr_eq(&peer, &new.m.at));
 }
 
+/* What @e says to who has left is believed there. */
+static void tell(struct end *e, struct end *left)
+{
+	struct sf_addr there = left->m.at;
+	struct sf_move_env env = env_of(e);
+
+	sf_move_tell(&e->m, &there, &env, &e->out);
+	assert_true(sf_move_follow(&left->m, &e->out.msg));
+	assert_true(sf_addr_eq(&left->m.valid, &e->m.at));
+	assert_true(sf_move_is_settled(&left->m));
+}
+
+/* The client, which moves, asks at the place that was left. */
+static bool is_asked(struct end *client, struct end *left)
+{
+	struct sf_addr away = at(OTHER, 0, 0);
+	struct sf_move_env env = env_of(client);
+
+	sf_move_start(&client->m, &away, false, &env, &client->out);
+	assert_false(sf_move_follow(&left->m, &client->out.msg));
+	return sf_move_is_asked(&left->m, &client->out.msg);
+}
+
+/* All that was said to the exporter was lost, until the client had answered. */
+static void told_late(void **state)
+{
+	struct end client, old, new;
+
+	pair(&client, &old);
+	new = import(&old, NEW);
+	sf_move_leave(&old.m);
+	talk(&new, &client);
+	tell(&new, &old);
+	assert_true(is_asked(&client, &old));
+}
+
+/* The one that was handed over had a name that the client has not heard of, nor of any since. */
+static void asked_by_the_oldest_name(void **state)
+{
+	struct end client, old, new;
+	struct sf_addr place = at(OLD, 0, 0);
+	struct sf_move_env env;
+
+	pair(&client, &old);
+	env = env_of(&old);
+	sf_move_start(&old.m, &place, false, &env, &old.out);
+	new = import(&old, NEW);
+	sf_move_leave(&old.m);
+	tell(&new, &old);
+	tell(&new, &old);
+	assert_true(is_asked(&client, &old));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +262,8 @@ int main(void)
 		cmocka_unit_test(and_back),
 		cmocka_unit_test(one_wins),
 		cmocka_unit_test(the_peer_moved_meanwhile),
+		cmocka_unit_test(told_late),
+		cmocka_unit_test(asked_by_the_oldest_name),
 	};
 
 	net = sf_net_default(1);
