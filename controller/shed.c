@@ -8,6 +8,7 @@
 #include "controller/events.h"
 #include "controller/hosts.h"
 #include "controller/routers.h"
+#include "controller/rules.h"
 #include "controller/services.h"
 #include "core/ctrl.h"
 
@@ -69,6 +70,8 @@ void shed_tell(struct controller *c, const struct shed *what, const char *who)
 {
 	struct host *h, *tmp;
 
+	/* Who loses its flow may open another at once: that must not lead here again. */
+	rules_flush(c);
 	/* A host has one message, however many ports it serves; a moving one may be known twice. */
 	HASH_ITER (hh, c->hosts, h, tmp) {
 		struct event_entry e;

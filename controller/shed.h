@@ -21,7 +21,8 @@ struct shed_found {
 /** shed_look() - what it concerns. */
 struct shed_found shed_look(const struct controller *c, const struct shed *what);
 
-/** shed_tell() - tell the routers, and the event log. @who: asked for it. */
+/** shed_tell() - tell the routers, and the event log; before that, service routers are told
+ * whatever changed until now. @who: asked for it. */
 void shed_tell(struct controller *c, const struct shed *what, const char *who);
 
 #endif

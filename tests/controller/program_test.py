@@ -194,6 +194,20 @@ class Protocol(Test):
         self.assertEqual(self.c.ask("POST", path + "h4/shed")[0], 503)
         self.assertIn("shed", [e["kind"] for e in self.c.get("/v1/events?limit=1000")["events"]])
 
+    def test_shed_comes_after_its_rules(self):
+        """Who loses its flow asks again at once: the instance is no choice any more then."""
+        r = self.router(1, wire.ACCESS | wire.SERVICE_ROLE, "r1")
+        self.assertEqual(r.up(1), 1)
+        key = (service(7), 6, 80)
+        path = "/v1/services/00000001:0000000000000007/instances/"
+        for number in (3, 4):
+            r.send(message("HOST_JOINED", host(1, number, number), item(wire.NAME, b"h%d" % number)),
+                   message("HOST_REGISTERED", host(1, number, number), registration(service(7), 80)))
+        r.until(lambda r: len(r.rules.get(key, {})) == 2)
+        self.assertEqual(self.c.ask("POST", path + "h3/shed")[0], 200)
+        r.wait("SHED")
+        self.assertEqual(r.rules[key], {locator(1, 4): 100})
+
     def test_denied(self):
         r1, _, _ = self.three()
         self.c.ask("PUT", "/v1/services/web/policy", {"allow": ["80000000:0000000000000009"]})
