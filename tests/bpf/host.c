@@ -324,6 +324,32 @@ void host_flow_set(struct host *h, const struct sf_flow *f)
 			 0);
 }
 
+struct sf_flow host_flow_of(struct host *h, const struct sf_addr *own)
+{
+	struct sf_flow f;
+
+	assert_true(host_flow(h, sf_locator_sock(own), false, &f));
+	return f;
+}
+
+struct sf_addr host_at(uint32_t host, const struct sf_addr *of, uint8_t later)
+{
+	uint64_t id = sf_locator_sock(of);
+
+	return sf_locator(&a.cfg.net, host, sf_socket_id(sf_socket_key(id), (uint8_t)(id + later)));
+}
+
+void host_place_add(struct host *h, uint32_t host, uint32_t ifindex)
+{
+	struct sf_addr place = sf_locator(&h->cfg.net, host, 0);
+	struct sf_uplink up = { .router.b = { 0xfe, 0x80, [15] = 1 },
+				.ifindex = ifindex,
+				.mtu = 1500 };
+
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(h->skel->maps.uplinks), &place, &up, BPF_ANY), 0);
+}
+
 uint32_t host_flows(struct host *h, uint32_t *half)
 {
 	if (half)

@@ -85,6 +85,13 @@ void host_flow_set(struct host *h, const struct sf_flow *f);
 /** host_flows() - how many flows, and half-open ones, there are. */
 uint32_t host_flows(struct host *h, uint32_t *half);
 
+/** host_flow_of() - the flow whose own locator is @own; fails the test without one. */
+struct sf_flow host_flow_of(struct host *h, const struct sf_addr *own);
+/** host_at() - @host's locator with the socketID of @of, @later incarnations on. */
+struct sf_addr host_at(uint32_t host, const struct sf_addr *of, uint8_t later);
+/** host_place_add() - hostAddr @host becomes one of @h's places, on link @ifindex. */
+void host_place_add(struct host *h, uint32_t host, uint32_t ifindex);
+
 /** struct talk - one TCP connection of A to X on B, as the test has carried it so far. */
 struct talk {
 	struct sf_addr local, peer;    /* as A's socket sees them */

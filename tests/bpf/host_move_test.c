@@ -22,14 +22,6 @@
 
 static struct packet p;
 
-/* @host's place with the socketID of @of, @later incarnations on. */
-static struct sf_addr at(uint32_t host, const struct sf_addr *of, uint8_t later)
-{
-	uint64_t id = sf_locator_sock(of);
-
-	return sf_locator(&a.cfg.net, host, sf_socket_id(sf_socket_key(id), (uint8_t)(id + later)));
-}
-
 static uint32_t change(struct host *h, struct sf_flow_change *c)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = c, .ctx_size_in = sizeof(*c));
@@ -37,14 +29,6 @@ static uint32_t change(struct host *h, struct sf_flow_change *c)
 	assert_int_equal(
 		bpf_prog_test_run_opts(bpf_program__fd(h->skel->progs.sf_flow_alter), &run), 0);
 	return run.retval;
-}
-
-static struct sf_flow flow(struct host *h, const struct sf_addr *locator)
-{
-	struct sf_flow f;
-
-	assert_true(host_flow(h, sf_locator_sock(locator), false, &f));
-	return f;
 }
 
 static void change_is_in_place(void **state)
@@ -56,13 +40,13 @@ static void change_is_in_place(void **state)
 	struct talk t;
 
 	talk_start(&t);
-	was = flow(&a, &t.client);
+	was = host_flow_of(&a, &t.client);
 	c.id = sf_locator_sock(&t.client);
-	c.own = at(A2, &t.client, 1);
-	c.peer = at(B2, &t.server, 1);
+	c.own = host_at(A2, &t.client, 1);
+	c.peer = host_at(B2, &t.server, 1);
 	assert_int_equal(change(&a, &c), 0);
 	assert_int_equal(host_flows(&a, NULL), 1);
-	f = flow(&a, &c.own);
+	f = host_flow_of(&a, &c.own);
 	assert_memory_equal(&f.own, &c.own, 16);
 	assert_memory_equal(&f.peer, &c.peer, 16);
 	assert_memory_equal(&f.before, &t.server, 16);
@@ -87,15 +71,15 @@ static void change_of_nobody(void **state)
 	struct talk t;
 
 	talk_start(&t);
-	was = flow(&a, &t.client);
-	c.own = at(A2, &t.client, 1);
-	c.peer = at(B2, &t.server, 1);
+	was = host_flow_of(&a, &t.client);
+	c.own = host_at(A2, &t.client, 1);
+	c.peer = host_at(B2, &t.server, 1);
 	/* An earlier or later flow of the same ports, and no flow at all. */
 	c.id = sf_locator_sock(&t.client) ^ 1;
 	assert_int_equal(change(&a, &c), 1);
 	c.id = sf_locator_sock(&t.client) ^ 0x100;
 	assert_int_equal(change(&a, &c), 1);
-	f = flow(&a, &t.client);
+	f = host_flow_of(&a, &t.client);
 	assert_memory_equal(&f, &was, sizeof(f));
 	/* One that connects has no peer yet. */
 	talk_init(&t);
@@ -105,470 +89,15 @@ static void change_of_nobody(void **state)
 	assert_int_equal(change(&a, &c), 1);
 }
 
-/* ---- what the agent hears of ------------------------------------------------------------- */
-
-static struct sf_control_event heard;
-static int heard_n;
-
-static int hear(void *ctx, void *data, size_t len)
-{
-	memset(&heard, 0, sizeof(heard));
-	assert_in_range(len, 8, sizeof(heard));
-	memcpy(&heard, data, len);
-	assert_int_equal(len, 8 + heard.len);
-	heard_n++;
-	return 0;
-}
-
-/* How many events there are in @h's ring; the last is @heard. */
-static int events(struct host *h)
-{
-	int fd = bpf_map__fd(h->skel->maps.control);
-	struct ring_buffer *r = ring_buffer__new(fd, hear, NULL, NULL);
-
-	assert_non_null(r);
-	heard_n = 0;
-	assert_true(ring_buffer__consume(r) >= 0);
-	ring_buffer__free(r);
-	return heard_n;
-}
-
-/* A message from A, who has moved to A2, to B. */
-static struct sf_move_msg message(const struct talk *t, uint8_t kind)
-{
-	return (struct sf_move_msg){ .kind = kind,
-				     .src = at(A2, &t->client, 1),
-				     .dst = t->server,
-				     .host = user_sid,
-				     .epoch = 1,
-				     .you_sock = sf_locator_sock(&t->server),
-				     .claim = 11,
-				     .was = 12,
-				     .name = 13,
-				     .you = 14,
-				     .challenge = 15 };
-}
-
-static void encode(struct packet *out, const struct sf_move_msg *m)
-{
-	int n = sf_move_encode(out->b + ETH, sizeof(out->b) - ETH, m);
-
-	assert_int_equal(n, m->len > SF_MOVE_LEN ? m->len : SF_MOVE_LEN);
-	memset(out->b, 0, ETH);
-	out->b[12] = 0x86;
-	out->b[13] = 0xdd;
-	out->len = ETH + (uint32_t)n;
-}
-
-static void agent_hears(void **state)
-{
-	const uint8_t kinds[] = { SF_KIND_RSYN, SF_KIND_RSYN_ACK, SF_KIND_RACK };
-	static struct packet sent;
-	struct sf_move_msg m, got;
-	struct talk t;
-	uint8_t why;
-
-	talk_start(&t);
-	events(&b);
-	for (size_t i = 0; i < sizeof(kinds); i++) {
-		m = message(&t, kinds[i]);
-		encode(&sent, &m);
-		p = sent;
-		assert_int_equal(host_in(&b, &p), DROPPED);
-		assert_int_equal(events(&b), 1);
-		assert_int_equal(heard.len, sent.len - ETH);
-		assert_memory_equal(heard.packet, sent.b + ETH, heard.len);
-		assert_int_equal(sf_move_decode(heard.packet, heard.len, &got, &why), 0);
-		assert_int_equal(got.claim, 11);
-	}
-	/* Whatever incarnation it names: the agent knows which there were. */
-	m = message(&t, SF_KIND_RSYN);
-	m.dst = at(b.cfg.host, &t.server, 77);
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-	assert_int_equal(host_drops(&b), 0);
-}
-
-/* The agent gets its beginning, which says how long it was. */
-static void padded_rsyn_is_heard(void **state)
-{
-	struct sf_move_msg m, got;
-	struct talk t;
-	uint8_t why;
-
-	talk_start(&t);
-	events(&b);
-	m = message(&t, SF_KIND_RSYN);
-	m.len = SF_MOVE_PADDED;
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-	assert_in_range(heard.len, SF_MOVE_LEN, SF_MOVE_PADDED - 1);
-	assert_int_equal(sf_move_decode(heard.packet, heard.len, &got, &why), 0);
-	assert_int_equal(got.len, SF_MOVE_PADDED);
-	assert_int_equal(sf_move_decode(heard.packet, SF_MOVE_LEN - 1, &got, &why), -EBADMSG);
-	assert_int_equal(host_drops(&b), 0);
-}
-
-static void unresolved_rsyn_is_heard(void **state)
-{
-	struct sf_addr place = sf_locator(&b.cfg.net, b.cfg.host, 0);
-	struct sf_move_msg m;
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	m.dst = b.cfg.self;
-	m.peer = sf_addr_sid(&b.cfg.self);
-	encode(&p, &m);
-	packet_resolve(&p, &place);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-	assert_int_equal(host_drops(&b), 0);
-	/* The socket is said in the TLV; what says none is of no flow. */
-	m.you_sock ^= 0x100;
-	encode(&p, &m);
-	packet_resolve(&p, &place);
-	assert_int_equal(host_in(&b, &p), REDIRECTED);
-	assert_int_equal(events(&b), 0);
-	/* Only RSYN goes unresolved. */
-	m = message(&t, SF_KIND_RSYN_ACK);
-	m.dst = place;
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(host_count(&b, SF_WRONG_STATE), 1);
-	assert_int_equal(events(&b), 0);
-}
-
-static void rsyn_of_no_flow_is_refused(void **state)
-{
-	static struct packet sent;
-	struct sf_tlv_reason *r;
-	struct sf_move_msg m;
-	struct parsed q;
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	m.dst = at(b.cfg.host, &t.server, 0);
-	m.dst.b[11] ^= 0x40;
-	encode(&sent, &m);
-	p = sent;
-	assert_int_equal(host_in(&b, &p), REDIRECTED);
-	assert_int_equal(events(&b), 0);
-	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 1);
-	packet_parse(&p, &q);
-	assert_int_equal(sf_hdr_kind(q.hdr), SF_KIND_FAIL);
-	assert_true(q.csum_ok);
-	assert_memory_equal(&q.dst, &m.src, 16);
-	assert_memory_equal(&q.src, &m.dst, 16);
-	r = (void *)(q.hdr + 1);
-	assert_int_equal(r->reason, SF_NO_SUCH_SOCKET);
-	assert_int_equal(r->kind, SF_KIND_RSYN);
-	/* Whole: who gets it knows what it had said. */
-	assert_int_equal(q.payload_len, SF_MOVE_LEN);
-	assert_memory_equal(q.payload, sent.b + ETH, SF_MOVE_LEN);
-	/* Answers are not answered. */
-	m.kind = SF_KIND_RSYN_ACK;
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(host_count(&b, SF_UNKNOWN_SOCKET), 2);
-}
-
-/* An RSYN of the opener that has our SYN-ACK: before the first move a name is a socketID. */
-static struct sf_move_msg first_message(const struct talk *t, uint8_t kind)
-{
-	struct sf_move_msg m = message(t, kind);
-
-	m.was = sf_locator_sock(&t->client);
-	m.you = sf_locator_sock(&t->server);
-	return m;
-}
-
-/* What leaves the half-open table does so by the word of who has got our SYN-ACK, for this SYN. */
-static void rsyn_of_another_opening_binds_nothing(void **state)
-{
-	struct sf_move_msg m;
-	struct talk t;
-
-	talk_answer(&t, &p);
-	/* Of the flow before, on the same ports: the opener was another incarnation then. */
-	m = first_message(&t, SF_KIND_RSYN);
-	m.was--;
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	/* And so were we. */
-	m = first_message(&t, SF_KIND_RSYN);
-	m.you++;
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	/* Somebody who has moved often, of whom we know nothing. */
-	m = message(&t, SF_KIND_RSYN);
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 0);
-	assert_int_equal(host_flows(&b, NULL), 0);
-	assert_int_equal(host_count(&b, SF_WRONG_STATE), 3);
-	/* Having moved twice without an answer does not matter. */
-	m = first_message(&t, SF_KIND_RSYN);
-	m.src = at(A2, &t.client, 2);
-	m.epoch = 2;
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-	assert_int_equal(host_flows(&b, NULL), 1);
-}
-
-/* The opener moves before its ACK has come: that it knows our socketID shows that it has bound. */
-static void rsyn_of_half_open_binds(void **state)
-{
-	struct sf_move_msg m;
-	struct segment g;
-	struct sf_flow f;
-	struct parsed q;
-	struct talk t;
-
-	talk_answer(&t, &p);
-	/* Not by an answer. */
-	m = first_message(&t, SF_KIND_RSYN_ACK);
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 0);
-	assert_int_equal(host_flows(&b, NULL), 0);
-	m = first_message(&t, SF_KIND_RSYN);
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-	f = flow(&b, &t.server);
-	assert_int_equal(f.state, SF_FLOW_BOUND);
-	assert_memory_equal(&f.peer, &t.client, 16); /* the agent says when it is elsewhere */
-	assert_false(host_flow(&b, sf_locator_sock(&t.server), true, &f));
-	/* The kernel has not got the ACK: it asks again, at the place that holds. */
-	g = talk_from_b(&t, SF_TCP_SYN | SF_TCP_ACK, 0);
-	host_sends(&b, &p, &g);
-	packet_parse(&p, &q);
-	assert_memory_equal(&q.dst, &t.client, 16);
-	assert_true(q.csum_ok);
-}
-
-#define TLV_AT (ETH + SF_IPV6_LEN + SF_HDR_LEN)
-
-static void flipped_bit_is_counted(void **state)
-{
-	static struct packet good;
-	struct sf_move_msg m;
-	uint32_t n = 0;
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	encode(&good, &m);
-	for (uint32_t bit = 0; bit < 72 * 8; bit += 7, n++) {
-		p = good;
-		p.b[TLV_AT + bit / 8] ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(host_in(&b, &p), DROPPED);
-	}
-	/* Nor is it another's: the addresses are covered. */
-	for (uint32_t byte = 8; byte < 24; byte++, n++) {
-		p = good;
-		p.b[ETH + byte] ^= 1;
-		assert_int_equal(host_in(&b, &p), DROPPED);
-	}
-	assert_int_equal(host_count(&b, SF_BAD_CHECKSUM), n);
-	assert_int_equal(events(&b), 0);
-}
-
-static void malformed_is_counted(void **state)
-{
-	struct sf_tlv_move tlv = { .type = SF_TLV_SOCKS, .len = sizeof(tlv) - 2 };
-	uint8_t much[SF_QUOTE_MAX + 64] = { 0 };
-	struct sf_move_msg m;
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	encode(&p, &m);
-	p.len -= 8; /* than it says */
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(host_count(&b, SF_TRUNCATED), 1);
-	packet_alone(&p, &m.src, &m.dst, SF_KIND_REDIRECT, &service_sid, &user_sid, NULL, 0, much,
-		     sizeof(much));
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	/* Without the TLV, with another, with one of another length, with more than it. */
-	packet_alone(&p, &m.src, &m.dst, SF_KIND_RSYN, &service_sid, &user_sid, NULL, 0, NULL, 0);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	packet_alone(&p, &m.src, &m.dst, SF_KIND_RACK, &service_sid, &user_sid, &tlv, sizeof(tlv),
-		     NULL, 0);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	tlv.type = SF_TLV_MOVE;
-	tlv.len -= 8;
-	packet_alone(&p, &m.src, &m.dst, SF_KIND_RSYN, &service_sid, &user_sid, &tlv, sizeof(tlv),
-		     NULL, 0);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	tlv.len += 8;
-	packet_alone(&p, &m.src, &m.dst, SF_KIND_RSYN_ACK, &service_sid, &user_sid, &tlv,
-		     sizeof(tlv), much, 8);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(host_count(&b, SF_BAD_HEADER), 5);
-	assert_int_equal(events(&b), 0);
-}
-
-/* What comes back of a message of ours: from its peer, from a router, from who knows better. */
-static void refusals_are_heard(void **state)
-{
-	struct sf_addr router = sf_locator(&a.cfg.net, 0x30000, 1);
-	static struct packet ours;
-	struct sf_move_msg m, quoted;
-	struct talk t;
-	uint8_t why;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	m.src = t.client;
-	encode(&ours, &m);
-	packet_fail(&p, &t.server, &service_sid, SF_SUPERSEDED, &ours);
-	assert_int_equal(host_in(&a, &p), DROPPED);
-	assert_int_equal(events(&a), 1);
-	assert_int_equal(sf_hdr_kind((void *)(heard.packet + SF_IPV6_LEN)), SF_KIND_FAIL);
-	assert_int_equal(heard.len, SF_IPV6_LEN + SF_FAIL_LEN + SF_MOVE_LEN);
-	assert_int_equal(sf_move_decode(heard.packet + SF_IPV6_LEN + SF_FAIL_LEN, SF_MOVE_LEN,
-					&quoted, &why),
-			 0);
-	assert_int_equal(quoted.name, m.name);
-
-	packet_icmp6_error(&p, &router, &t.client, 1, 3, 0, &ours);
-	assert_int_equal(host_in(&a, &p), DROPPED);
-	assert_int_equal(events(&a), 1);
-	assert_int_equal(heard.packet[6], IPPROTO_ICMPV6);
-	assert_memory_equal(heard.packet + SF_IPV6_LEN + 8, ours.b + ETH, SF_MOVE_LEN);
-
-	packet_alone(&p, &router, &t.client, SF_KIND_REDIRECT, &user_sid, &service_sid, NULL, 0,
-		     ours.b + ETH, SF_MOVE_LEN);
-	assert_int_equal(host_in(&a, &p), DROPPED);
-	assert_int_equal(events(&a), 1);
-	assert_int_equal(host_drops(&a), 0);
-}
-
-/* What quotes another's message, or is about no flow of ours. */
-static void others_refusals_are_not_heard(void **state)
-{
-	struct sf_addr router = sf_locator(&a.cfg.net, 0x30000, 1);
-	static struct packet quote;
-	struct sf_move_msg m;
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	encode(&quote, &m);
-	packet_icmp6_error(&p, &router, &t.client, 1, 3, 0, &quote);
-	assert_int_equal(host_in(&a, &p), DROPPED);
-	assert_int_equal(host_count(&a, SF_WRONG_ACK), 1);
-	m.src = t.client;
-	m.src.b[12] ^= 1;
-	encode(&quote, &m);
-	packet_fail(&p, &t.server, &service_sid, SF_SUPERSEDED, &quote);
-	assert_int_equal(host_in(&a, &p), DROPPED);
-	packet_icmp6_error(&p, &router, &m.src, 1, 3, 0, &quote);
-	assert_int_equal(host_in(&a, &p), DROPPED);
-	assert_int_equal(host_count(&a, SF_UNKNOWN_SOCKET), 2);
-	assert_int_equal(events(&a), 0);
-}
-
-/* With a dead agent the ring fills, and nothing else is hindered. */
-static void full_ring_is_counted(void **state)
-{
-	static struct packet sent;
-	struct sf_move_msg m;
-	struct segment s;
-	struct talk t;
-	uint32_t n = 0;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	encode(&sent, &m);
-	events(&b);
-	while (!host_count(&b, SF_CONTROL_LOST) && n++ < 20000) {
-		p = sent;
-		assert_int_equal(host_in(&b, &p), DROPPED);
-	}
-	/* 152 bytes and the kernel's 8 each. */
-	assert_in_range(n, 1048576 / 160, 1048576 / 160 + 1);
-	s = talk_from_a(&t, SF_TCP_ACK, 100);
-	host_sends(&a, &p, &s);
-	assert_int_equal(host_in(&b, &p), VERDICT_UP);
-	assert_int_equal(events(&b), (int)n - 1);
-}
-
-static void flood_is_limited(void **state)
-{
-	int budgets = bpf_map__fd(b.skel->maps.budgets);
-	uint32_t which = 5; /* BUDGET_CONTROL */
-	struct sf_move_msg m;
-	uint64_t spent[2];
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-	/* As many as there may be, in this second. */
-	for (int i = 0; i < 2 && !host_count(&b, SF_RATE_LIMITED); i++) {
-		assert_int_equal(bpf_map_lookup_elem(budgets, &which, spent), 0);
-		spent[1] = 65536;
-		assert_int_equal(bpf_map_update_elem(budgets, &which, spent, BPF_ANY), 0);
-		encode(&p, &m);
-		assert_int_equal(host_in(&b, &p), DROPPED);
-	}
-	assert_int_equal(host_count(&b, SF_RATE_LIMITED), 1);
-	sleep(1);
-	events(&b);
-	encode(&p, &m);
-	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(events(&b), 1);
-}
-
-static void place_add(struct host *h, uint32_t host, uint32_t ifindex)
-{
-	struct sf_addr place = sf_locator(&h->cfg.net, host, 0);
-	struct sf_uplink up = { .router.b = { 0xfe, 0x80, [15] = 1 },
-				.ifindex = ifindex,
-				.mtu = 1500 };
-
-	assert_int_equal(
-		bpf_map_update_elem(bpf_map__fd(h->skel->maps.uplinks), &place, &up, BPF_ANY), 0);
-}
-
-/* The agent's own messages leave from each of the host's places, and from no other. */
-static void agent_speaks_from_each_place(void **state)
-{
-	struct sf_move_msg m;
-	struct talk t;
-
-	talk_start(&t);
-	m = message(&t, SF_KIND_RSYN);
-	m.dst = b.cfg.self;
-	encode(&p, &m);
-	assert_int_equal(host_out(&a, &p), DROPPED);
-	assert_int_equal(host_count(&a, SF_BAD_PROTOCOL), 1);
-	place_add(&a, A2, 7);
-	encode(&p, &m);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
-	m.src = t.client;
-	encode(&p, &m);
-	assert_int_equal(host_out(&a, &p), VERDICT_UP);
-}
-
 /* ---- packets of before and after ---------------------------------------------------------- */
 
 /* A has moved to A2, and says so; B has not heard of it. */
 static void a_moves(struct talk *t, struct sf_flow_change *c)
 {
-	place_add(&a, 0x10001, 3);
-	place_add(&a, A2, 7);
+	host_place_add(&a, 0x10001, 3);
+	host_place_add(&a, A2, 7);
 	*c = (struct sf_flow_change){ .id = sf_locator_sock(&t->client),
-				      .own = at(A2, &t->client, 1),
+				      .own = host_at(A2, &t->client, 1),
 				      .peer = t->server,
 				      .flags = SF_FLOW_OPEN };
 	assert_int_equal(change(&a, c), 0);
@@ -578,7 +107,7 @@ static void a_moves(struct talk *t, struct sf_flow_change *c)
 static void b_hears(struct talk *t, const struct sf_addr *there, uint32_t flags, uint32_t credit)
 {
 	struct sf_flow_change c = { .id = sf_locator_sock(&t->server),
-				    .own = at(0x10002, &t->server, 1),
+				    .own = host_at(0x10002, &t->server, 1),
 				    .peer = *there,
 				    .credit = credit,
 				    .flags = flags };
@@ -610,7 +139,7 @@ static void delivered(struct host *h, const struct sf_addr *src, const struct sf
 
 static void grace_passes(struct host *h, const struct sf_addr *own)
 {
-	struct sf_flow f = flow(h, own);
+	struct sf_flow f = host_flow_of(h, own);
 
 	f.flags &= (uint8_t)~SF_FLOW_OPEN;
 	f.moved -= 4 + (uint32_t)(SF_GRACE_NS >> SF_USED_SHIFT); /* clocks differ by a tick */
@@ -637,7 +166,7 @@ static void leaves_by_the_link_of_its_place(void **state)
 		assert_true(q.csum_ok);
 	}
 	/* Where the link is the one that it leaves by anyhow, and where there is none. */
-	place_add(&a, A2, 1);
+	host_place_add(&a, A2, 1);
 	host_sends(&a, &p, &s);
 	bpf_map_delete_elem(bpf_map__fd(a.skel->maps.uplinks), &place);
 	host_sends(&a, &p, &s);
@@ -698,7 +227,7 @@ static void former_names_and_places_are_taken_in_grace(void **state)
 	wire(&from_a, &c.own, &was_b);
 	delivered(&b, &t.seen, &t.peer);
 	/* The newest name at the former place: who left a candidate goes on there. */
-	at_a = at(0x10001, &c.own, 0);
+	at_a = host_at(0x10001, &c.own, 0);
 	wire(&from_b, &t.server, &at_a);
 	delivered(&a, &t.peer, &t.local);
 	assert_int_equal(host_drops(&a) + host_drops(&b), 0);
@@ -747,7 +276,7 @@ static void strangers_stay_strangers(void **state)
 	a_moves(&t, &c);
 	b_hears(&t, &c.own, SF_FLOW_OPEN, 0);
 	/* The right key at a place that was never A's. */
-	src = at(0x30003, &c.own, 0);
+	src = host_at(0x30003, &c.own, 0);
 	wire(&s, &src, &t.server);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_WRONG_PEER), 1);
@@ -762,10 +291,10 @@ static void strangers_stay_strangers(void **state)
 	assert_int_equal(host_in(&b, &p), REDIRECTED);
 	assert_int_equal(host_count(&b, SF_WRONG_PEER), 3);
 	/* To a name that this end never had: one ahead, and more behind than it has left. */
-	dst = at(0x10002, &t.server, 1);
+	dst = host_at(0x10002, &t.server, 1);
 	wire(&s, &c.own, &dst);
 	assert_int_equal(host_in(&b, &p), DROPPED);
-	dst = at(0x10002, &t.server, (uint8_t)-2);
+	dst = host_at(0x10002, &t.server, (uint8_t)-2);
 	wire(&s, &c.own, &dst);
 	assert_int_equal(host_in(&b, &p), DROPPED);
 	assert_int_equal(host_count(&b, SF_WRONG_PEER), 5);
@@ -777,7 +306,7 @@ static void strangers_stay_strangers(void **state)
 	s.flags = SF_TCP_RST | SF_TCP_ACK;
 	wire(&s, &src, &t.server);
 	assert_int_equal(host_in(&b, &p), DROPPED);
-	assert_int_equal(flow(&b, &t.server).state, SF_FLOW_BOUND);
+	assert_int_equal(host_flow_of(&b, &t.server).state, SF_FLOW_BOUND);
 }
 
 /* A packet for a place that is not ours is not ours. */
@@ -790,13 +319,13 @@ static void places_of_others_are_passed(void **state)
 
 	talk_start(&t);
 	s = talk_from_b(&t, SF_TCP_ACK, 100);
-	c.own = at(A2, &t.client, 0);
+	c.own = host_at(A2, &t.client, 0);
 	wire(&s, &t.server, &c.own);
 	was = p;
 	assert_int_equal(host_in(&a, &p), VERDICT_UP);
 	assert_int_equal(p.len, was.len);
 	assert_memory_equal(p.b, was.b, p.len);
-	place_add(&a, A2, 7);
+	host_place_add(&a, A2, 7);
 	p = was;
 	delivered(&a, &t.peer, &t.local);
 }
@@ -817,17 +346,17 @@ static void budget_is_exact(void **state)
 	packet_tcp(&p, &s);
 	assert_int_equal(host_out(&b, &p), REDIRECTED); /* to nowhere */
 	assert_int_equal(host_count(&b, SF_UNPROVEN_PLACE), 1);
-	assert_int_equal(flow(&b, &t.server).budget, len - 1);
+	assert_int_equal(host_flow_of(&b, &t.server).budget, len - 1);
 	/* What comes from there counts thrice; what comes from where A was, not. */
 	back = talk_from_a(&t, SF_TCP_ACK, 0);
 	wire(&back, &c.own, &t.server);
 	delivered(&b, &t.seen, &t.peer);
-	assert_int_equal(flow(&b, &t.server).budget, len - 1 + 3 * (40 + 20));
+	assert_int_equal(host_flow_of(&b, &t.server).budget, len - 1 + 3 * (40 + 20));
 	wire(&back, &t.client, &t.server);
 	delivered(&b, &t.seen, &t.peer);
-	assert_int_equal(flow(&b, &t.server).budget, len - 1 + 3 * (40 + 20));
+	assert_int_equal(host_flow_of(&b, &t.server).budget, len - 1 + 3 * (40 + 20));
 	host_sends(&b, &p, &s);
-	assert_int_equal(flow(&b, &t.server).budget, 3 * (40 + 20) - 1);
+	assert_int_equal(host_flow_of(&b, &t.server).budget, 3 * (40 + 20) - 1);
 	/* Nothing is dropped when it is validated. */
 	b_hears(&t, &c.own, SF_FLOW_OPEN, 0);
 	for (int i = 0; i < 10; i++)
@@ -848,7 +377,7 @@ static void segmentation_costs_its_headers(void **state)
 	s = talk_from_b(&t, SF_TCP_ACK, 3000);
 	packet_tcp(&p, &s);
 	assert_int_equal(host_out_gso(&b, &p, 3, 1000), VERDICT_UP);
-	assert_int_equal(flow(&b, &t.server).budget, 0);
+	assert_int_equal(host_flow_of(&b, &t.server).budget, 0);
 }
 
 int main(void)
@@ -857,19 +386,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(change_is_in_place),
 		T(change_of_nobody),
-		T(agent_hears),
-		T(padded_rsyn_is_heard),
-		T(unresolved_rsyn_is_heard),
-		T(rsyn_of_no_flow_is_refused),
-		T(rsyn_of_another_opening_binds_nothing),
-		T(rsyn_of_half_open_binds),
-		T(flipped_bit_is_counted),
-		T(malformed_is_counted),
-		T(refusals_are_heard),
-		T(others_refusals_are_not_heard),
-		T(full_ring_is_counted),
-		T(flood_is_limited),
-		T(agent_speaks_from_each_place),
 		T(leaves_by_the_link_of_its_place),
 		T(data_overtakes_the_rsyn),
 		T(former_names_and_places_are_taken_in_grace),
