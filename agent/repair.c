@@ -507,17 +507,25 @@ int repair_restore(const struct sf_tuple *t, const struct repair *r)
 	return ret;
 }
 
-int repair_finish(int fd, const struct repair *r)
+int repair_say(int fd, const struct repair *r, size_t *said)
 {
-	const uint8_t *unsent = r->data + r->received + r->sent;
-	size_t piece = 2 * (size_t)segment_len(r);
-	size_t first = FIRST_WINDOW / 2 * piece;
-	int ret = repair_thaw(fd, true);
+	size_t piece = 2 * (size_t)segment_len(r), first = FIRST_WINDOW / 2 * piece;
+	int ret;
 
 	if (first > r->unsent)
 		first = r->unsent;
+	if (*said >= first)
+		return 0;
+	if (piece > first - *said)
+		piece = first - *said;
 	/* What may leave now does: in a piece with the rest it would wait for more window. */
+	ret = put_pieces(fd, r->data + r->received + r->sent + *said, piece, piece, MSG_EOR);
 	if (!ret)
-		ret = put_pieces(fd, unsent, first, piece, MSG_EOR);
-	return ret ? ret : put_bytes(fd, unsent + first, r->unsent - first);
+		*said += piece;
+	return ret;
+}
+
+int repair_finish(int fd, const struct repair *r, size_t said)
+{
+	return put_bytes(fd, r->data + r->received + r->sent + said, r->unsent - said);
 }

@@ -103,9 +103,14 @@ void repair_end(int fd);
 int repair_restore(const struct sf_tuple *t, const struct repair *r);
 
 /**
- * repair_finish() - repair_thaw(), and write what was not sent.
+ * repair_say() - of what was not sent, write two segments; all in all no more than a first window,
+ * so that nothing waits here for acknowledgements.
+ * @said: bytes that were written before, and now
  * Return: 0 or -errno.
  */
-int repair_finish(int fd, const struct repair *r);
+int repair_say(int fd, const struct repair *r, size_t *said);
+
+/** repair_finish() - write the rest of it. Return: 0 or -errno. */
+int repair_finish(int fd, const struct repair *r, size_t said);
 
 #endif

@@ -431,19 +431,18 @@ static void in_free(struct transfer_in *in)
 
 int transfer_speak(struct transfer_in *in)
 {
-	int ret;
+	int ret = in->speaks ? 0 : repair_thaw(in->fd, true);
 
-	if (in->speaks)
-		return 0;
-	ret = repair_finish(in->fd, &in->e.tcp);
-	in->speaks = !ret;
-	return ret;
+	in->speaks |= !ret;
+	return ret ? ret : repair_say(in->fd, &in->e.tcp, &in->said);
 }
 
 int transfer_finish(struct host *h, struct transfer_in *in)
 {
 	int fd = in->fd, ret = transfer_speak(in);
 
+	if (!ret)
+		ret = repair_finish(fd, &in->e.tcp, in->said);
 	if (ret) {
 		transfer_abandon(h, in);
 		return ret;

@@ -67,6 +67,7 @@ void transfer_undo(struct host *h, struct transfer_out *out);
 /** struct transfer_in - a connection that is on its way in. */
 struct transfer_in {
 	int fd;	     /* -1: none */
+	size_t said; /* of what it brought unsent */
 	bool speaks; /* it is not frozen any more */
 	uint64_t key;
 	uint64_t id;
@@ -99,9 +100,10 @@ int transfer_import(struct host *h, const uint8_t *state, size_t len, struct tra
 int transfer_state(struct host *h, struct transfer_in *in, char *err, size_t errlen);
 
 /**
- * transfer_speak() - let the socket speak already, while the peer has not answered: what arrives
- * behind the RSYN does so half a round trip sooner than behind the answer to it. The peer takes it
- * from who it has committed to alone. Return: 0 or -errno.
+ * transfer_speak() - while the peer has not answered let the socket say a little already, and with
+ * each further call a little more: what arrives behind the RSYN does so a round trip sooner than
+ * behind the answer to it. The peer takes it from who it has committed to alone.
+ * Return: 0 or -errno.
  */
 int transfer_speak(struct transfer_in *in);
 

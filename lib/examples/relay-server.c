@@ -65,6 +65,8 @@ static volatile sig_atomic_t stopping;
 static int arrivals[2]; /* pipe: struct conn * from the channel's thread */
 static int channels[2]; /* pipe: int, the channel to the successor; -1: there is none */
 static bool echo;
+static unsigned int
+	rate; /* bytes per second that a connection sends at most; 0: as fast as it goes */
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -87,6 +89,8 @@ static void conn_trim(const struct conn *c)
 	int unsent = UNSENT;
 
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	if (rate)
+		setsockopt(c->fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
 }
 
 static struct conn *conn_new(int fd)
@@ -489,15 +493,16 @@ static void loop(int listener, char *successor)
 
 static void usage(int status)
 {
-	fprintf(status ? stderr : stdout,
-		"relay-server [--echo] [--channel [ADDRESS]:PORT] [--successor [ADDRESS]:PORT] "
-		"[SERVICE-ADDRESS]:PORT\n");
+	fprintf(status ? stderr : stdout, "relay-server [--echo] [--rate MBIT] [--channel "
+					  "[ADDRESS]:PORT] [--successor [ADDRESS]:PORT] "
+					  "[SERVICE-ADDRESS]:PORT\n");
 	exit(status);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "echo", no_argument, NULL, 'e' },
+						 { "rate", required_argument, NULL, 'r' },
 						 { "channel", required_argument, NULL, 'c' },
 						 { "successor", required_argument, NULL, 's' },
 						 { "help", no_argument, NULL, 'h' },
@@ -515,6 +520,8 @@ int main(int argc, char **argv)
 			channel = optarg;
 		else if (option == 's')
 			successor = optarg;
+		else if (option == 'r' && atoi(optarg) > 0 && atoi(optarg) <= 10000)
+			rate = (unsigned int)atoi(optarg) * 125000;
 		else
 			usage(option == 'h' ? 0 : 2);
 	}

@@ -210,6 +210,55 @@ daemon_start "$at"; daemon_ready "$at"
 tell "$to" close "$m" >/dev/null
 wait "$talk"; settle
 
+# ---- the importer's agent dies while the client cannot answer it
+begin $SIZE
+to=$(others | head -n 1) third=$(others | tail -n 1)
+says "a connection is exported" ok tell "$at" export "$n" "$TMP/state"
+lab link h1-r1 loss=100% >/dev/null
+tell "$to" import "$TMP/state" >"$TMP/imported" & importing=$!; pids+=($importing)
+sleep 0.5
+daemon_kill "$to"
+wait $importing
+says "who waits for an import, and the agent is killed, is told" ECONNRESET cat "$TMP/imported"
+lab link h1-r1 loss=0% >/dev/null
+read -r said m _ < <(tell "$third" import "$TMP/state")
+equal "another host imports it" ok "$said"
+daemon_start "$to"; daemon_ready "$to"
+tell "$third" sendall "$m" $SIZE >/dev/null
+equal "and has it, though the first one's next agent knows of it: all that the client sent arrives" ok "$(tell "$third" read "$m" $SIZE)"
+arrives "all arrives at the client"
+tell "$third" close "$m" >/dev/null
+check "and it ends in order" wait "$talk"
+settle
+registered two 3 7
+
+# ---- the client's agent is dead while its connection is imported; the importer's dies afterwards
+begin $SIZE
+to=$(others | head -n 1) third=$(others | tail -n 1)
+says "a connection is exported" ok tell "$at" export "$n" "$TMP/state"
+daemon_kill h1
+tell "$to" import "$TMP/state" >"$TMP/imported" & importing=$!; pids+=($importing)
+sleep 0.5
+daemon_start h1; daemon_ready h1
+wait $importing
+read -r said m _ <"$TMP/imported"
+equal "it is imported when the client's agent is back" ok "$said"
+daemon_kill "$to"
+equal "the connection does not mind that the importer's agent is killed" ok "$(tell "$to" read "$m" 1000000)"
+daemon_start "$to"; daemon_ready "$to"
+registered two 3 7
+sleep 0.2
+says "its next agent exports it again" ok tell "$to" export "$m" "$TMP/next"
+says "the first state is worth nothing any more" ECONNRESET tell "$at" import "$TMP/state"
+read -r said m _ < <(tell "$third" import "$TMP/next")
+equal "and a third host imports it" ok "$said"
+tell "$third" sendall "$m" $SIZE >/dev/null
+equal "all that the client sent arrives" ok "$(tell "$third" read "$m" $((SIZE - 1000000)) 1000000)"
+arrives "all arrives at the client"
+tell "$third" close "$m" >/dev/null
+check "and it ends in order, again" wait "$talk"
+settle
+
 # ---- an agent that died while it exported: the flow is stopped, the socket perhaps frozen
 for how in stopped frozen; do
 	begin $SIZE

@@ -59,6 +59,7 @@ static void pair_close(struct pair *p)
 static void replace(struct pair *p, struct repair *r)
 {
 	struct sf_tuple t;
+	size_t said = 0;
 
 	assert_int_equal(repair_tuple(p->server, &t), 0);
 	assert_int_equal(repair_dump(p->server, r), 0);
@@ -69,7 +70,11 @@ static void replace(struct pair *p, struct repair *r)
 	close(p->server);
 	p->server = repair_restore(&t, r);
 	assert_true(p->server >= 0);
-	assert_int_equal(repair_finish(p->server, r), 0);
+	assert_int_equal(repair_thaw(p->server, true), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(repair_say(p->server, r, &said), 0);
+	assert_true(said <= r->unsent && (said || !r->unsent));
+	assert_int_equal(repair_finish(p->server, r, said), 0);
 }
 
 static void expect_bytes(int fd, size_t from, size_t n)
