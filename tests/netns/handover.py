@@ -251,13 +251,21 @@ def age(bpffs, port):
 def talk(address, port, n):
     print("pid", os.getpid(), flush=True)
     s = socket.create_connection((address, port), timeout=60)
-    sender = threading.Thread(target=s.sendall, args=(pattern(0, n),), daemon=True)
+    errors = []
+
+    def send():
+        try:
+            s.sendall(pattern(0, n))
+        except OSError as e:
+            errors.append(e)
+    sender = threading.Thread(target=send, daemon=True)
     sender.start()
     got = 0
     while got < n:
         more = s.recv(65536)
-        if not more:
-            raise SystemExit(f"END after {got}")
+        if not more:  # also after an error, which the kernel tells once: to who sends
+            sender.join(1)
+            raise errors[0] if errors else SystemExit(f"END after {got}")
         if more != pattern(got, len(more)):
             raise SystemExit(f"WRONG near {got}")
         got += len(more)
