@@ -49,7 +49,8 @@ int sf_export(int fd, void *state, size_t *len);
  * @state, @len: as sf_export() wrote it
  *
  * Waits until the other end has heard of it: about a round trip. Options of the socket that the
- * program sets (TCP_NODELAY, timeouts, ...) are as those of a new socket.
+ * program sets (TCP_NODELAY, timeouts, ...) are as those of a new socket, but for SO_REUSEADDR,
+ * which is set.
  *
  * Return: a connected descriptor, close-on-exec, or -1 with errno:
  *	EBADMSG		@state is not what sf_export() wrote
