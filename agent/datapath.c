@@ -258,7 +258,7 @@ int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how
 	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_kick), &run);
 	if (ret)
 		return ret;
-	if (run.retval == SF_KICK_NONE)
+	if (run.retval == SF_KICK_NONE || run.retval == SF_KICK_IDLE)
 		return -ENOENT;
 	return run.retval == SF_KICK_LOST ? -EIO : 0;
 }

@@ -115,7 +115,7 @@ int datapath_answered(struct host *h, uint64_t id);
 /**
  * datapath_kick() - the peer of the TCP socket of @t hears us again: let it repeat at once what it
  * has sent in vain, however far it has backed off, or acknowledge anew.
- * Return: 0, also where it had nothing to repeat; -ENOENT without such a connection; other -errno.
+ * Return: 0; -ENOENT without such a connection, or where it has nothing to repeat; other -errno.
  */
 int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how);
 

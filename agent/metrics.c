@@ -90,7 +90,8 @@ static void put_moves(const struct host *h, struct sf_metrics *m)
 		  c->redirected },
 		{ "moves_sent_on_total",
 		  "RSYNs for flows that were handed over, answered by REDIRECT.", c->sent_on },
-		{ "moves_kicks_total", "Sockets told that their segments arrive again.", c->kicks },
+		{ "moves_kicks_total", "Sockets told that their segments arrive again.",
+		  h->moves.mover.kicks.count },
 	};
 	size_t open, all = mover_size(&h->moves.mover, &open);
 

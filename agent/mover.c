@@ -12,12 +12,14 @@
 #define PACE_NS	    50000ull
 #define PACE_MAX_NS 500000000ull
 
+/* Moves that wait for their first answer: few at first, for they must fit the queues on the way,
+ * and as many more as are answered, for as long as none needs to be repeated (RFC 5681). */
+#define WINDOW_FIRST 256
+#define WINDOW_LEAST 128
+#define WINDOW_MOST  4096
+
 /* Where no more flows than these move, their RSYNs are padded. */
 #define PADDED_MAX 32
-
-/* Kicks after the first one. */
-static const uint64_t kick_waits[] = { 10000000, 40000000 };
-#define KICKS (sizeof(kick_waits) / sizeof(kick_waits[0]))
 
 struct mover_entry {
 	uint64_t key;
@@ -28,10 +30,9 @@ struct mover_entry {
 	bool behind;		    /* the flow's entry is: apply with the next event */
 	bool own_moved, peer_moved; /* not told yet */
 	struct sf_addr from, peer_from;
-	struct sf_tuple tuple;
-	uint64_t kick_at;
-	int kick; /* list that it is in, from 1 on */
-	struct mover_entry *kick_prev, *kick_next;
+	uint32_t flight;  /* with which it began to move, and nothing is heard yet */
+	uint64_t asked;	  /* since when an answer is waited for; 0: it is not */
+	struct kick kick; /* has the flow's tuple */
 };
 
 struct mover_item {
@@ -39,6 +40,68 @@ struct mover_item {
 	struct sf_flow_change change;
 	struct sf_move_out out;
 };
+
+/* ---- window ----------------------------------------------------------------------------- */
+
+static bool is_flying(const struct mover *m, const struct mover_entry *e)
+{
+	return e->flight == m->flight;
+}
+
+static void fly(struct mover *m, struct mover_entry *e, uint64_t now)
+{
+	if (!m->flying && now - m->progress > SF_MOVE_LONGEST_NS) {
+		m->window = WINDOW_FIRST;
+		m->answers = 0;
+		m->narrowed = 0;
+		m->rtt = m->kicks.least = 0;
+	}
+	if (!m->flying)
+		m->progress = now;
+	m->flying += !is_flying(m, e);
+	e->flight = m->flight;
+}
+
+static void land(struct mover *m, struct mover_entry *e)
+{
+	m->flying -= is_flying(m, e);
+	e->flight = 0;
+}
+
+/* It was answered: more fit. */
+static void widen(struct mover *m, struct mover_entry *e, uint64_t now)
+{
+	if (!is_flying(m, e))
+		return;
+	land(m, e);
+	m->progress = now;
+	if (m->narrowed && ++m->answers < m->window)
+		return;
+	m->answers = 0;
+	m->window += m->window < WINDOW_MOST;
+}
+
+/* It was not in time: once for all that were under way with it. */
+static void narrow(struct mover *m, uint64_t now)
+{
+	if (m->narrowed && now - m->narrowed < SF_MOVE_FIRST_NS + m->rtt)
+		return;
+	m->narrowed = now;
+	m->window = m->window / 2 > WINDOW_LEAST ? m->window / 2 : WINDOW_LEAST;
+}
+
+size_t mover_room(struct mover *m)
+{
+	uint64_t now = m->ops->now(m->ops->ctx);
+
+	/* Peers that are dead must not hold up the others. */
+	if (m->flying && now - m->progress > SF_MOVE_FIRST_NS + 2 * m->rtt) {
+		m->flight++;
+		m->flying = 0;
+		m->progress = now;
+	}
+	return m->window > m->flying ? m->window - m->flying : 0;
+}
 
 /* ---- heap of timers --------------------------------------------------------------------- */
 
@@ -108,94 +171,13 @@ static void schedule(struct mover *m, struct mover_entry *e)
 
 	m->parked += parked - e->parked;
 	e->parked = parked;
+	if (parked)
+		land(m, e); /* that nothing is heard says nothing of the way */
 	if (!e->move.due || parked) {
 		heap_remove(m, e);
 		return;
 	}
 	heap_sift(m, e->at ? e->at : ++m->n_heap, e);
-}
-
-/* ---- kicks ------------------------------------------------------------------------------ */
-
-static void kick_drop(struct mover *m, struct mover_entry *e)
-{
-	struct mover_entry **head;
-
-	if (!e->kick)
-		return;
-	head = &m->kicks[e->kick - 1];
-	if (e->kick_prev == e) {
-		*head = NULL;
-	} else {
-		e->kick_prev->kick_next = e->kick_next;
-		e->kick_next->kick_prev = e->kick_prev;
-		if (*head == e)
-			*head = e->kick_next;
-	}
-	e->kick = 0;
-}
-
-/* Each list has one wait, so that its order is that of time. */
-static void kick_wait(struct mover *m, struct mover_entry *e, int list, uint64_t now)
-{
-	struct mover_entry **head = &m->kicks[list - 1];
-
-	kick_drop(m, e);
-	e->kick = list;
-	e->kick_at = now + kick_waits[list - 1];
-	if (!*head) {
-		*head = e->kick_prev = e->kick_next = e;
-		return;
-	}
-	e->kick_next = *head;
-	e->kick_prev = (*head)->kick_prev;
-	e->kick_prev->kick_next = e;
-	e->kick_next->kick_prev = e;
-}
-
-static bool is_kicked(const struct mover *m, const struct mover_entry *e)
-{
-	return m->ops->kick && e->tuple.proto == SF_NEXTHDR_TCP;
-}
-
-static void kick(struct mover *m, struct mover_entry *e, enum sf_kick_how how)
-{
-	m->ops->kick(m->ops->ctx, &e->tuple, how);
-	m->counts.kicks++;
-}
-
-/* Once more, and perhaps a last time: a program may have held the socket. Not all anew, though:
- * what is under way by now is what was sent anew. */
-static void kick_again(struct mover *m, struct mover_entry *e, int next, uint64_t now)
-{
-	kick(m, e, SF_KICK_TIMER);
-	if (next <= (int)KICKS)
-		kick_wait(m, e, next, now);
-	else
-		kick_drop(m, e);
-}
-
-/* What was under way when a place went is lost; so are the acknowledgements of what was not, and
- * the peer is to have ours before it sends all anew. */
-static void kick_first(struct mover *m, struct mover_entry *e, uint32_t acts, uint64_t now)
-{
-	bool lost = acts & SF_MOVE_REPEAT;
-
-	if (!is_kicked(m, e))
-		return;
-	if (lost && (acts & (SF_MOVE_PEER | SF_MOVE_ARRIVED)))
-		kick(m, e, SF_KICK_ACK);
-	if (!(acts & (SF_MOVE_ARRIVED | SF_MOVE_REACHED)))
-		return;
-	kick(m, e, lost ? SF_KICK_RESEND : SF_KICK_TIMER);
-	kick_wait(m, e, 1, now);
-}
-
-static void run_kicks(struct mover *m, uint64_t now, size_t max)
-{
-	for (int i = 0; i < (int)KICKS; i++)
-		for (size_t n = 0; n < max && m->kicks[i] && m->kicks[i]->kick_at <= now; n++)
-			kick_again(m, m->kicks[i], i + 2, now);
 }
 
 /* ---- entries ---------------------------------------------------------------------------- */
@@ -221,7 +203,8 @@ static int insert(struct mover *m, struct mover_entry *e)
 static void drop(struct mover *m, struct mover_entry *e)
 {
 	heap_remove(m, e);
-	kick_drop(m, e);
+	land(m, e);
+	kicks_drop(&m->kicks, &e->kick);
 	m->parked -= e->parked;
 	e->parked = false;
 	HASH_DEL(m->table, e); /* NOLINT(clang-analyzer-core.NullDereference): it is in there */
@@ -279,7 +262,7 @@ static struct mover_entry *fresh(uint64_t key, const struct sf_flow *f, uint64_t
 	if (!e)
 		return NULL;
 	e->key = key;
-	e->tuple = f->tuple;
+	e->kick.tuple = f->tuple;
 	sf_move_init(&e->move, f, now);
 	return e;
 }
@@ -303,11 +286,30 @@ static int env_of(const struct mover *m, struct sf_move_env *env)
 
 /* ---- batch ------------------------------------------------------------------------------ */
 
+/* Where many move, answers take their time. */
+static bool is_crowded(const struct mover *m)
+{
+	return m->n_heap > PADDED_MAX;
+}
+
 static uint64_t pace(const struct mover *m)
 {
 	uint64_t ns = m->n_heap * PACE_NS;
 
+	if (is_crowded(m) && ns < 2 * m->rtt)
+		ns = 2 * m->rtt;
 	return ns < PACE_MAX_NS ? ns : PACE_MAX_NS;
+}
+
+/* What was asked of the peer of @e, it has answered; smoothed as RFC 6298, 2.3. */
+static void answered(struct mover *m, struct mover_entry *e, uint64_t now)
+{
+	widen(m, e, now);
+	if (!e->asked)
+		return;
+	m->rtt = m->rtt ? (7 * m->rtt + now - e->asked) / 8 : now - e->asked;
+	m->kicks.least = is_crowded(m) ? 2 * m->rtt : 0;
+	e->asked = 0;
 }
 
 /* @e is in the table, not in the batch. @id: the own socketID that the flow's entry has. */
@@ -323,8 +325,10 @@ static void queue(struct mover *m, struct mover_entry *e, uint64_t id,
 	if (item->out.acts & SF_MOVE_APPLY)
 		sf_move_apply(&e->move, id, out->credit, &item->change);
 	e->queued = true;
-	if (e->move.due && (out->acts & SF_MOVE_SEND))
+	if (e->move.due && (out->acts & SF_MOVE_SEND)) {
 		e->move.due += pace(m);
+		e->asked = e->asked ? e->asked : m->ops->now(m->ops->ctx);
+	}
 	schedule(m, e);
 }
 
@@ -370,7 +374,7 @@ static void send_batch(struct mover *m, bool kept)
 
 static void tell(struct mover *m, struct mover_entry *e, uint64_t now)
 {
-	struct mover_report r = { .began = e->move.began, .ended = now, .tuple = e->tuple };
+	struct mover_report r = { .began = e->move.began, .ended = now, .tuple = e->kick.tuple };
 
 	if (e->own_moved) {
 		r.own = true;
@@ -393,7 +397,7 @@ static void finish(struct mover *m, struct mover_item *item, uint64_t now)
 
 	if (e->dead)
 		return;
-	kick_first(m, e, item->out.acts, now);
+	kicks_begin(&m->kicks, &e->kick, item->out.acts, now);
 	if (item->out.acts & SF_MOVE_SETTLED) {
 		m->counts.settled++;
 		tell(m, e, now);
@@ -500,6 +504,7 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
 	e->own_moved = true;
 	sf_move_start(&e->move, to, !m->ops->usable(m->ops->ctx, &e->move.at), &env, &out);
 	m->counts.begun++;
+	fly(m, e, env.now);
 	queue(m, e, sf_locator_sock(&f.own), &out);
 	return 0;
 }
@@ -526,8 +531,9 @@ int mover_leave(struct mover *m, uint64_t key)
 		return ret;
 	}
 	sf_move_leave(&e->move);
+	land(m, e);
 	e->behind = e->own_moved = e->peer_moved = false;
-	kick_drop(m, e);
+	kicks_drop(&m->kicks, &e->kick);
 	queue(m, e, sf_locator_sock(&f.own), &out);
 	return 0;
 }
@@ -614,6 +620,8 @@ static void take_message(struct mover *m, const struct rsyn_in *in, struct mover
 		e->peer_moved = true;
 		e->peer_from = sf_locator_place(&was);
 	}
+	if (out.acts & (SF_MOVE_ARRIVED | SF_MOVE_SETTLED))
+		answered(m, e, env.now);
 	queue(m, e, sf_locator_sock(&f->own), &out);
 }
 
@@ -696,6 +704,8 @@ static void fire(struct mover *m, uint64_t key)
 		schedule(m, e);
 		return;
 	}
+	if (is_flying(m, e))
+		narrow(m, env.now);
 	sf_move_timer(&e->move, &env, &out);
 	m->counts.repeated += !!(out.acts & SF_MOVE_SEND);
 	queue(m, e, sf_locator_sock(&f.own), &out);
@@ -703,19 +713,16 @@ static void fire(struct mover *m, uint64_t key)
 
 uint64_t mover_due(const struct mover *m)
 {
-	uint64_t due = m->n_heap ? m->heap[0]->move.due : 0;
+	uint64_t due = m->n_heap ? m->heap[0]->move.due : 0, kick = kicks_due(&m->kicks);
 
-	for (size_t i = 0; i < KICKS; i++)
-		if (m->kicks[i] && (!due || m->kicks[i]->kick_at < due))
-			due = m->kicks[i]->kick_at;
-	return due;
+	return kick && (!due || kick < due) ? kick : due;
 }
 
 uint64_t mover_run(struct mover *m, size_t max)
 {
 	uint64_t now = m->ops->now(m->ops->ctx);
 
-	run_kicks(m, now, max);
+	kicks_run(&m->kicks, now, max);
 	for (size_t n = 0; n < max && m->n_heap && m->heap[0]->move.due <= now; n++)
 		fire(m, m->heap[0]->key);
 	mover_flush(m);
@@ -798,6 +805,10 @@ int mover_open(struct mover *m, const struct mover_ops *ops, const struct sf_has
 	if (!m->batch)
 		return -ENOMEM;
 	m->ops = ops;
+	m->flight = 1;
+	m->window = WINDOW_FIRST;
+	m->kicks.tell = ops->kick;
+	m->kicks.ctx = ops->ctx;
 	m->key = key;
 	m->net = net;
 	m->self = *self;

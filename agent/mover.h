@@ -16,10 +16,6 @@
  * nobody's fault but ours that nothing is heard, so it waits, for ever, and begins anew when
  * mover_resume() is called.
  *
- * A TCP peer that was away has backed off; whoever knows first that packets arrive again kicks its
- * own socket (docs/protocol.md, "Moving"): at once, and twice more, for the socket may have been
- * locked by its user.
- *
  * Pure but for memory: the caller brings clock, randomness, tables and wire.
  */
 #ifndef SF_AGENT_MOVER_H
@@ -30,6 +26,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "agent/kicks.h"
 #include "agent/rsyn.h"
 #include "core/datapath.h"
 #include "core/flow.h"
@@ -57,7 +54,8 @@ struct mover_report {
  * @send: @n messages; returns how many left
  * @refuse: answer @in by a FAIL
  * @redirect: answer @in, an RSYN, by a REDIRECT to @place
- * @kick: segments arrive again: the local socket of @tuple should send or acknowledge; may be NULL
+ * @kick: segments arrive again: the local socket of @tuple should send or acknowledge; false:
+ * nothing waits there. May be NULL
  * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
  * @moved: tell
  */
@@ -73,7 +71,7 @@ struct mover_ops {
 	size_t (*send)(void *ctx, const struct sf_move_msg *messages, size_t n);
 	void (*refuse)(void *ctx, const struct rsyn_in *in, uint8_t reason);
 	void (*redirect)(void *ctx, const struct rsyn_in *in, const struct sf_addr *place);
-	void (*kick)(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how);
+	bool (*kick)(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how);
 	void (*over)(void *ctx, const struct sf_flow *flow, uint8_t reason);
 	void (*moved)(void *ctx, const struct mover_report *report);
 };
@@ -83,7 +81,7 @@ struct mover_counts {
 	uint64_t begun, settled, peer;
 	uint64_t sent, unsent, taken, repeated;
 	uint64_t stale, unknown, bad, refused;
-	uint64_t over, kicks, redirected, sent_on;
+	uint64_t over, redirected, sent_on;
 };
 
 struct mover_item;
@@ -98,7 +96,11 @@ struct mover {
 	size_t n_heap, room;
 	struct mover_item *batch;
 	size_t n_batch;
-	struct mover_entry *kicks[2]; /* those that wait for the second and the third, in order */
+	size_t flying, window, answers; /* mover_room() */
+	uint32_t flight;		/* those of earlier ones are not counted any more */
+	uint64_t narrowed, progress;	/* when */
+	uint64_t rtt;			/* how long answers take, in nanoseconds */
+	struct kicks kicks;
 	size_t parked;
 	struct mover_counts counts;
 };
@@ -128,6 +130,12 @@ int mover_load(struct mover *m, uint64_t key, const struct sf_move *state);
  * Return: 0 (with the next flush); -ENOENT no such flow; -EAGAIN it is not established; -errno.
  */
 int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to);
+
+/**
+ * mover_room() - how many more flows may begin to move now, so that what they bring about fits the
+ * queues on the way: more are answered, more may.
+ */
+size_t mover_room(struct mover *m);
 
 /**
  * mover_leave() - flow @key was handed over to another host; its entry, EXPORTED, stays for a

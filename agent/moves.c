@@ -19,8 +19,8 @@
 #include "util/clock.h"
 #include "util/log.h"
 
-/* Flows that begin to move, or timers that fire, in one turn, and from turn to turn: what leaves at
- * once must fit the queues on the way, and leave room for others (32,000 messages a second). */
+/* Timers that fire in one turn, and from turn to turn: what leaves at once must fit the queues on
+ * the way, and leave room for others (32,000 messages a second). */
 #define SLICE	      128
 #define SLICE_MS      10
 #define TURN_MS	      4
@@ -353,7 +353,7 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 	group_add(h, &g);
 }
 
-static void op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
+static bool op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
 {
 	int ret;
 
@@ -365,6 +365,7 @@ static void op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
 
 	if (ret && ret != -ENOENT)
 		sf_warn("a socket whose segments arrive again cannot be told: %s", strerror(-ret));
+	return ret != -ENOENT;
 }
 
 static const struct mover_ops ops_template = { .now = op_now,
@@ -461,8 +462,8 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 
 	if (j && !j->begun)
 		job_begin(h, j);
-	for (size_t n = 0; j && j->at < j->n_keys && n < SLICE && sf_now_ms() - began < SLICE_MS;
-	     n++) {
+	while (j && j->at < j->n_keys && mover_room(&h->moves.mover) &&
+	       sf_now_ms() - began < SLICE_MS) {
 		int ret = mover_start(&h->moves.mover, j->keys[j->at++], &j->to);
 
 		if (ret && ret != -ENOENT && ret != -EAGAIN)
@@ -607,6 +608,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	ring_buffer__consume(h->moves.ring);
 	mover_flush(&h->moves.mover);
 	handover_look(h);
+	if (h->moves.jobs && mover_room(&h->moves.mover))
+		add_ms(h->moves.work, 0);
 	arm(h);
 }
 

@@ -298,7 +298,7 @@ static void take(struct sf_move *m, const struct sf_move_msg *in, const struct s
 		m->peer_moves++;
 		out->acts |= SF_MOVE_PEER;
 		if (in->flags & SF_MOVE_LOST)
-			out->acts |= SF_MOVE_REPEAT;
+			out->acts |= SF_MOVE_RESEND;
 	}
 	/* A name that only who is taken learns: copies of it, made before, do not know it. */
 	if (!open || (elsewhere && in->kind == SF_KIND_RSYN))
@@ -321,7 +321,7 @@ static void hear(struct sf_move *m, const struct sf_move_msg *in, const struct s
 		m->acked = m->own.name;
 		out->acts |= SF_MOVE_APPLY | (confirmed ? 0 : SF_MOVE_ARRIVED);
 		if (!confirmed && (m->flags & SF_MOVE_GONE))
-			out->acts |= SF_MOVE_REPEAT;
+			out->acts |= SF_MOVE_RESEND;
 	}
 	/* What is said of another place of ours, or of one that was, is not of this one. */
 	if (!sf_locator_same_host(&in->dst, &m->at))
@@ -348,7 +348,7 @@ static void validate(struct sf_move *m, const struct sf_move_msg *in, const stru
 	candidate_forget(m);
 	out->acts |= SF_MOVE_APPLY | SF_MOVE_REACHED;
 	if (in->flags & SF_MOVE_LOST)
-		out->acts |= SF_MOVE_REPEAT;
+		out->acts |= SF_MOVE_RESEND;
 }
 
 /* More than an answer to each message may not go to a place that is not validated. */

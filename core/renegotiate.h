@@ -84,8 +84,8 @@ struct sf_view {
 /* What an end is through with. */
 #define SF_MOVE_CONFIRMED 0x1 /* the peer has validated where we are */
 #define SF_MOVE_EXPIRED	  0x2 /* the candidate did not answer in time */
-#define SF_MOVE_LEFT	  0x8 /* the flow was handed over, and is elsewhere */
 #define SF_MOVE_GONE	  0x4 /* the place that we left was gone when we left it */
+#define SF_MOVE_LEFT	  0x8 /* the flow was handed over, and is elsewhere */
 
 /**
  * struct sf_move - what an end keeps of a flow from its first renegotiation on; value of the pinned
@@ -158,8 +158,8 @@ struct sf_move_msg {
 #define SF_MOVE_SETTLED 0x10  /* both ends know all of each other */
 #define SF_MOVE_REACHED 0x20  /* the peer's new place is validated: no budget any more */
 #define SF_MOVE_OVER	0x40  /* we are superseded: the flow is over here */
-#define SF_MOVE_REPEAT	0x100 /* with PEER, ARRIVED or REACHED: what was under way is lost */
 #define SF_MOVE_STALE	0x80  /* the message was of the past, or a stranger's: count duplicate */
+#define SF_MOVE_RESEND	0x100 /* with PEER, ARRIVED or REACHED: what was under way is lost */
 
 /**
  * struct sf_move_env - what the core cannot know.

@@ -34,6 +34,7 @@ struct host {
 	uint32_t up;   /* place that packets reach it at, and leave from; 0: none */
 	uint32_t both; /* another such; 0: none */
 	int fails_keep;
+	bool idle;   /* its sockets wait for nothing */
 	int dies_at; /* after so many more steps; 0: it does not */
 	bool dead;
 	char log[64]; /* of the last flush: K, C, S */
@@ -263,7 +264,7 @@ static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_add
 		transmit(h, data, len);
 }
 
-static void op_kick(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how)
+static bool op_kick(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how)
 {
 	struct host *h = ctx;
 
@@ -272,6 +273,7 @@ static void op_kick(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how ho
 		h->kicked[h->kicks] = "TRA"[how];
 	}
 	h->kicks++;
+	return how == SF_KICK_ACK || !h->idle;
 }
 
 static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
@@ -502,6 +504,19 @@ static void test_gentle_move(void **state)
 	assert_together(0);
 	assert_string_equal(a->kicked, "TTT");
 	assert_string_equal(b->kicked, "TTT");
+}
+
+/* A socket that waits for nothing is not asked again. */
+static void test_idle_is_kicked_once(void **state)
+{
+	flows_make(1);
+	world.h[0].idle = true;
+	start(&world.h[0], 0, 0x10002);
+	mover_flush(&world.h[0].mover);
+	pass(1000 * MS);
+	assert_together(0);
+	assert_string_equal(world.h[0].kicked, "AR");
+	assert_string_equal(world.h[1].kicked, "ARTT");
 }
 
 static void test_no_kick_of_datagrams(void **state)
@@ -934,12 +949,75 @@ static void test_many(void **state)
 		assert_false(a->has[i]);
 }
 
+/* Flows of @from and later, as many as may begin now. Return: the next one. */
+static size_t begin(struct host *h, size_t from, size_t end)
+{
+	struct sf_addr to = place(h->up);
+
+	while (from < end && mover_room(&h->mover))
+		assert_int_equal(mover_start(&h->mover, KEY0 + from++, &to), 0);
+	mover_flush(&h->mover);
+	return from;
+}
+
+/* As many begin as are answered, and more; what is lost makes them fewer. */
+static void test_window(void **state)
+{
+	struct host *a = &world.h[0];
+	size_t first, second, third, at;
+
+	flows_make(FLOWS);
+	a->up = 0x10002;
+	first = begin(a, 0, FLOWS);
+	assert_true(first > 100 && first < 1000);
+	assert_int_equal(mover_room(&a->mover), 0);
+	pass(2 * DELAY);
+	second = begin(a, first, FLOWS);
+	assert_int_equal(second - first, 2 * first);
+	world.loss = 50;
+	pass(2 * DELAY);
+	world.loss = 0;
+	pass(200 * MS);
+	third = begin(a, second, FLOWS);
+	assert_true(third > second && third - second < second - first);
+	for (at = third; at < FLOWS; at = begin(a, at, FLOWS))
+		pass(2 * DELAY);
+	pass(10000 * MS);
+	for (size_t i = 0; i < FLOWS; i++)
+		assert_together(i);
+}
+
+/* Peers that are dead do not hold up the others for longer than an answer takes. */
+static void test_dead_hold_nobody_up(void **state)
+{
+	struct host *a = &world.h[0];
+	size_t at;
+
+	flows_make(1000);
+	a->up = 0x10002;
+	world.loss = 100;
+	at = begin(a, 0, 1000);
+	assert_int_equal(mover_room(&a->mover), 0);
+	pass(100 * MS);
+	assert_true(mover_room(&a->mover) > 0);
+	world.loss = 0;
+	for (int i = 0; at < 1000; i++) {
+		assert_true(i < 20);
+		at = begin(a, at, 1000);
+		pass(2 * DELAY);
+	}
+	pass(10000 * MS);
+	for (size_t i = 0; i < 1000; i++)
+		assert_together(i);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_move),
 		TEST(test_gentle_move),
+		TEST(test_idle_is_kicked_once),
 		TEST(test_no_kick_of_datagrams),
 		TEST(test_not_established),
 		TEST(test_hostile_network),
@@ -955,6 +1033,8 @@ int main(void)
 		TEST(test_sent_on_forged),
 		TEST(test_stranger),
 		TEST(test_many),
+		TEST(test_window),
+		TEST(test_dead_hold_nobody_up),
 	};
 #undef TEST
 
