@@ -13,15 +13,18 @@
 
 MOVES=${MOVES:-5}    # measurements of each figure
 MOVE_RATE=20         # Mbit/s
+MOVE_DELAYS=${MOVE_DELAYS:-1ms 20ms} # of links
+MOVE_GAPS=${MOVE_GAPS:-0 20ms 2s}    # outages
 METER=7080           # port of streammeter
 MPTCP=7081
 MOVE_FLOWS=10000     # of move_10k
 meter() { local node=$1; shift; on "$node" "$BUILD/bench/streammeter" "$@"; }
 
-# moves_up DELAY [LINE]: the network, with a line more in its description, the servers and MPTCP's addresses; RTT in ms is measured
+# moves_up DELAY [LINE]: the network, with a line more in its description, the servers and MPTCP's addresses; RTT in ms is measured.
+# Without a delay no packet passes the link emulator, which is slower than what it would measure.
 moves_up() {
-	local i delay=$1 file=$TMP/moves-$1${2:+-more}.lab
-	{ "$SF" lab topologies twohome | sed "s/delay=1ms/delay=$delay/"; echo "${2:-}"; } >"$file"
+	local i delay=$1 file=$TMP/moves-${1:-plain}${2:+-more}.lab
+	{ "$SF" lab topologies twohome | sed "s/delay=1ms/${delay:+delay=$delay}/"; echo "${2:-}"; } >"$file"
 	lab_up "$file" || return
 	((${#pids[@]} == 0)) || return 0
 	NATIVE=$("$SF" lab --name "$NAME" address s1)
@@ -77,9 +80,9 @@ least() { awk -v r="$RTT" -v f="$1" -v m="$2" 'BEGIN { printf "<= %.1f\n", f * r
 # moves NAME WAY: for outages and delays, alternated with MPTCP
 moves() {
 	local name=$1 way=$2 delay gap i
-	for delay in 1ms 20ms; do
+	for delay in $MOVE_DELAYS; do
 		moves_up $delay || return
-		for gap in 0 20ms 2s; do
+		for gap in $MOVE_GAPS; do
 			: >"$TMP/pauses"; : >"$TMP/mptcp"
 			for ((i = 0; i < MOVES; i++)); do
 				moved service "$way" $gap >>"$TMP/pauses" && moved mptcp "$way" $gap >>"$TMP/mptcp" || return
@@ -95,7 +98,7 @@ do_move_tcp_up() { moves move_tcp_up send; }
 
 do_move_udp() {
 	local delay gap way i
-	for delay in 1ms 20ms; do
+	for delay in $MOVE_DELAYS; do
 		moves_up $delay || return
 		for way in receive send; do
 			for gap in 0 20ms; do
@@ -109,7 +112,7 @@ do_move_udp() {
 # Very many connections, on each of which a byte is under way while their host has no link.
 do_move_10k() {
 	local i in out pid n middle last agent before=0 now
-	moves_up 1ms || return
+	moves_up '' || return
 	start s1 "$BUILD/bench/tcpbench" serve "$SERVICE" $TCP $PORTS
 	wait_for "a connection" on m1 "$BUILD/bench/tcpbench" pingpong "$SERVICE" $((TCP + PORTS - 1)) 0.01 || return
 	coproc ASK { on m1 "$BUILD/bench/tcpbench" ask "$SERVICE" $TCP $PORTS $MOVE_FLOWS 2>&1; }
