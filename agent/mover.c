@@ -12,12 +12,6 @@
 #define PACE_NS	    50000ull
 #define PACE_MAX_NS 500000000ull
 
-/* Moves that wait for their first answer: few at first, for they must fit the queues on the way,
- * and as many more as are answered, for as long as none needs to be repeated (RFC 5681). */
-#define WINDOW_FIRST 256
-#define WINDOW_LEAST 128
-#define WINDOW_MOST  4096
-
 /* Where no more flows than these move, their RSYNs are padded. */
 #define PADDED_MAX 32
 
@@ -30,8 +24,7 @@ struct mover_entry {
 	bool behind;		    /* the flow's entry is: apply with the next event */
 	bool own_moved, peer_moved; /* not told yet */
 	struct sf_addr from, peer_from;
-	uint32_t flight;  /* with which it began to move, and nothing is heard yet */
-	uint64_t asked;	  /* since when an answer is waited for; 0: it is not */
+	struct window_seat seat;
 	struct kick kick; /* has the flow's tuple */
 };
 
@@ -40,68 +33,6 @@ struct mover_item {
 	struct sf_flow_change change;
 	struct sf_move_out out;
 };
-
-/* ---- window ----------------------------------------------------------------------------- */
-
-static bool is_flying(const struct mover *m, const struct mover_entry *e)
-{
-	return e->flight == m->flight;
-}
-
-static void fly(struct mover *m, struct mover_entry *e, uint64_t now)
-{
-	if (!m->flying && now - m->progress > SF_MOVE_LONGEST_NS) {
-		m->window = WINDOW_FIRST;
-		m->answers = 0;
-		m->narrowed = 0;
-		m->rtt = m->kicks.least = 0;
-	}
-	if (!m->flying)
-		m->progress = now;
-	m->flying += !is_flying(m, e);
-	e->flight = m->flight;
-}
-
-static void land(struct mover *m, struct mover_entry *e)
-{
-	m->flying -= is_flying(m, e);
-	e->flight = 0;
-}
-
-/* It was answered: more fit. */
-static void widen(struct mover *m, struct mover_entry *e, uint64_t now)
-{
-	if (!is_flying(m, e))
-		return;
-	land(m, e);
-	m->progress = now;
-	if (m->narrowed && ++m->answers < m->window)
-		return;
-	m->answers = 0;
-	m->window += m->window < WINDOW_MOST;
-}
-
-/* It was not in time: once for all that were under way with it. */
-static void narrow(struct mover *m, uint64_t now)
-{
-	if (m->narrowed && now - m->narrowed < SF_MOVE_FIRST_NS + m->rtt)
-		return;
-	m->narrowed = now;
-	m->window = m->window / 2 > WINDOW_LEAST ? m->window / 2 : WINDOW_LEAST;
-}
-
-size_t mover_room(struct mover *m)
-{
-	uint64_t now = m->ops->now(m->ops->ctx);
-
-	/* Peers that are dead must not hold up the others. */
-	if (m->flying && now - m->progress > SF_MOVE_FIRST_NS + 2 * m->rtt) {
-		m->flight++;
-		m->flying = 0;
-		m->progress = now;
-	}
-	return m->window > m->flying ? m->window - m->flying : 0;
-}
 
 /* ---- heap of timers --------------------------------------------------------------------- */
 
@@ -172,7 +103,8 @@ static void schedule(struct mover *m, struct mover_entry *e)
 	m->parked += parked - e->parked;
 	e->parked = parked;
 	if (parked)
-		land(m, e); /* that nothing is heard says nothing of the way */
+		window_leave(&m->window,
+			     &e->seat); /* that nothing is heard says nothing of the way */
 	if (!e->move.due || parked) {
 		heap_remove(m, e);
 		return;
@@ -203,7 +135,7 @@ static int insert(struct mover *m, struct mover_entry *e)
 static void drop(struct mover *m, struct mover_entry *e)
 {
 	heap_remove(m, e);
-	land(m, e);
+	window_leave(&m->window, &e->seat);
 	kicks_drop(&m->kicks, &e->kick);
 	m->parked -= e->parked;
 	e->parked = false;
@@ -296,20 +228,9 @@ static uint64_t pace(const struct mover *m)
 {
 	uint64_t ns = m->n_heap * PACE_NS;
 
-	if (is_crowded(m) && ns < 2 * m->rtt)
-		ns = 2 * m->rtt;
+	if (is_crowded(m) && ns < 2 * m->window.rtt)
+		ns = 2 * m->window.rtt;
 	return ns < PACE_MAX_NS ? ns : PACE_MAX_NS;
-}
-
-/* What was asked of the peer of @e, it has answered; smoothed as RFC 6298, 2.3. */
-static void answered(struct mover *m, struct mover_entry *e, uint64_t now)
-{
-	widen(m, e, now);
-	if (!e->asked)
-		return;
-	m->rtt = m->rtt ? (7 * m->rtt + now - e->asked) / 8 : now - e->asked;
-	m->kicks.least = is_crowded(m) ? 2 * m->rtt : 0;
-	e->asked = 0;
 }
 
 /* @e is in the table, not in the batch. @id: the own socketID that the flow's entry has. */
@@ -327,7 +248,7 @@ static void queue(struct mover *m, struct mover_entry *e, uint64_t id,
 	e->queued = true;
 	if (e->move.due && (out->acts & SF_MOVE_SEND)) {
 		e->move.due += pace(m);
-		e->asked = e->asked ? e->asked : m->ops->now(m->ops->ctx);
+		window_asked(&e->seat, m->ops->now(m->ops->ctx));
 	}
 	schedule(m, e);
 }
@@ -415,6 +336,7 @@ void mover_flush(struct mover *m)
 	change_batch(m, kept);
 	send_batch(m, kept);
 	now = m->ops->now(m->ops->ctx);
+	m->kicks.least = is_crowded(m) ? 2 * m->window.rtt : 0;
 	for (size_t i = 0; i < m->n_batch; i++) {
 		finish(m, &m->batch[i], now);
 		m->batch[i].e->queued = false;
@@ -504,7 +426,7 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
 	e->own_moved = true;
 	sf_move_start(&e->move, to, !m->ops->usable(m->ops->ctx, &e->move.at), &env, &out);
 	m->counts.begun++;
-	fly(m, e, env.now);
+	window_enter(&m->window, &e->seat, env.now);
 	queue(m, e, sf_locator_sock(&f.own), &out);
 	return 0;
 }
@@ -531,7 +453,7 @@ int mover_leave(struct mover *m, uint64_t key)
 		return ret;
 	}
 	sf_move_leave(&e->move);
-	land(m, e);
+	window_leave(&m->window, &e->seat);
 	e->behind = e->own_moved = e->peer_moved = false;
 	kicks_drop(&m->kicks, &e->kick);
 	queue(m, e, sf_locator_sock(&f.own), &out);
@@ -621,7 +543,7 @@ static void take_message(struct mover *m, const struct rsyn_in *in, struct mover
 		e->peer_from = sf_locator_place(&was);
 	}
 	if (out.acts & (SF_MOVE_ARRIVED | SF_MOVE_SETTLED))
-		answered(m, e, env.now);
+		window_answered(&m->window, &e->seat, env.now);
 	queue(m, e, sf_locator_sock(&f->own), &out);
 }
 
@@ -704,8 +626,7 @@ static void fire(struct mover *m, uint64_t key)
 		schedule(m, e);
 		return;
 	}
-	if (is_flying(m, e))
-		narrow(m, env.now);
+	window_late(&m->window, &e->seat, env.now);
 	sf_move_timer(&e->move, &env, &out);
 	m->counts.repeated += !!(out.acts & SF_MOVE_SEND);
 	queue(m, e, sf_locator_sock(&f.own), &out);
@@ -742,6 +663,11 @@ void mover_resume(struct mover *m)
 		again(m, e, now);
 		schedule(m, e);
 	}
+}
+
+size_t mover_room(struct mover *m)
+{
+	return window_room(&m->window, m->ops->now(m->ops->ctx));
 }
 
 /* ---- the rest --------------------------------------------------------------------------- */
@@ -805,8 +731,7 @@ int mover_open(struct mover *m, const struct mover_ops *ops, const struct sf_has
 	if (!m->batch)
 		return -ENOMEM;
 	m->ops = ops;
-	m->flight = 1;
-	m->window = WINDOW_FIRST;
+	window_init(&m->window);
 	m->kicks.tell = ops->kick;
 	m->kicks.ctx = ops->ctx;
 	m->key = key;

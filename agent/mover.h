@@ -28,6 +28,7 @@
 
 #include "agent/kicks.h"
 #include "agent/rsyn.h"
+#include "agent/window.h"
 #include "core/datapath.h"
 #include "core/flow.h"
 #include "core/renegotiate.h"
@@ -96,10 +97,7 @@ struct mover {
 	size_t n_heap, room;
 	struct mover_item *batch;
 	size_t n_batch;
-	size_t flying, window, answers; /* mover_room() */
-	uint32_t flight;		/* those of earlier ones are not counted any more */
-	uint64_t narrowed, progress;	/* when */
-	uint64_t rtt;			/* how long answers take, in nanoseconds */
+	struct window window;
 	struct kicks kicks;
 	size_t parked;
 	struct mover_counts counts;
