@@ -1,460 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Two movers over a network that loses, delays and repeats, under virtual time: in which order
- * things are done, what survives a kill at any step, what thousands of flows cost.
+ * things are done, what survives a kill at any step.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "agent/mover.h"
-#include "core/csum.h"
-
-#define MS     1000000ull
-#define FLOWS  10000
-#define QUEUED 65536
-#define DELAY  (5 * MS)
-#define KEY0   0x1234000000ull /* of the first flow; the others follow */
-
-/* A host: what its kernel and bpffs keep, and the agent that comes and goes. */
-struct host {
-	struct mover mover;
-	struct mover_ops ops;
-	struct sf_sid id;
-	struct sf_hashkey key;
-	struct sf_flow *flows; /* those that live have a state */
-	struct sf_move *kept;
-	bool *has, *over;
-	uint32_t up;   /* place that packets reach it at, and leave from; 0: none */
-	uint32_t both; /* another such; 0: none */
-	int fails_keep;
-	bool idle;   /* its sockets wait for nothing */
-	int dies_at; /* after so many more steps; 0: it does not */
-	bool dead;
-	char log[64]; /* of the last flush: K, C, S */
-	unsigned int keeps, kicks, overs, told, own_told;
-	uint64_t kick_at[8];
-	char kicked[9]; /* Timer, Resend, Ack */
-	uint8_t why;
-};
-
-struct packet {
-	uint64_t at;
-	uint8_t data[SF_MOVE_PADDED];
-	int len;
-};
-
-static struct {
-	struct host h[3]; /* client, server, and who claims to be the client, too */
-	struct sf_net net;
-	uint64_t now, random;
-	struct packet *wire;
-	size_t n;
-	unsigned int loss, copies; /* percent */
-	uint64_t delivered;
-} world;
-
-static uint64_t dice(void)
-{
-	uint64_t x = world.random += 0x9e3779b97f4a7c15ull;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-	return x ^ x >> 31;
-}
-
-static struct sf_addr place(uint32_t at)
-{
-	return sf_locator(&world.net, at, 0);
-}
-
-static size_t index_of(uint64_t key)
-{
-	assert_true(key >= KEY0 && key < KEY0 + FLOWS);
-	return key - KEY0;
-}
-
-/* ---- the network ------------------------------------------------------------------------ */
-
-static void transmit(struct host *from, const void *data, int len)
-{
-	const struct sf_addr *src = (const void *)((const uint8_t *)data + 8);
-	unsigned int copies = 1 + (dice() % 100 < world.copies);
-
-	if (sf_locator_host(src) != from->up)
-		return; /* it leaves by no link, or a router's filter takes it */
-	for (unsigned int i = 0; i < copies; i++) {
-		struct packet *p = &world.wire[world.n];
-
-		if (dice() % 100 < world.loss)
-			continue;
-		assert_true(world.n++ < QUEUED);
-		p->at = world.now + DELAY + (world.loss ? dice() % (8 * DELAY) : 0);
-		p->len = len;
-		memcpy(p->data, data, (size_t)len);
-	}
-}
-
-static struct host *host_at(struct packet *p)
-{
-	struct sf_addr dst;
-	struct sf_sid sid;
-	bool service;
-
-	memcpy(&dst, p->data + 24, sizeof(dst));
-	service = sf_addr_is_service(&world.net, &dst);
-	sid = sf_addr_sid(&dst);
-
-	for (int i = 0; i < 3; i++) {
-		struct host *h = &world.h[i];
-
-		if (!h->up)
-			continue;
-		if (service && sf_sid_eq(&sid, &h->id)) { /* as a service router does it */
-			struct sf_addr to = place(h->up);
-
-			sf_csum_neutral(&dst, &to);
-			memcpy(p->data + 24, &to, sizeof(to));
-			return h;
-		}
-		if (!service && sf_locator_host(&dst) == h->up)
-			return h;
-	}
-	return NULL;
-}
-
-static void deliver(struct packet *p)
-{
-	struct host *h = host_at(p);
-	struct rsyn_in in;
-	uint8_t reason;
-
-	if (!h || h->dead)
-		return;
-	assert_int_equal(rsyn_decode(p->data, (size_t)p->len, &in, &reason), 0);
-	world.delivered++;
-	mover_in(&h->mover, &in);
-	mover_flush(&h->mover);
-}
-
-/* ---- what a mover asks for -------------------------------------------------------------- */
-
-/* Whether the agent dies with this step; from then on nothing it does has an effect. */
-static bool dies(struct host *h, char step)
-{
-	size_t n = strlen(h->log);
-
-	if (!h->dead && h->dies_at && !--h->dies_at)
-		h->dead = true;
-	if (n + 1 < sizeof(h->log))
-		h->log[n] = step;
-	return h->dead;
-}
-
-static uint64_t op_now(void *ctx)
-{
-	return world.now;
-}
-
-static int op_random(void *ctx, uint64_t out[2])
-{
-	out[0] = dice();
-	out[1] = dice();
-	return 0;
-}
-
-static int op_flow(void *ctx, uint64_t key, struct sf_flow *out)
-{
-	struct host *h = ctx;
-
-	if (key < KEY0 || key >= KEY0 + FLOWS || !h->flows[key - KEY0].state)
-		return -ENOENT;
-	*out = h->flows[key - KEY0];
-	return 0;
-}
-
-static bool op_usable(void *ctx, const struct sf_addr *at)
-{
-	struct host *h = ctx;
-
-	return h->up && (sf_locator_host(at) == h->up || sf_locator_host(at) == h->both);
-}
-
-static int op_keep(void *ctx, const uint64_t *keys, const struct sf_move *moves, size_t n)
-{
-	struct host *h = ctx;
-
-	memset(h->log, 0, sizeof(h->log));
-	if (dies(h, 'K'))
-		return 0;
-	if (h->fails_keep)
-		return -E2BIG;
-	h->keeps++;
-	for (size_t i = 0; i < n; i++) {
-		h->kept[index_of(keys[i])] = moves[i];
-		h->has[index_of(keys[i])] = true;
-	}
-	return 0;
-}
-
-static void op_forget(void *ctx, uint64_t key)
-{
-	struct host *h = ctx;
-
-	if (!h->dead)
-		h->has[index_of(key)] = false;
-}
-
-static int op_change(void *ctx, const struct sf_flow_change *c)
-{
-	struct host *h = ctx;
-	struct sf_flow *f = &h->flows[index_of(sf_socket_key(c->id))];
-
-	if (dies(h, 'C'))
-		return 0;
-	if (!f->state || sf_locator_sock(&f->own) != c->id)
-		return -ENOENT;
-	sf_flow_change(f, c, world.now);
-	return 0;
-}
-
-static size_t op_send(void *ctx, const struct sf_move_msg *messages, size_t n)
-{
-	struct host *h = ctx;
-	uint8_t data[SF_MOVE_PADDED];
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t key = sf_socket_key(sf_locator_sock(&messages[i].src));
-
-		if (dies(h, 'S'))
-			return i;
-		/* What is said was kept before. */
-		assert_true(h->has[index_of(key)]);
-		assert_int_equal(h->kept[index_of(key)].own.name, messages[i].name);
-		assert_int_equal(sf_move_encode(data, sizeof(data), &messages[i]), messages[i].len);
-		transmit(h, data, (int)messages[i].len);
-	}
-	return n;
-}
-
-static void op_refuse(void *ctx, const struct rsyn_in *in, uint8_t reason)
-{
-	struct host *h = ctx;
-	uint8_t data[RSYN_QUOTING_MAX];
-	int len = rsyn_fail_encode(data, sizeof(data), in, &h->id, reason);
-
-	if (len > 0 && !h->dead)
-		transmit(h, data, len);
-}
-
-static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_addr *to)
-{
-	struct host *h = ctx;
-	uint8_t data[RSYN_QUOTING_MAX];
-	int len = rsyn_redirect_encode(data, sizeof(data), in, &h->id, to);
-
-	assert_true(len > 0);
-	if (!h->dead)
-		transmit(h, data, len);
-}
-
-static bool op_kick(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how)
-{
-	struct host *h = ctx;
-
-	if (h->kicks < 8) {
-		h->kick_at[h->kicks] = world.now;
-		h->kicked[h->kicks] = "TRA"[how];
-	}
-	h->kicks++;
-	return how == SF_KICK_ACK || !h->idle;
-}
-
-static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
-{
-	struct host *h = ctx;
-
-	h->overs++;
-	h->why = reason;
-	h->flows[index_of(sf_socket_key(sf_locator_sock(&f->own)))].state = SF_FLOW_FREE;
-}
-
-static void op_moved(void *ctx, const struct mover_report *r)
-{
-	struct host *h = ctx;
-
-	h->told++;
-	h->own_told += r->own;
-	assert_true(r->ended >= r->began && r->began);
-}
-
-/* ---- hosts ------------------------------------------------------------------------------ */
-
-static void agent_start(struct host *h)
-{
-	assert_int_equal(mover_open(&h->mover, &h->ops, &h->key, &world.net, &h->id), 0);
-	h->dead = false;
-	for (size_t i = 0; i < FLOWS; i++)
-		if (h->has[i])
-			mover_load(&h->mover, KEY0 + i, &h->kept[i]);
-	mover_flush(&h->mover);
-}
-
-static void agent_restart(struct host *h)
-{
-	mover_close(&h->mover);
-	h->dies_at = 0;
-	agent_start(h);
-}
-
-static void host_make(struct host *h, unsigned int number, uint32_t at)
-{
-	h->id = sf_sid_make(SF_SSID_HOSTS, number);
-	h->key = (struct sf_hashkey){ number, ~(uint64_t)number };
-	h->up = at;
-	h->flows = calloc(FLOWS, sizeof(*h->flows));
-	h->kept = calloc(FLOWS, sizeof(*h->kept));
-	h->has = calloc(FLOWS, sizeof(*h->has));
-	assert_true(h->flows && h->kept && h->has);
-	h->ops = (struct mover_ops){ .ctx = h,
-				     .now = op_now,
-				     .random = op_random,
-				     .flow = op_flow,
-				     .usable = op_usable,
-				     .keep = op_keep,
-				     .forget = op_forget,
-				     .change = op_change,
-				     .send = op_send,
-				     .refuse = op_refuse,
-				     .redirect = op_redirect,
-				     .kick = op_kick,
-				     .over = op_over,
-				     .moved = op_moved };
-	agent_start(h);
-}
-
-static void half(struct host *h, const struct host *peer, size_t i)
-{
-	struct sf_flow *f = &h->flows[i];
-
-	f->own = sf_locator(&world.net, h->up, sf_socket_id(KEY0 + i, 7));
-	f->peer = sf_locator(&world.net, peer->up, sf_socket_id(KEY0 + i, 7));
-	f->peer_host = peer->id;
-	f->state = SF_FLOW_BOUND;
-	f->tuple.proto = SF_NEXTHDR_TCP;
-	f->created = sf_used_of(world.now);
-}
-
-static void flows_make(size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		half(&world.h[0], &world.h[1], i);
-		half(&world.h[1], &world.h[0], i);
-	}
-}
-
-static int setup(void **state)
-{
-	memset(&world, 0, sizeof(world));
-	world.net = sf_net_default(1);
-	world.now = 1000000 * MS;
-	world.wire = calloc(QUEUED, sizeof(*world.wire));
-	assert_non_null(world.wire);
-	host_make(&world.h[0], 1, 0x10001);
-	host_make(&world.h[1], 2, 0x20001);
-	host_make(&world.h[2], 1, 0); /* one identity with the first, as copies have */
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	for (int i = 0; i < 3; i++) {
-		mover_close(&world.h[i].mover);
-		free(world.h[i].flows);
-		free(world.h[i].kept);
-		free(world.h[i].has);
-	}
-	free(world.wire);
-	return 0;
-}
-
-/* ---- time ------------------------------------------------------------------------------- */
-
-static uint64_t next_time(void)
-{
-	uint64_t at = 0;
-
-	for (size_t i = 0; i < world.n; i++)
-		if (!at || world.wire[i].at < at)
-			at = world.wire[i].at;
-	for (int i = 0; i < 3; i++) {
-		uint64_t due = world.h[i].dead ? 0 : mover_due(&world.h[i].mover);
-
-		if (due && (!at || due < at))
-			at = due;
-	}
-	return at;
-}
-
-/* Let @ns pass. */
-static void pass(uint64_t ns)
-{
-	uint64_t end = world.now + ns, at;
-
-	while ((at = next_time()) && at <= end) {
-		if (at > world.now)
-			world.now = at;
-		for (size_t i = 0; i < world.n; i++) {
-			if (world.wire[i].at > world.now)
-				continue;
-			struct packet p = world.wire[i];
-
-			world.wire[i--] = world.wire[--world.n];
-			deliver(&p);
-		}
-		for (int i = 0; i < 3; i++)
-			if (!world.h[i].dead)
-				mover_run(&world.h[i].mover, 64);
-	}
-	world.now = end;
-}
-
-static void start(struct host *h, size_t i, uint32_t to)
-{
-	struct sf_addr at = place(to);
-
-	h->up = to;
-	assert_int_equal(mover_start(&h->mover, KEY0 + i, &at), 0);
-}
-
-static bool settled(const struct host *h, size_t i)
-{
-	const struct sf_move *m = mover_find(&h->mover, KEY0 + i);
-
-	return m && sf_move_is_settled(m);
-}
-
-/* Both ends are through, and know each other's place and socketID. */
-static void assert_together(size_t i)
-{
-	const struct sf_flow *a = &world.h[0].flows[i], *b = &world.h[1].flows[i];
-
-	assert_true(settled(&world.h[0], i));
-	assert_true(settled(&world.h[1], i));
-	assert_int_equal(sf_locator_host(&a->own), world.h[0].up);
-	assert_int_equal(sf_locator_host(&b->own), world.h[1].up);
-	assert_memory_equal(&a->own, &b->peer, sizeof(a->own));
-	assert_memory_equal(&b->own, &a->peer, sizeof(a->own));
-	assert_false((a->flags | b->flags) & (SF_FLOW_OPEN | SF_FLOW_BUDGET));
-}
-
-/* ---- tests ------------------------------------------------------------------------------ */
+#include "movers.h"
 
 static void test_move(void **state)
 {
@@ -544,7 +96,7 @@ static void test_not_established(void **state)
 static void test_hostile_network(void **state)
 {
 	for (unsigned int run = 0; run < 300; run++) {
-		setup(NULL);
+		world_setup(NULL);
 		world.random = run;
 		world.loss = run % 60;
 		world.copies = 30;
@@ -563,9 +115,9 @@ static void test_hostile_network(void **state)
 		for (size_t i = 0; i < 3; i++)
 			assert_together(i);
 		assert_int_equal(mover_due(&world.h[0].mover), 0);
-		teardown(NULL);
+		world_teardown(NULL);
 	}
-	setup(NULL);
+	world_setup(NULL);
 }
 
 /* Both move at once: neither finds the other but by its host's name. */
@@ -591,7 +143,7 @@ static void test_killed(void **state)
 		for (int step = 1; step < 14; step++) {
 			struct host *h;
 
-			setup(NULL);
+			world_setup(NULL);
 			h = &world.h[who];
 			flows_make(1);
 			h->dies_at = step;
@@ -607,10 +159,10 @@ static void test_killed(void **state)
 				pass(10000 * MS);
 			}
 			assert_together(0);
-			teardown(NULL);
+			world_teardown(NULL);
 		}
 	}
-	setup(NULL);
+	world_setup(NULL);
 }
 
 /* Nothing is said, and no entry changed, that was not kept. */
@@ -915,105 +467,9 @@ static void test_stranger(void **state)
 	assert_int_equal(rsyn_decode(data, sizeof(data), &in, &reason), -ENOMSG);
 }
 
-static void test_many(void **state)
-{
-	struct host *a = &world.h[0], *b = &world.h[1];
-	struct sf_addr to = place(0x10002);
-	size_t open;
-
-	flows_make(FLOWS);
-	a->up = 0x10002;
-	for (size_t i = 0; i < FLOWS; i++)
-		assert_int_equal(mover_start(&a->mover, KEY0 + i, &to), 0);
-	mover_flush(&a->mover);
-	assert_int_equal(a->keeps, (FLOWS + MOVER_BATCH - 1) / MOVER_BATCH);
-	assert_int_equal(mover_size(&a->mover, &open), FLOWS);
-	assert_int_equal(open, FLOWS);
-	world.loss = 20;
-	pass(300 * MS);
-	world.loss = 0;
-	pass(10000 * MS);
-	for (size_t i = 0; i < FLOWS; i++)
-		assert_together(i);
-	mover_size(&a->mover, &open);
-	assert_int_equal(open, 0);
-	assert_int_equal(mover_due(&a->mover), 0);
-	assert_int_equal(mover_due(&b->mover), 0);
-	assert_int_equal(a->kicks, 4 * FLOWS);
-	for (size_t i = 0; i < FLOWS; i++)
-		a->flows[i].state = SF_FLOW_FREE;
-	for (uint64_t at = 0; (at = mover_sweep(&a->mover, at, 999));)
-		;
-	assert_int_equal(mover_size(&a->mover, NULL), 0);
-	for (size_t i = 0; i < FLOWS; i++)
-		assert_false(a->has[i]);
-}
-
-/* Flows of @from and later, as many as may begin now. Return: the next one. */
-static size_t begin(struct host *h, size_t from, size_t end)
-{
-	struct sf_addr to = place(h->up);
-
-	while (from < end && mover_room(&h->mover))
-		assert_int_equal(mover_start(&h->mover, KEY0 + from++, &to), 0);
-	mover_flush(&h->mover);
-	return from;
-}
-
-/* As many begin as are answered, and more; what is lost makes them fewer. */
-static void test_window(void **state)
-{
-	struct host *a = &world.h[0];
-	size_t first, second, third, at;
-
-	flows_make(FLOWS);
-	a->up = 0x10002;
-	first = begin(a, 0, FLOWS);
-	assert_true(first > 100 && first < 1000);
-	assert_int_equal(mover_room(&a->mover), 0);
-	pass(2 * DELAY);
-	second = begin(a, first, FLOWS);
-	assert_int_equal(second - first, 2 * first);
-	world.loss = 50;
-	pass(2 * DELAY);
-	world.loss = 0;
-	pass(200 * MS);
-	third = begin(a, second, FLOWS);
-	assert_true(third > second && third - second < second - first);
-	for (at = third; at < FLOWS; at = begin(a, at, FLOWS))
-		pass(2 * DELAY);
-	pass(10000 * MS);
-	for (size_t i = 0; i < FLOWS; i++)
-		assert_together(i);
-}
-
-/* Peers that are dead do not hold up the others for longer than an answer takes. */
-static void test_dead_hold_nobody_up(void **state)
-{
-	struct host *a = &world.h[0];
-	size_t at;
-
-	flows_make(1000);
-	a->up = 0x10002;
-	world.loss = 100;
-	at = begin(a, 0, 1000);
-	assert_int_equal(mover_room(&a->mover), 0);
-	pass(100 * MS);
-	assert_true(mover_room(&a->mover) > 0);
-	world.loss = 0;
-	for (int i = 0; at < 1000; i++) {
-		assert_true(i < 20);
-		at = begin(a, at, 1000);
-		pass(2 * DELAY);
-	}
-	pass(10000 * MS);
-	for (size_t i = 0; i < 1000; i++)
-		assert_together(i);
-}
-
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_move),
 		TEST(test_gentle_move),
@@ -1032,9 +488,6 @@ int main(void)
 		TEST(test_sent_on),
 		TEST(test_sent_on_forged),
 		TEST(test_stranger),
-		TEST(test_many),
-		TEST(test_window),
-		TEST(test_dead_hold_nobody_up),
 	};
 #undef TEST
 
