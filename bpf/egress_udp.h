@@ -41,6 +41,22 @@ SUBPROG int out_udp_bound(struct __sk_buff *skb)
 }
 
 /**
+ * udp_was_asked() - whether the datagram in hand answers one of @p that came unbound: so it goes
+ * unbound, too.
+ *
+ * A server may answer by another socket than it was asked at; who speaks for the host itself does
+ * not, so what an instance once sent to one of its ports is nothing to the others.
+ */
+static __always_inline bool udp_was_asked(const struct sf_host_config *cfg, const struct work *w,
+					  const struct sf_peer *p)
+{
+	if (!p || (p->flags & SF_PEER_ANSWER))
+		return false;
+	return !sf_addr_eq(&w->src, &cfg->self) ||
+	       p->flags >> SF_PEER_PORT_AT == sf_be16(w->seg.sport);
+}
+
+/**
  * out_udp_connected() - whether the datagram in hand is to have a flow: its socket is connected to
  * where it goes, a service, and that peer did not ask us unbound.
  */
@@ -48,7 +64,6 @@ static __noinline bool out_udp_connected(struct __sk_buff *skb, const struct sf_
 					 struct work *w)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct sf_peer *p;
 
 	if (!sk || !sf_addr_is_service(&cfg->net, &w->dst))
 		return false;
@@ -62,8 +77,7 @@ static __noinline bool out_udp_connected(struct __sk_buff *skb, const struct sf_
 	w->peer_key.peer = w->dst;
 	w->peer_key.pport = w->seg.dport;
 	w->peer_key.proto = SF_NEXTHDR_UDP;
-	p = bpf_map_lookup_elem(&datagrams, &w->peer_key);
-	return !p || (p->flags & SF_PEER_ANSWER);
+	return !udp_was_asked(cfg, w, bpf_map_lookup_elem(&datagrams, &w->peer_key));
 }
 
 /** out_udp_syn() - a datagram of a connecting flow @f, or a fragment of one. */

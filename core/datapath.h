@@ -177,7 +177,7 @@ struct sf_peer_key {
 
 /**
  * struct sf_peer - where a datagram peer was last heard.
- * @flags: SF_PEER_ANSWER
+ * @flags: SF_PEER_ANSWER, else the local port that it asked << SF_PEER_PORT_AT
  * @used: when, in nanoseconds of CLOCK_MONOTONIC
  */
 struct sf_peer {
@@ -190,6 +190,7 @@ struct sf_peer {
 /* Learned from an answer to a local socket: stale after SF_PEER_FRESH_NS of silence, so that a
  * service whose instance fell silent is resolved again. Whoever asked us is answered for ever. */
 #define SF_PEER_ANSWER	 0x1
+#define SF_PEER_PORT_AT	 16
 #define SF_PEER_FRESH_NS 5000000000ull
 
 struct sf_frag_key {

@@ -442,6 +442,46 @@ static void datagrams(void **state)
 	report();
 }
 
+/* An instance once sent something unbound to a port of A's: @asked. */
+static void was_asked_at(uint16_t asked)
+{
+	struct sf_peer_key k = { .peer = service, .pport = htons(56), .proto = IPPROTO_UDP };
+	struct sf_peer peer = { .locator = sf_locator(&hosts[B].cfg.net, hosts[B].cfg.host, 0),
+				.flags = (uint32_t)asked << SF_PEER_PORT_AT };
+
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(hosts[A].skel->maps.datagrams), &k, &peer, BPF_ANY),
+		0);
+}
+
+/* It is answered unbound, at that port; what other programs ask the service has a flow. */
+static void only_who_was_asked_answers_unbound(void **state)
+{
+	int server = socket_at(B, SOCK_DGRAM, 56, true), client;
+	uint64_t unbound = host_traffic(&hosts[A], SF_TRAFFIC_OUT_DATA);
+	uint64_t syns = host_traffic(&hosts[A], SF_TRAFFIC_OUT_SYN);
+	struct sockaddr_in6 sin;
+	socklen_t len = sizeof(sin);
+	char c;
+
+	register_at(B, IPPROTO_UDP, 56, SF_LISTENER_LIVE);
+	client = socket_at(A, SOCK_DGRAM, 56, false);
+	assert_int_equal(getsockname(client, (void *)&sin, &len), 0);
+	was_asked_at(ntohs(sin.sin6_port));
+	assert_int_equal(send(client, "x", 1, 0), 1);
+	assert_int_equal(recv(server, &c, 1, 0), 1);
+	assert_int_equal(host_traffic(&hosts[A], SF_TRAFFIC_OUT_SYN), syns);
+	assert_int_equal(host_traffic(&hosts[A], SF_TRAFFIC_OUT_DATA), unbound + 1);
+	was_asked_at((uint16_t)(ntohs(sin.sin6_port) + 1));
+	assert_int_equal(send(client, "x", 1, 0), 1);
+	assert_int_equal(recv(server, &c, 1, 0), 1);
+	assert_int_equal(host_traffic(&hosts[A], SF_TRAFFIC_OUT_SYN), syns + 1);
+	assert_int_equal(host_traffic(&hosts[A], SF_TRAFFIC_OUT_DATA), unbound + 1);
+	close(client);
+	close(server);
+	register_at(B, IPPROTO_UDP, 56, 0);
+}
+
 static void datagram_that_nobody_serves_is_refused(void **state)
 {
 	int client = socket_at(A, SOCK_DGRAM, 54, false);
@@ -596,6 +636,7 @@ int main(void)
 		cmocka_unit_test(stream_to_an_unknown_service_is_refused),
 		cmocka_unit_test(lost_server_resets_its_client),
 		cmocka_unit_test(datagrams),
+		cmocka_unit_test(only_who_was_asked_answers_unbound),
 		cmocka_unit_test(datagram_that_nobody_serves_is_refused),
 		cmocka_unit_test(tagged_packets_are_left_alone),
 		cmocka_unit_test(datagrams_segmented_by_the_receiver),
