@@ -104,9 +104,7 @@ static int parse(struct drain *d, int argc, char **argv, bool waits)
 	d->service = argv[optind];
 	d->left.service = d->service;
 	d->left.host = d->host;
-	if (sf_cli_sid(d->cli, d->service, &sid))
-		return SF_EXIT_FAILED;
-	return sf_known(d->cli, d->service, d->host, d->ahead);
+	return sf_cli_sid(d->cli, d->service, &sid) ? SF_EXIT_FAILED : 0;
 }
 
 int cmd_drain(struct sf_cli *cli, int argc, char **argv)
@@ -116,6 +114,8 @@ int cmd_drain(struct sf_cli *cli, int argc, char **argv)
 	json_int_t left;
 	int ret = parse(&d, argc, argv, true);
 
+	if (!ret)
+		ret = sf_known(cli, d.service, d.host, d.ahead);
 	if (ret)
 		return ret;
 	if (change(&d, true))
@@ -169,16 +169,46 @@ static int undrain_all(struct drain *d)
 	return ret;
 }
 
+/* What `scaffold shed` did on this host, without a controller. */
+static int undrain_here(const struct drain *d)
+{
+	char *path = sf_cli_path("/v1/services/%s/any/0/undrain", d->service);
+	int ret;
+
+	if (!path)
+		return sf_cli_fail(d->cli, "out of memory");
+	ret = d->host || d->ahead
+		      ? sf_cli_fail(d->cli,
+				    "--host and --ahead need a controller, and none answers in %s; "
+				    "without it this host's instances take new flows again",
+				    d->cli->run)
+		      : sf_cli_call(d->cli, SF_AGENT, "POST", path, NULL, NULL);
+	free(path);
+	return ret;
+}
+
+static int undrain(struct drain *d)
+{
+	int ret;
+
+	if (d->left.who == SF_AGENT)
+		return undrain_here(d);
+	ret = sf_known(d->cli, d->service, d->host, d->ahead);
+	if (ret)
+		return ret;
+	return d->host ? change(d, false) : undrain_all(d);
+}
+
 int cmd_undrain(struct sf_cli *cli, int argc, char **argv)
 {
-	struct drain d = { .cli = cli, .left = { .cli = cli, .who = SF_CONTROLLER } };
+	struct drain d = { .cli = cli, .left = { .cli = cli, .who = sf_known_by(cli) } };
 	char name[SF_NAME_MAX + 80];
 	json_t *out;
 	int ret = parse(&d, argc, argv, false);
 
 	if (ret)
 		return ret;
-	if (d.host ? change(&d, false) : undrain_all(&d))
+	if (undrain(&d))
 		return SF_EXIT_FAILED;
 	if (!cli->json) {
 		printf("%s: takes new flows\n", sf_left_whom(&d.left, name, sizeof(name)));

@@ -37,6 +37,19 @@ static void put_service(const json_t *row)
 		printf(" %s/%d", proto, (int)port);
 }
 
+/* Whether @text has the name of @reason, as a word of its own. */
+static bool is_said(const char *text, const char *reason)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz-";
+	size_t len = strlen(reason);
+
+	for (const char *at = text ? strstr(text, reason) : NULL; at; at = strstr(at + 1, reason))
+		if ((at == text || !strchr(letters, at[-1])) &&
+		    (!at[len] || !strchr(letters, at[len])))
+			return true;
+	return false;
+}
+
 static int event_line(const struct events *e, const json_t *row)
 {
 	const char *kind = json_string_value(json_object_get(row, "kind"));
@@ -57,7 +70,7 @@ static int event_line(const struct events *e, const json_t *row)
 	/* A host's registration of itself needs its name but once. */
 	if (!json_equal(json_object_get(row, "host"), json_object_get(row, "service")))
 		put_service(row);
-	if (reason && (!text || !strstr(text, reason)))
+	if (reason && (!kind || strcmp(kind, reason) != 0) && !is_said(text, reason))
 		printf("  %s", reason);
 	if (text && *text) {
 		fputs("  ", stdout);

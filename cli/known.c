@@ -93,3 +93,10 @@ int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahe
 				   host);
 	return 0;
 }
+
+enum sf_daemon_kind sf_known_by(const struct sf_cli *cli)
+{
+	if (cli->controller || sf_cli_has(cli, SF_CONTROLLER) || !sf_cli_has(cli, SF_AGENT))
+		return SF_CONTROLLER;
+	return SF_AGENT;
+}

@@ -16,4 +16,11 @@
  */
 int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahead);
 
+/**
+ * sf_known_by() - who is asked about instances: the controller that was named or runs here, else
+ * this host's agent, of its own; SF_CONTROLLER, too, where neither is there, for that is what to
+ * say.
+ */
+enum sf_daemon_kind sf_known_by(const struct sf_cli *cli);
+
 #endif

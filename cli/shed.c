@@ -195,9 +195,7 @@ int cmd_shed(struct sf_cli *cli, int argc, char **argv)
 
 	if (ret)
 		return ret;
-	s.left.who = cli->controller || sf_cli_has(cli, SF_CONTROLLER) ? SF_CONTROLLER : SF_AGENT;
-	if (s.left.who == SF_AGENT && !sf_cli_has(cli, SF_AGENT))
-		s.left.who = SF_CONTROLLER; /* whose absence is the better thing to say */
+	s.left.who = sf_known_by(cli);
 	if (s.left.who == SF_AGENT && s.left.host)
 		return sf_cli_fail(cli,
 				   "--host needs a controller, and none answers in %s; without it "

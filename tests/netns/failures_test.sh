@@ -167,6 +167,14 @@ says "shed of what nobody has" "no instance" on ctl "$SF" shed nobody
 says "shed of a service without an instance there" "no instance of it is on this host" on ctl "$SF" shed e --host h2
 says "shed of an unknown host" "none of this name has joined" on ctl "$SF" shed e --host h9
 says "shed of what is not here, at the host" "not registered here" on h4 "$SF" shed nobody
+check "undrain of all, at the controller" on ctl "$SF" undrain e
+wait_for "both take new flows" has_instances sr e 2 80
+says "shed, at the host" "e: shed; no flows left" on h4 "$SF" shed e
+wait_for "h3 alone takes new flows" has_instances sr e 1 80
+says "undrain of another host needs a controller" "need a controller" on h4 "$SF" undrain e --host h3
+says "undrain of what is not here, at the host" "not registered here" on h4 "$SF" undrain nobody
+says "undrain, at the host" "e: takes new flows" on h4 "$SF" undrain e
+wait_for "h4 takes new flows again" has_instances sr e 2 80
 end $h3 $h4
 
 # ---- strangers, and the peer's host with what is not the flow's (Serval's first defect: both ended flows)
