@@ -33,6 +33,7 @@
 #define SPEAK_NS    400000
 #define SEALS	    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define RIGHTS_ROOM CMSG_SPACE(sizeof(int))
+#define ONE_RIGHT   CMSG_LEN(sizeof(int)) /* with its padding there is room for a second one */
 
 /* A connection to the socket. */
 struct talk {
@@ -71,14 +72,14 @@ static int receive(int from, struct sf_handover_request *q, int *fd)
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
+			    .msg_controllen = ONE_RIGHT };
 	ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
 	*fd = -1;
 	if (n < 0)
 		return -errno;
-	/* What did not fit the kernel has closed. */
+	/* Further ones the kernel has closed: there was no room. */
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
 	    c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(fd, CMSG_DATA(c), sizeof(*fd));

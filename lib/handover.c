@@ -19,6 +19,7 @@
 #define RUN_DIR	    "/run/scaffold"
 #define SEALS	    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define RIGHTS_ROOM CMSG_SPACE(sizeof(int))
+#define ONE_RIGHT   CMSG_LEN(sizeof(int)) /* with its padding there is room for a second one */
 
 static _Thread_local char said[256];
 
@@ -98,7 +99,7 @@ static int hear(int agent, struct sf_handover_answer *a, int *fd)
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = &control,
-			    .msg_controllen = sizeof(control) };
+			    .msg_controllen = ONE_RIGHT };
 	struct cmsghdr *c;
 	ssize_t n;
 

@@ -161,7 +161,7 @@ class Server:
     def junk(self):
         """Requests that are none. Which of them was answered, by which errno."""
         out = []
-        for data, fds in ((b"", []), (b"x", [0]), (b"x" * 16, [0, 0, 0]), (struct.pack("=IIQ", 9, 1, 0), [0]),
+        for data, fds in ((b"", []), (b"x", [0]), (b"x" * 16, [0, 0]), (b"x" * 16, [0, 0, 0]), (struct.pack("=IIQ", 9, 1, 0), [0]),
                           (struct.pack("=IIQ", 1, 9, 0), [0]), (struct.pack("=IIQ", 1, 2, 0), [0]),
                           (struct.pack("=IIQ", 1, 1, 0), []), (struct.pack("=IIQ", 1, 1, 0), [0])):
             agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -133,7 +133,11 @@ go_over "with loss, again"
 lab link h1-r1 loss=0% reorder=0% duplicate=0% >/dev/null
 
 # ---- requests that are none, and who asks and is gone
-equal "requests that are none" "EPIPE EBADMSG EBADMSG EPROTONOSUPPORT EBADMSG EBADMSG EBADMSG ENOTSOCK" "$(tell h3 junk)"
+held() { ls "/proc/$(daemon_pid h3)/fd" | wc -l; }
+had=$(held)
+holds_as_before() { [ "$(held)" = "$had" ]; }
+equal "requests that are none" "EPIPE EBADMSG EBADMSG EBADMSG EPROTONOSUPPORT EBADMSG EBADMSG EBADMSG ENOTSOCK" "$(tell h3 junk)"
+wait_for "the agent keeps none of their descriptors" holds_as_before
 begin $SIZE
 tell "$at" vanish "$n" >/dev/null
 tell "$at" sendall "$n" $SIZE >/dev/null
