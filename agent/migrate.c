@@ -17,6 +17,7 @@
  */
 struct order {
 	struct host *host;
+	const char *named; /* as the order has it: an id, or a service; NULL: all */
 	bool one, all;
 	uint32_t flow;
 	struct sf_addr service; /* zero: not by service */
@@ -78,8 +79,8 @@ static int read_flow(const char *text, struct order *o, json_t **reply)
 	o->one = true;
 	o->flow = (uint32_t)strtoul(text, &end, 16);
 	if (strlen(text) != FLOWS_ID_STRLEN - 1 || *end)
-		return sf_http_fail(reply, 400, "no id of a flow", "flow",
-				    "8 hexadecimal digits, as GET /v1/flows has them");
+		return sf_http_fail(reply, 400, "no id of a flow", text,
+				    "8 hexadecimal digits, as `scaffold flows` shows them");
 	return 0;
 }
 
@@ -92,6 +93,7 @@ static int read_order(const json_t *body, struct order *o, json_t **reply)
 	if (!!flow + !!service + o->all != 1)
 		return sf_http_fail(reply, 400, "which flows?", NULL,
 				    "one of flow, service and \"all\": true");
+	o->named = flow ? flow : service;
 	if (flow)
 		return read_flow(flow, o, reply);
 	return service ? control_service(o->host, service, &o->service, reply) : 0;
@@ -116,16 +118,16 @@ static int nothing(const struct order *o, const char *to, json_t **reply)
 	char what[200];
 
 	if (!o->found && o->one)
-		return sf_http_fail(reply, 404, "no such flow on this host", "flow",
-				    "an id of GET /v1/flows");
+		return sf_http_fail(reply, 404, "no such flow on this host", o->named,
+				    "an id that `scaffold flows` shows");
 	if (!o->found && !o->all)
-		return sf_http_fail(reply, 404, "no flow of this service is on this host",
-				    "service", NULL);
+		return sf_http_fail(reply, 404, "no flow of this service is on this host", o->named,
+				    NULL);
 	if (!o->found)
 		return sf_http_fail(reply, 409, "nothing to move: this host has no flows", NULL,
 				    NULL);
 	if (o->one && o->early)
-		return sf_http_fail(reply, 409, "the flow is not established yet", "flow", NULL);
+		return sf_http_fail(reply, 409, "the flow is not established yet", o->named, NULL);
 	snprintf(what, sizeof(what), "nothing to move: %zu flow%s there already", o->there,
 		 o->there == 1 ? " is" : "s are");
 	return sf_http_fail(reply, 409, what, to, NULL);
