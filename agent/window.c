@@ -37,7 +37,7 @@ void window_enter(struct window *w, struct window_seat *s, uint64_t now)
 void window_leave(struct window *w, struct window_seat *s)
 {
 	w->flying -= is_in(w, s);
-	s->flight = 0;
+	*s = (struct window_seat){ 0 };
 }
 
 void window_asked(struct window_seat *s, uint64_t now)
@@ -54,17 +54,25 @@ static void widen(struct window *w)
 	w->size += w->size < MOST;
 }
 
-/* Smoothed as RFC 6298, 2.3. */
+/* Smoothed as RFC 6298, 2.3. Who was away for longer than we wait to ask again says nothing of how
+ * long answers take. */
+static void measure(struct window *w, uint64_t took)
+{
+	if (took <= SF_MOVE_LONGEST_NS)
+		w->rtt = w->rtt ? (7 * w->rtt + took) / 8 : took;
+}
+
 void window_answered(struct window *w, struct window_seat *s, uint64_t now)
 {
-	if (is_in(w, s)) {
-		window_leave(w, s);
-		w->progress = now;
-		widen(w);
-	}
+	bool in = is_in(w, s);
+
 	if (s->asked)
-		w->rtt = w->rtt ? (7 * w->rtt + now - s->asked) / 8 : now - s->asked;
-	s->asked = 0;
+		measure(w, now - s->asked);
+	window_leave(w, s);
+	if (!in)
+		return;
+	w->progress = now;
+	widen(w);
 }
 
 void window_late(struct window *w, const struct window_seat *s, uint64_t now)
