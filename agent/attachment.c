@@ -191,6 +191,26 @@ struct attachment *attachment_get(struct host *h, const struct sf_nl_link *link)
 	return open_session(a) ? a : NULL;
 }
 
+/* The kernel as the uplinks want it: @setup says how much of it. */
+static void apply(struct host *h, int (*setup)(struct host *h, char *err, size_t errlen))
+{
+	const struct attachment *p = h->attachments.primary;
+	char err[512] = "";
+
+	if (!p || !p->since_ms || !p->link.ifindex)
+		return;
+	/* The programs first: without them packets would leave untranslated. */
+	if (datapath_apply(h, err, sizeof(err)))
+		sf_error("datapath: %s", err);
+	if (setup(h, err, sizeof(err)))
+		sf_error("set-up: %s", err);
+}
+
+void attachments_apply(struct host *h)
+{
+	apply(h, setup_apply);
+}
+
 /* ---- the choice ------------------------------------------------------------------------- */
 
 static void tell_place(struct host *h, const struct attachment *a, const struct sf_addr *before,
@@ -217,11 +237,12 @@ static void register_all(struct attachment *a)
 /* No route leads by @from any more, if its link is down. */
 static void leave_place(const struct attachment *from, const struct attachment *to)
 {
+	moves_place(from->host, &from->join.locator, &to->join.locator);
 	if (!uplink_usable(from->host, &from->link))
 		uplink_forget_router(from);
-	moves_place(from->host, &from->join.locator, &to->join.locator);
 }
 
+/* Flows that are open come first: they wait, and nobody waits for the rest. */
 static void switch_to(struct attachment *a, const char *why)
 {
 	struct host *h = a->host;
@@ -229,16 +250,17 @@ static void switch_to(struct attachment *a, const char *why)
 
 	h->attachments.primary = a;
 	host_set_net(h, &a->join.net);
+	if (was && !sf_addr_is_zero(&was->join.locator)) {
+		apply(h, setup_lead);
+		leave_place(was, a);
+		tell_place(h, a, &was->join.locator, why);
+	}
 	attachments_apply(h);
 	register_all(a);
 	sf_notify("STATUS=joined");
 	attachment_foreach (h, other)
 		if (other->join.elsewhere)
 			join_begin(other);
-	if (!was || sf_addr_is_zero(&was->join.locator))
-		return;
-	tell_place(h, a, &was->join.locator, why);
-	leave_place(was, a);
 }
 
 static void look_again(struct host *h, uint64_t now, uint64_t at)
@@ -390,20 +412,6 @@ void attachments_settled(struct host *h)
 	attachment_foreach (h, a)
 		if (a != p && a->held && a->join.state == JOIN_JOINED && !a->join.offer.len)
 			join_again(a, "another uplink is primary");
-}
-
-void attachments_apply(struct host *h)
-{
-	const struct attachment *p = h->attachments.primary;
-	char err[512] = "";
-
-	if (!p || !p->since_ms || !p->link.ifindex)
-		return;
-	/* The programs first: without them packets would leave untranslated. */
-	if (datapath_apply(h, err, sizeof(err)))
-		sf_error("datapath: %s", err);
-	if (setup_apply(h, err, sizeof(err)))
-		sf_error("set-up: %s", err);
 }
 
 /* ---- life ------------------------------------------------------------------------------- */

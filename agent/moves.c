@@ -454,9 +454,9 @@ static void job_end(struct host *h, struct moves_job *j)
 	free(j);
 }
 
-static void on_work(evutil_socket_t fd, short what, void *arg)
+/* A slice of the first job. */
+static void work(struct host *h)
 {
-	struct host *h = arg;
 	struct moves_job *j = h->moves.jobs;
 	uint64_t began = sf_now_ms();
 
@@ -477,6 +477,11 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 	arm(h);
 }
 
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	work(arg);
+}
+
 static struct moves_job *job_new(struct host *h, const struct sf_addr *to)
 {
 	struct moves_job *j = calloc(1, sizeof(*j)), **at = &h->moves.jobs;
@@ -495,10 +500,13 @@ void moves_place(struct host *h, const struct sf_addr *from, const struct sf_add
 {
 	struct moves_job *j = job_new(h, to);
 
-	if (j)
-		j->from = sf_locator_place(from);
-	else
+	if (!j) {
 		sf_error("flows cannot move: no memory");
+		return;
+	}
+	j->from = sf_locator_place(from);
+	if (j == h->moves.jobs)
+		work(h);
 }
 
 int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *to)

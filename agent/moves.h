@@ -63,8 +63,8 @@ void moves_close(struct host *h);
  * moves_place() - flows leave a place of ours.
  * @from: the place; zero: all that are not usable
  * @to: where they go on
- * Returns at once; flows begin to move in the next turns of the loop. Connections that are not
- * answered yet are asked for anew from where new ones leave.
+ * The first flows begin to move at once, the others in the next turns of the loop. Connections that
+ * are not answered yet are asked for anew from where new ones leave.
  */
 void moves_place(struct host *h, const struct sf_addr *from, const struct sf_addr *to);
 

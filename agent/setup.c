@@ -190,7 +190,8 @@ static json_t *place_json(const struct setup_place *p)
 			 "net", sf_addr_print(&net, as));
 }
 
-/* The file is on a disk: it is written when something has changed, not each time. */
+/* What it speaks of is in the kernel, and goes with it: a crash of ours is all that the file must
+ * outlive, and no flow that moves waits for a disk. */
 static int write_file(struct setup *s, char *text)
 {
 	int ret;
@@ -199,7 +200,7 @@ static int write_file(struct setup *s, char *text)
 		free(text);
 		return 0;
 	}
-	ret = sf_file_write(s->path, text, strlen(text), 0644);
+	ret = sf_file_swap(s->path, text, strlen(text), 0644);
 	free(s->written);
 	s->written = NULL;
 	if (ret)
@@ -399,6 +400,13 @@ static void hurry_uplink(struct setup *s, const char *name)
 	sysctl(s, key, "1");
 }
 
+static bool base_fits(const struct host *h)
+{
+	const struct setup_made *m = &h->setup.made;
+
+	return m->service == h->net.service && sf_addr_eq(&m->self, &h->self);
+}
+
 static int apply_base(struct host *h, char *err, size_t errlen)
 {
 	struct setup *s = &h->setup;
@@ -408,7 +416,7 @@ static int apply_base(struct host *h, char *err, size_t errlen)
 	struct sf_nl_addr self;
 	int ret;
 
-	if (m->base && (m->service != h->net.service || !sf_addr_eq(&m->self, &h->self))) {
+	if (m->base && !base_fits(h)) {
 		remove_places(h); /* another network, or another host key: nothing fits */
 		remove_base(h);
 	}
@@ -574,19 +582,33 @@ static int apply_attachment(struct host *h, const struct attachment *a, char *er
 	return ret;
 }
 
-int setup_apply(struct host *h, char *err, size_t errlen)
+static int lead(struct host *h, char *err, size_t errlen)
 {
-	const struct attachment *primary = attachment_primary(h);
-	int ret = apply_base(h, err, errlen);
+	int ret;
 
-	if (ret)
-		return ret;
 	attachment_foreach (h, a)
 		note_place(h, a);
 	ret = store(&h->setup);
 	if (ret)
 		return failed(h, ret, err, errlen, h->setup.path);
-	ret = apply_attachment(h, primary, err, errlen);
+	return apply_attachment(h, attachment_primary(h), err, errlen);
+}
+
+int setup_lead(struct host *h, char *err, size_t errlen)
+{
+	return h->setup.made.base && base_fits(h) ? lead(h, err, errlen)
+						  : setup_apply(h, err, errlen);
+}
+
+int setup_apply(struct host *h, char *err, size_t errlen)
+{
+	const struct attachment *primary = attachment_primary(h);
+	int ret = apply_base(h, err, errlen);
+
+	if (!ret)
+		ret = lead(h, err, errlen);
+	if (ret)
+		return ret;
 	attachment_foreach (h, a) {
 		int now = a == primary ? 0 : apply_attachment(h, a, err, errlen);
 

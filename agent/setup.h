@@ -65,6 +65,10 @@ struct setup {
  */
 int setup_open(struct host *h, char *err, size_t errlen);
 
+/** setup_lead() - as much of it as flows need that are to leave by the primary uplink: what follows
+ * may wait for them. Return: 0 or -errno with @err. */
+int setup_lead(struct host *h, char *err, size_t errlen);
+
 /** setup_apply() - all of it: for each uplink that has a place, and by the primary one. */
 int setup_apply(struct host *h, char *err, size_t errlen);
 

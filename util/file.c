@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,8 +132,8 @@ static int sync_parent(const char *path)
 	return r;
 }
 
-/* @place: rename(2), or link(2), which never replaces. */
-static int file_put(const char *path, const void *data, size_t len, mode_t mode,
+/* @place: rename(2), or link(2), which never replaces. @durable: it is to outlive the machine. */
+static int file_put(const char *path, const void *data, size_t len, mode_t mode, bool durable,
 		    int (*place)(const char *fresh, const char *path))
 {
 	char tmp[PATH_MAX];
@@ -144,7 +145,7 @@ static int file_put(const char *path, const void *data, size_t len, mode_t mode,
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, data, len);
-	if (!r && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+	if (!r && (fchmod(fd, mode) < 0 || (durable && fsync(fd) < 0)))
 		r = -errno;
 	if (close(fd) < 0 && !r)
 		r = -errno;
@@ -152,17 +153,22 @@ static int file_put(const char *path, const void *data, size_t len, mode_t mode,
 		r = -errno;
 	if (r || place != rename)
 		unlink(tmp);
-	return r ? r : sync_parent(path);
+	return r || !durable ? r : sync_parent(path);
 }
 
 int sf_file_write(const char *path, const void *data, size_t len, mode_t mode)
 {
-	return file_put(path, data, len, mode, rename);
+	return file_put(path, data, len, mode, true, rename);
+}
+
+int sf_file_swap(const char *path, const void *data, size_t len, mode_t mode)
+{
+	return file_put(path, data, len, mode, false, rename);
 }
 
 int sf_file_create(const char *path, const void *data, size_t len, mode_t mode)
 {
-	return file_put(path, data, len, mode, link);
+	return file_put(path, data, len, mode, true, link);
 }
 
 static int sysctl_path(const char *key, char *path, size_t len)

@@ -30,7 +30,13 @@ int sf_file_read(const char *path, size_t limit, char **out, size_t *len);
  */
 int sf_file_write(const char *path, const void *data, size_t len, mode_t mode);
 
-/** sf_file_create - the same, but never over an existing file: -EEXIST. Of two at once one loses.
+/**
+ * sf_file_swap - the same, but for what need not outlive the machine: nothing is synced, so it
+ * waits for no disk. After a power failure the file may be the old one, or empty.
+ */
+int sf_file_swap(const char *path, const void *data, size_t len, mode_t mode);
+
+/** sf_file_create - as sf_file_write, but never over an existing file: -EEXIST. Of two at once one loses.
  */
 int sf_file_create(const char *path, const void *data, size_t len, mode_t mode);
 

@@ -71,6 +71,13 @@ static void write_then_read(void **state)
 	assert_int_equal(sf_file_read("/proc/self/stat", 4096, &text, NULL), 0);
 	assert_true(strlen(text) > 10);
 	free(text);
+	assert_int_equal(sf_file_swap(in("f"), "new", 3, 0640), 0);
+	assert_int_equal(stat(in("f"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(sf_file_read(in("f"), 10, &text, NULL), 0);
+	assert_string_equal(text, "new");
+	free(text);
+	assert_int_equal(sf_file_swap(in("no/such/f"), "x", 1, 0644), -ENOENT);
 	unlink(in("f"));
 }
 
