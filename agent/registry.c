@@ -223,6 +223,12 @@ void registry_drain(struct registry *g, struct registration *r, bool drained)
 		registry_set_live(g, r, !drained);
 }
 
+void registry_hold(struct registry *g, struct registration *r, bool held)
+{
+	if (r->state == SF_LISTENER_LIVE)
+		g->ops->apply(g->ops->ctx, r, held ? SF_LISTENER_DRAINING : SF_LISTENER_LIVE, 0);
+}
+
 void registry_set_live(struct registry *g, struct registration *r, bool live)
 {
 	uint8_t state;

@@ -145,6 +145,12 @@ void registry_set_live(struct registry *g, struct registration *r, bool live);
  */
 void registry_drain(struct registry *g, struct registration *r, bool drained);
 
+/**
+ * registry_hold() - the kernel is to refuse new flows for it for a moment, or take them again. It
+ * stays registered: to nobody else is it another. One that takes none does not mind.
+ */
+void registry_hold(struct registry *g, struct registration *r, bool held);
+
 /** registry_remove() - take a manual or host entry back. */
 void registry_remove(struct registry *g, struct registration *r);
 

@@ -55,18 +55,23 @@ static int collect(const void *id, const void *value, void *ctx)
 	return b->n == BATCH;
 }
 
-/* The peer hears why before its socket hears of the reset that ours may send. */
+/* The peer hears why before its socket hears of the reset that ours may send. Return: whether it is
+ * over here, also where the socket's own word was lost. */
 static bool end_flow(struct host *h, const struct sf_flow *f)
 {
+	int ret;
+
 	refuse_peer(h, f, SF_SHED);
-	return refuse_local(h, f, SF_SHED) != -ENOENT;
+	ret = refuse_local(h, f, SF_SHED);
+	return !ret || ret == -EIO;
 }
 
-/* Return: whether there may be more of them right now. */
+/* Return: whether there may be more of them that can be ended right now. */
 static bool walk_table(struct host *h, const char *table, const struct registration_key *key,
 		       uint64_t *ended)
 {
 	static struct batch b;
+	uint64_t before = *ended;
 	int ret;
 
 	b.key = key;
@@ -77,7 +82,7 @@ static bool walk_table(struct host *h, const char *table, const struct registrat
 		*ended += end_flow(h, &b.flows[i]);
 	if (ret < 0)
 		sf_warn("shed: the table %s cannot be read: %s", table, strerror(-ret));
-	return ret > 0;
+	return ret > 0 && *ended > before;
 }
 
 /* Who asked once and only listens since is half open here, and bound there. */
@@ -105,6 +110,34 @@ static void tell(struct host *h, struct shed_job *job)
 	job->told = job->ended;
 }
 
+/* ---- registrations ---------------------------------------------------------------------- */
+
+static bool matches(const struct registration *r, const struct registration_key *key)
+{
+	return r->state && r->origin != ORIGIN_HOST && sf_addr_eq(&r->key.addr, &key->addr) &&
+	       (!key->proto || (r->key.proto == key->proto && r->key.port == key->port));
+}
+
+static bool is_shed(const struct shed *s, const struct registration *r)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (matches(r, &s->jobs[i].key))
+			return true;
+	return false;
+}
+
+/* A job about @key begins, or has ended. While one is under way a service router that has not heard
+ * yet may lead clients here that have just lost their flow: they are refused, and go on elsewhere.
+ */
+static void hold(struct host *h, const struct registration_key *key)
+{
+	struct registration *r, *tmp;
+
+	HASH_ITER (hh, h->registry.table, r, tmp)
+		if (matches(r, key))
+			registry_hold(&h->registry, r, is_shed(&h->shed, r));
+}
+
 /* ---- jobs ------------------------------------------------------------------------------- */
 
 static void arm(struct host *h, unsigned int ms)
@@ -125,6 +158,14 @@ static unsigned int go_on(struct host *h, struct shed_job *job)
 	return job->turn++ < TURNS ? pauses_ms[job->turn - 1] : 0;
 }
 
+static void job_end(struct host *h, struct shed_job *job)
+{
+	struct registration_key key = job->key;
+
+	*job = h->shed.jobs[--h->shed.n];
+	hold(h, &key);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct host *h = arg;
@@ -135,7 +176,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		unsigned int wait = go_on(h, &s->jobs[i]);
 
 		if (s->jobs[i].turn > TURNS) {
-			s->jobs[i] = s->jobs[--s->n];
+			job_end(h, &s->jobs[i]);
 			continue;
 		}
 		least = wait < least ? wait : least;
@@ -145,20 +186,26 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		arm(h, least);
 }
 
+static struct shed_job *job_of(struct shed *s, const struct registration_key *key)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!memcmp(&s->jobs[i].key, key, sizeof(*key)))
+			return &s->jobs[i];
+	return NULL;
+}
+
 int64_t shed_begin(struct host *h, const struct registration_key *key)
 {
 	struct shed *s = &h->shed;
-	struct shed_job *job = NULL;
+	struct shed_job *job = job_of(s, key);
 	uint64_t before;
 
-	for (size_t i = 0; !job && i < s->n; i++)
-		if (!memcmp(&s->jobs[i].key, key, sizeof(*key)))
-			job = &s->jobs[i];
 	if (!job && s->n == SHED_JOBS)
 		return -EBUSY;
 	if (!job) {
 		job = &s->jobs[s->n++];
 		*job = (struct shed_job){ .key = *key };
+		hold(h, key);
 	}
 	job->turn = 0;
 	before = job->ended;
@@ -168,11 +215,14 @@ int64_t shed_begin(struct host *h, const struct registration_key *key)
 
 void shed_all(struct host *h)
 {
-	uint64_t ended = 0, before;
+	struct registration *r, *tmp;
+	uint64_t ended = 0;
 
-	do {
-		before = ended;
-	} while (walk(h, NULL, &ended) && ended > before);
+	/* Service routers have yet to hear that we leave. */
+	HASH_ITER (hh, h->registry.table, r, tmp)
+		registry_hold(&h->registry, r, true);
+	while (walk(h, NULL, &ended))
+		;
 	if (ended)
 		sf_info("%llu flows ended", (unsigned long long)ended);
 }
@@ -216,12 +266,6 @@ void shed_put(struct host *h, struct sf_ctrl_out *out)
 
 /* ---- REST ------------------------------------------------------------------------------- */
 
-static bool matches(const struct registration *r, const struct registration_key *key)
-{
-	return r->state && r->origin != ORIGIN_HOST && sf_addr_eq(&r->key.addr, &key->addr) &&
-	       (!key->proto || (r->key.proto == key->proto && r->key.port == key->port));
-}
-
 /* Whom the registrations are of; UINT32_MAX: of several, or none. @n: how many there are. */
 static uint32_t owner_of(const struct host *h, const struct registration_key *key, int *n)
 {
@@ -251,10 +295,14 @@ static json_int_t open_flows(struct host *h, const struct registration_key *key)
 	return open;
 }
 
+/* New flows from here on are not those that were to end. */
 static void drain(struct host *h, const struct registration_key *key, bool drained)
 {
+	struct shed_job *job = drained ? NULL : job_of(&h->shed, key);
 	struct registration *r, *tmp;
 
+	if (job)
+		job_end(h, job);
 	HASH_ITER (hh, h->registry.table, r, tmp)
 		if (matches(r, key))
 			registry_drain(&h->registry, r, drained);

@@ -8,6 +8,8 @@
  * until undrain, or until the program's socket is closed.
  *
  * A flow that is accepted while we look would be missed: so the table is walked again for a while.
+ * As long the kernel refuses new ones, for service routers may not have heard yet, and clients that
+ * have lost their flow ask at once.
  */
 #ifndef SF_AGENT_SHED_H
 #define SF_AGENT_SHED_H

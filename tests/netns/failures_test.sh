@@ -177,6 +177,106 @@ says "undrain, at the host" "e: takes new flows" on h4 "$SF" undrain e
 wait_for "h4 takes new flows again" has_instances sr e 2 80
 end $h3 $h4
 
+# ---- shed before service routers have heard of it: who has lost its flow asks at once, and is led there again
+cat >"$TMP/retry.py" <<'PY'
+import errno, socket, sys, threading
+def tell(line): # print() writes twice
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+def ask():
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+    s.settimeout(60)
+    s.sendall(b"\n")
+    return s, s.recv(100).decode().strip()
+def one():
+    s, name = ask()
+    tell("up " + name)
+    while True:
+        try:
+            s.recv(1)
+            return
+        except TimeoutError:
+            return
+        except OSError:
+            try:
+                s, name = ask()
+            except OSError as e:
+                tell("again " + errno.errorcode.get(e.errno, "TIMEOUT"))
+                return
+            tell("again " + name)
+for _ in range(int(sys.argv[3])):
+    threading.Thread(target=one).start()
+PY
+counted() { [ "$(grep -c "$2" "$TMP/$1")" = "$3" ]; }
+# retries NAME ADDRESS N: so many clients on h1
+retries() {
+	"$SF" lab --name "$LAB" exec h1 -- python3 "$TMP/retry.py" "$2" 80 "$3" >"$TMP/$1" 2>&1 &
+	declare -g retries=$!
+	pids+=($!)
+	wait_for "$3 connections" counted "$1" up "$3"
+}
+G=$(address g)
+for n in h3 h4; do serve $n "$G" 80 web --name $n --timeout 600; declare "$n=$!"; done
+registered g 2 80
+ROUTER=sr2 registered g 2 80
+retries late "$G" 32
+had=$(grep -c "up h3" "$TMP/late")
+late="$(daemon_pid sr) $(daemon_pid sr2)"
+kill -STOP $late
+says "shed, and service routers are late" "g on h3: shed; no flows left" on ctl "$SF" shed g --host h3
+wait_for "all $had that were there ask again" counted late again "$had" && ok "$had clients ask again"
+equal "and are led on to h4" "$had" "$(grep -c "again h4" "$TMP/late")"
+kill -CONT $late
+end $retries
+check "undrain" on ctl "$SF" undrain g
+wait_for "both take new flows" has_instances sr g 2 80
+says "shed, at the host" '"draining":true' rest h4 agent /v1/services/g/tcp/80/shed -X POST
+says "undrain, at once" '"draining":false' rest h4 agent /v1/services/g/tcp/80/undrain -X POST
+wait_for "both take new flows, again" has_instances sr g 2 80
+wait_for "by the other service router, too" has_instances sr2 g 2 80
+retries kept "$G" 8
+sleep 3
+counted kept again 0 && ok "whoever comes after the undrain stays" || bad "flows are ended that came after the undrain"
+end $retries $h3 $h4
+
+# ---- a host leaves whose router is slow to hear of it: who has lost its flow is not led there again, to nobody
+L=$(address l)
+serve h5 "$L" 80 web --name h5 --timeout 600; h5=$!
+registered l 1 80
+ROUTER=sr2 registered l 1 80
+retries slow "$L" 8
+late=$(daemon_pid r2)
+kill -STOP $late
+lab stop h5 >/dev/null
+wait_for "all ask again" counted slow again 8
+equal "and are refused" 8 "$(grep -c "again ECONNREFUSED" "$TMP/slow")"
+kill -CONT $late
+end $retries $h5
+lab start h5 >"$TMP/said" || said
+
+# ---- a host without its uplink ends many flows: each once, and then it ends itself
+cat >"$TMP/hold.py" <<'PY'
+import socket, sys, time
+held = [socket.create_connection((sys.argv[1], 80)) for _ in range(int(sys.argv[2]))]
+print("up", flush=True)
+time.sleep(600)
+PY
+M=$(address m)
+wait_for "h5 is ready" is_ready h5
+serve h5 "$M" 80 echo --timeout 600; h5=$!
+registered m 1 80
+ROUTER=sr2 registered m 1 80
+"$SF" lab --name "$LAB" exec h1 -- python3 "$TMP/hold.py" "$M" 1500 >"$TMP/many" 2>&1 & many=$!
+pids+=($many)
+tries 60 grep -q up "$TMP/many" || bad "no 1500 connections"
+on h5 ip link del r2
+equal "none is said to have ended that has not" 0 "$(rest h5 agent /v1/services/m/tcp/80/shed -X POST | jq .ended)"
+stopping=$(daemon_pid h5)
+kill -TERM "$stopping"
+gone() { ! kill -0 "$stopping"; }
+tries 20 gone && ok "the host ends" || bad "the host does not end"
+end $many $h5
+
 # ---- strangers, and the peer's host with what is not the flow's (Serval's first defect: both ended flows)
 instance h4 f
 F=$(address f)

@@ -391,6 +391,29 @@ static void drained_until_told(void **state)
 	assert_int_equal(w->state, SF_LISTENER_LIVE);
 }
 
+/* The kernel refuses new flows for a moment; to the router it is registered as before. */
+static void held_for_a_moment(void **state)
+{
+	struct world *w = *state;
+	struct registration *r = listens(w, 80);
+
+	takes(w, SF_CTRL_REGISTER, 1);
+	answers(w, SF_CTRL_REGISTER, 80, 0);
+	registry_hold(&w->g, r, true);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	listens(w, 80);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	takes(w, 0, 0);
+	registry_hold(&w->g, r, false);
+	assert_int_equal(w->state, SF_LISTENER_LIVE);
+	/* Drained meanwhile, it takes none afterwards either. */
+	registry_hold(&w->g, r, true);
+	registry_drain(&w->g, r, true);
+	registry_hold(&w->g, r, false);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	takes(w, SF_CTRL_UNREGISTER, 1);
+}
+
 /* Its release and the next one's listen() were lost: who listens now is another. */
 static void replaced_is_judged_anew(void **state)
 {
@@ -447,6 +470,7 @@ int main(void)
 		T(batches_are_of_one_type),
 		T(by_hand),
 		T(drained_until_told),
+		T(held_for_a_moment),
 		T(strangers_are_ignored),
 		T(replaced_is_judged_anew),
 	};
