@@ -17,8 +17,7 @@
  * meanwhile, makes it dirty again.
  *
  *	at:    OUT --REGISTER--> ENTERING --accepted--> IN --UNREGISTER--> LEAVING --answer--> OUT
- *	                             `------denied----> REFUSED (until something changes or a
- *rejoin)
+ *	                             `------denied----> REFUSED, until something changes
  *
  * An entry is freed when nobody wants it and the router does not have it. Pure but for memory: it
  * reaches kernel, clock and log by struct registry_ops, so that it is tested alone.

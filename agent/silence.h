@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * silence.h - which peer hosts have fallen silent, when they are asked, and when flows with them
- *are over (docs/protocol.md, "Silence").
+ * silence.h - which peer hosts have fallen silent, when they are asked, and when flows with
+ * them are over (docs/protocol.md, "Silence").
  *
  * Theory of operation
  *
@@ -14,8 +14,7 @@
  *	silent for probe_after                     ask: those who only receive learn by nothing else
  *	silent, and something was sent since       ask: the answer is overdue
  *	silent, and a soft FAIL or ICMPv6 error    ask
- *	asked without answer for move_grace        over, for those flows whose service waits no
- *longer
+ *	asked without answer for move_grace        over, where the service waits no longer
  *
  * A peer that has moved is another pair; so is a move of our own. While ours is not usable nothing
  * is asked and no time counts. Pure but for memory: time is an argument.

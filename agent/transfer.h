@@ -13,14 +13,14 @@
  *	BOUND --stop--> EXPORTED, socket frozen --state is with the program--> EXPORTED, no socket
  *	  ^------------------ not ------------------'
  *
- * An agent that is killed in between leaves a stopped flow and a frozen socket; whoever exports
- *that socket again finishes it.
+ * An agent that is killed in between leaves a stopped flow and a frozen socket; whoever
+ * exports that socket again finishes it.
  *
  * In: a socket is made of the state, still frozen; then the flow's entry, with a key of this host;
  * then its renegotiation begins (agent/moves.h), and the exporter is told where it is, so that it
- * sends on whoever asks there. The socket thaws a moment later, and what it brought unsent follows
- *the RSYN; the program has it when the peer has answered. If another host was first, or nobody
- *answers, nothing is left here, and nothing was said that the peer takes.
+ * sends on whoever asks there. The socket thaws a moment later, and what it brought unsent
+ * follows the RSYN; the program has it when the peer has answered. If another host was first, or
+ * nobody answers, nothing is left here, and nothing was said that the peer takes.
  */
 #ifndef SF_AGENT_TRANSFER_H
 #define SF_AGENT_TRANSFER_H

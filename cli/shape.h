@@ -20,7 +20,7 @@
  *	flow	{proto, direction, local, local_name, local_port, peer, peer_name, peer_port,
  *		 own_locator, peer_locator, state, attempt, age_ms, idle_ms, tx_packets, tx_bytes,
  *		 rx_packets, rx_bytes, fail, id, move: {state, own, peer, tries, since_ms,
- *heard_ms}} move: null where neither end ever moved
+ *		 heard_ms}}; move: null where neither end ever moved
  *	event	{id, time, kind, router, host, locator, service, proto, port, reason, text}
  *
  * Times are ISO 8601, UTC.

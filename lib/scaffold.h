@@ -6,9 +6,9 @@
  * hand an established TCP connection of a service over to a program on another host, while its
  * other end notices nothing:
  *
- *	A: sf_export(fd, state, &len);          the connection stands still; fd is of no use any
- *more A: pass state, and what the program itself knows of the connection, to B by a safe channel B:
- *fd = sf_import(state, len);          and goes on
+ *	A: sf_export(fd, state, &len);          the connection stands still; fd is of no more use
+ *	A: pass state, and what the program itself knows of the connection, to B by a safe channel
+ *	B: fd = sf_import(state, len);          and goes on
  *
  * Both talk to the agent of their host and need no privilege. All functions are safe to call from
  * several threads, and wait.

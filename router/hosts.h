@@ -6,7 +6,8 @@
  *
  *	ABSENT    not here. The address is kept for the host's key until the block runs out.
  *	RESTORED  was here when an earlier daemon ended. Kernel state is in place; there is no
- *session until the host joins again, which it is asked to. JOINED    there is a session.
+ *		  session until the host joins again, which it is asked to.
+ *	JOINED    there is a session.
  *
  * In the kernel, a host that is here has: its /80 route by its link-local address, an entry in
  * "present", its identity and registered serviceIDs in "sources", and its link's filter.

@@ -8,10 +8,14 @@
  * decided which entry of the table of hosts it is for:
  *
  *	same key, same boot nonce      that one: the agent was restarted, the host moved, or we
- *were; but a host that only wants a second place is DENIED one same key, other boot nonce     a
- *reboot, or a clone. An entry that is absent, or was on this very link with this very address, is
- *taken over. Else the other one is probed: while its datapath answers, the new one is a clone, gets
- *an address of its own and raises an alarm. new key                        a new entry
+ *				       were; but a host that only wants a second place is DENIED
+ *				       one
+ *	same key, other boot nonce     a reboot, or a clone. An entry that is absent, or was on
+ *				       this very link with this very address, is taken over. Else
+ *				       the other one is probed: while its datapath answers, the
+ *				       new one is a clone, gets an address of its own and raises
+ *				       an alarm
+ *	new key                        a new entry
  *
  * What is joined then is an address on a link. Only the first message under the session's key shows
  * that it was the key's owner who joined, here and now, and not somebody who heard a JOIN elsewhere

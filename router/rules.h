@@ -13,8 +13,8 @@
  * The controller's word counts: a host that it leaves out (drained, disabled) takes no flows. But
  * its word about a registration takes a moment to come, and it may be dead: so a registration has
  * its own word for FRESH_MS, or until a list names it, and as long as we are without a controller.
- *And what we know better counts at once: an instance of ours that is not registered here any more
- *is left out, whatever the list says, unless its host has yet to tell (host->settled).
+ * And what we know better counts at once: an instance of ours that is not registered here any more
+ * is left out, whatever the list says, unless its host has yet to tell (host->settled).
  *
  * Changes refresh a service: its table is built and written to free slots, which no packet reads.
  * rules_flush() then replaces rules in the kernel, each in one step, all additions before all

@@ -7,7 +7,7 @@
  *
  * JOIN carries the host's Ed25519 key, a fresh X25519 share and a signature; JOINED carries the
  * router's key, its share, a random NONCE and a signature that covers the JOIN, too. From the
- *shared secret both derive one key for each direction:
+ * shared secret both derive one key for each direction:
  *
  *	secret = X25519(own share, peer's share)
  *	keys   = HKDF-SHA256(ikm = secret,
@@ -15,13 +15,14 @@
  *			     info = "scaffold session v1", 64 bytes)
  *	host -> router: HMAC key keys[0..31]; router -> host: keys[32..63]
  *	session id = the first 8 bytes of NONCE, big-endian, never 0; JOINED's header carries it.
- *The router picks another NONCE where the id is taken or 0.
+ *
+ * The router picks another NONCE where the id is taken or 0.
  *
  * Signatures are the message's last item. Their input:
  *
  *	JOIN:   "scaffold join v1" | NUL | header and all items before SIGNATURE
- *	JOINED: "scaffold joined v1" | NUL | SHA-256 of the whole JOIN datagram | header and all
- *items before SIGNATURE
+ *	JOINED: "scaffold joined v1" | NUL | SHA-256 of the whole JOIN datagram |
+ *		header and all items before SIGNATURE
  *
  * Every later message ends with a MAC over header and all items before it, except those that a
  * router without the session must send (DENIED no-session, REFRESH): these only hint, and the
@@ -29,10 +30,10 @@
  *
  * Sequence numbers: the host's requests count 1, 2, ... below SF_SESSION_UNSOLICITED from each
  * JOINED on; an answer carries its request's number; what a router says unasked (REFRESH,
- *REGISTERED with late verdicts) counts from SF_SESSION_UNSOLICITED + 1. A receiver of requests
- *keeps a window (RFC 6479's idea) of the last 64: what it has seen is answered again from what it
- *holds *now*, and never executed again; what is older is dropped. So a replayed REGISTER cannot
- *raise the dead, and a lost answer costs nothing.
+ * REGISTERED with late verdicts) counts from SF_SESSION_UNSOLICITED + 1. A receiver of requests
+ * keeps a window (RFC 6479's idea) of the last 64: what it has seen is answered again from what it
+ * holds *now*, and never executed again; what is older is dropped. So a replayed REGISTER cannot
+ * raise the dead, and a lost answer costs nothing.
  *
  * JOIN's TIME grows strictly within one boot nonce; a router refuses a JOIN whose TIME is not newer
  * than the last one of that host key and boot nonce (DENIED replayed, with a TIME item that says

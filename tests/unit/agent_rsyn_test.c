@@ -5,7 +5,7 @@
  *	b0 (standby, fd5c:0:1:1:1::)     its routes are in a table found by the source
  *
  * The peer's place, fd5c:0:1:3:1::, has more of its prefix in common with the primary's: an address
- *of the kernel's choice would be that one. Needs root.
+ * of the kernel's choice would be that one. Needs root.
  */
 #include <arpa/inet.h>
 #include <errno.h>
