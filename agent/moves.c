@@ -16,6 +16,7 @@
 #include "agent/host.h"
 #include "agent/refuse.h"
 #include "agent/tell.h"
+#include "agent/transfer.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -714,6 +715,7 @@ static int load(struct host *h)
 	for (size_t i = 0; !ret && i < k.n; i++) {
 		if (mover_find(&h->moves.mover, k.list[i].key))
 			continue; /* seen twice, where the table changed meanwhile */
+		transfer_recover(h, k.list[i].key, &k.list[i].move);
 		loaded += !mover_load(&h->moves.mover, k.list[i].key, &k.list[i].move);
 	}
 	free(k.list);

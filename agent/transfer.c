@@ -16,6 +16,7 @@
 #include "agent/tell.h"
 #include "util/clock.h"
 #include "util/errtext.h"
+#include "util/log.h"
 
 #define ROOM_SLACK 65536 /* a queue may grow until the program asks again */
 #define GROUPS_MAX 256
@@ -43,10 +44,11 @@ static int flow_find(const struct host *h, const struct sf_tuple *t, struct sf_f
 	return -ENOENT;
 }
 
-/* A key for a flow that comes, and what its own socketID is to be. */
-static int flow_place(const struct host *h, const struct sf_tuple *t, uint64_t *id)
+/* A key for the flow that comes, what its own socketID is to be, and what was there. */
+static int flow_place(const struct host *h, struct transfer_in *in)
 {
-	uint64_t hash = sf_flow_hash(&h->datapath.config.key, t);
+	uint64_t hash = sf_flow_hash(&h->datapath.config.key, &in->e.tuple), free_key = 0;
+	const struct sf_move *left;
 	struct sf_flow old;
 	uint8_t drawn;
 	int ret;
@@ -55,25 +57,52 @@ static int flow_place(const struct host *h, const struct sf_tuple *t, uint64_t *
 		uint64_t key = sf_flow_key(hash, other);
 
 		if (bpf_map_lookup_elem(datapath_map(h, "flows"), &key, &old)) {
-			ret = sf_random(&drawn, sizeof(drawn));
-			*id = sf_socket_id(key, drawn);
-			return ret;
+			free_key = free_key ? free_key : key;
+			continue;
 		}
-		if (!sf_tuple_eq(&old.tuple, t))
+		if (!sf_tuple_eq(&old.tuple, &in->e.tuple))
 			continue;
 		if (old.state != SF_FLOW_EXPORTED && old.state != SF_FLOW_CLOSING)
 			return -EEXIST;
-		*id = sf_socket_id(key, (uint8_t)(sf_locator_sock(&old.own) + 1));
+		in->id = sf_socket_id(key, (uint8_t)(sf_locator_sock(&old.own) + 1));
+		in->has_tomb = old.state == SF_FLOW_EXPORTED;
+		in->tomb = old;
+		left = moves_find(h, key);
+		in->has_left = in->has_tomb && left;
+		if (in->has_left)
+			in->left = *left;
 		return 0;
 	}
-	return -EBUSY;
+	if (!free_key)
+		return -EBUSY;
+	ret = sf_random(&drawn, sizeof(drawn));
+	in->id = sf_socket_id(free_key, drawn);
+	return ret;
 }
 
-static void flow_drop(struct host *h, uint64_t id)
+/* What was made of a flow that does not come is taken back; what was there before is again, so that
+ * the peer hears nothing from here that it would take for the end. */
+static void flow_undo(struct host *h, const struct transfer_in *in)
 {
-	struct sf_flow gone;
+	int flows = datapath_map(h, "flows");
+	struct sf_flow f, gone;
+	bool there = !bpf_map_lookup_elem(flows, &in->key, &f);
 
-	flows_take(datapath_map(h, "flows"), id, &gone);
+	moves_forget(h, in->key);
+	/* The key may be another flow's by now. */
+	if (there && (!sf_tuple_eq(&f.tuple, &in->e.tuple) || f.created != in->created))
+		return;
+	if (!in->has_tomb) {
+		if (there)
+			flows_take(flows, sf_locator_sock(&f.own), &gone);
+		return;
+	}
+	/* At once: in between, whatever the peer sends would draw a FAIL. */
+	if (bpf_map_update_elem(flows, &in->key, &in->tomb, BPF_ANY))
+		sf_error("flow table: an exported flow cannot be kept: %s", strerror(errno));
+	else if (in->has_left)
+		mover_load(&h->moves.mover, in->key, &in->left);
+	mover_flush(&h->moves.mover);
 }
 
 static void tell(struct host *h, enum sf_log_level level, const char *kind,
@@ -332,7 +361,7 @@ static int make_flow(struct host *h, struct transfer_in *in, char *err, size_t e
 			     .epoch = 1,
 			     .state = SF_FLOW_BOUND };
 	uint64_t now = now_ns();
-	int ret = flow_place(h, &f.tuple, &in->id);
+	int ret = flow_place(h, in);
 
 	if (ret == -EEXIST)
 		return sf_errtext(err, errlen, ret, "connection: it is on this host already");
@@ -344,13 +373,16 @@ static int make_flow(struct host *h, struct transfer_in *in, char *err, size_t e
 	sf_move_rehome(&m, &f.own, now);
 	f.peer = sf_move_peer(&m);
 	f.csum_out = sf_csum_delta(&f.tuple.local, &f.tuple.peer, &f.own, &f.peer);
-	f.created = f.used = sf_used_of(now);
+	f.created = f.used = in->created = sf_used_of(now);
 	moves_forget(h, in->key);
-	if (bpf_map_update_elem(datapath_map(h, "flows"), &in->key, &f, BPF_ANY))
-		return sf_errtext(err, errlen, -errno, "flow table: %s", strerror(errno));
+	if (bpf_map_update_elem(datapath_map(h, "flows"), &in->key, &f, BPF_ANY)) {
+		ret = -errno;
+		flow_undo(h, in);
+		return sf_errtext(err, errlen, ret, "flow table: %s", strerror(-ret));
+	}
 	ret = moves_import(h, &f, &m);
 	if (ret) {
-		flow_drop(h, in->id);
+		flow_undo(h, in);
 		return sf_errtext(err, errlen, ret, "renegotiation: %s", strerror(-ret));
 	}
 	return 0;
@@ -456,12 +488,29 @@ int transfer_finish(struct host *h, struct transfer_in *in)
 
 void transfer_abandon(struct host *h, struct transfer_in *in)
 {
+	tell(h, SF_LOG_WARN, "import-failed", &in->e.tuple, "");
+	/* The socket is silent before the entry is another's; in_free() forgets whose it was. */
+	if (in->fd >= 0)
+		repair_drop(in->fd);
+	in->fd = -1;
+	flow_undo(h, in);
+	in_free(in);
+}
+
+void transfer_recover(struct host *h, uint64_t key, struct sf_move *m)
+{
 	struct sf_flow f;
 
-	tell(h, SF_LOG_WARN, "import-failed", &in->e.tuple, "");
-	in_free(in);
-	moves_forget(h, in->key);
-	/* It has another incarnation by now. */
-	if (!bpf_map_lookup_elem(datapath_map(h, "flows"), &in->key, &f))
-		flow_drop(h, sf_locator_sock(&f.own));
+	if (!(m->flags & SF_MOVE_BROUGHT) || !sf_move_is_open(m) ||
+	    bpf_map_lookup_elem(datapath_map(h, "flows"), &key, &f) || !mover_is_of(m, &f))
+		return;
+	sf_info("a connection that was on its way in was not taken");
+	sf_move_leave(m);
+	/* Where it had been exported, the peer still uses the socketID from before. */
+	f.state = SF_FLOW_EXPORTED;
+	f.flags = (f.flags & ~(SF_FLOW_RST | SF_FLOW_OVER)) | SF_FLOW_MOVED | SF_FLOW_OPEN;
+	f.formers = SF_GRACE_FORMERS;
+	f.moved = f.created;
+	if (bpf_map_update_elem(datapath_map(h, "flows"), &key, &f, BPF_EXIST))
+		sf_error("flow table: %s", strerror(errno));
 }

@@ -20,7 +20,12 @@
  * then its renegotiation begins (agent/moves.h), and the exporter is told where it is, so that it
  * sends on whoever asks there. The socket thaws a moment later, and what it brought unsent
  * follows the RSYN; the program has it when the peer has answered. If another host was first, or
- * nobody answers, nothing is left here, and nothing was said that the peer takes.
+ * nobody answers, nothing is left here, and nothing was said that the peer takes. Where the
+ * exporter itself was to take the flow back, it keeps quiet on as it did before: another host may
+ * import it.
+ *
+ * An agent that is killed meanwhile takes the socket with it. Its successor must not go on with a
+ * flow that nobody has here (SF_MOVE_BROUGHT): it makes its entry as quiet as an exporter's.
  */
 #ifndef SF_AGENT_TRANSFER_H
 #define SF_AGENT_TRANSFER_H
@@ -73,6 +78,10 @@ struct transfer_in {
 	uint64_t id;
 	uint64_t began_ms;
 	uint64_t tell_ms; /* when the exporter is told next where the flow is */
+	uint32_t created; /* of its entry */
+	bool has_tomb, has_left;
+	struct sf_flow tomb; /* what this host had of it, where it is the exporter: */
+	struct sf_move left; /* its entry, and how its end was left */
 	struct exported e;
 };
 
@@ -112,5 +121,11 @@ int transfer_finish(struct host *h, struct transfer_in *in);
 
 /** transfer_abandon() - as if it had not come. */
 void transfer_abandon(struct host *h, struct transfer_in *in);
+
+/**
+ * transfer_recover() - an earlier agent's state of a flow, before it is gone on with: one that was
+ * on its way in then is over here. @m: may be changed.
+ */
+void transfer_recover(struct host *h, uint64_t key, struct sf_move *m);
 
 #endif

@@ -214,7 +214,7 @@ void sf_move_rehome(struct sf_move *m, const struct sf_addr *own, __u64 now)
 	m->began = m->heard = now;
 	m->cand_since = has_candidate(m) ? now : 0;
 	m->flags &= ~SF_MOVE_CONFIRMED;
-	m->flags |= SF_MOVE_GONE; /* what goes to the exporter */
+	m->flags |= SF_MOVE_GONE | SF_MOVE_BROUGHT; /* gone is what goes to the exporter */
 	timer_start(m, now);
 }
 
@@ -319,6 +319,7 @@ static void hear(struct sf_move *m, const struct sf_move_msg *in, const struct s
 	if (open) {
 		m->former = m->acked;
 		m->acked = m->own.name;
+		m->flags &= ~SF_MOVE_BROUGHT;
 		out->acts |= SF_MOVE_APPLY | (confirmed ? 0 : SF_MOVE_ARRIVED);
 		if (!confirmed && (m->flags & SF_MOVE_GONE))
 			out->acts |= SF_MOVE_RESEND;

@@ -82,10 +82,11 @@ struct sf_view {
 };
 
 /* What an end is through with. */
-#define SF_MOVE_CONFIRMED 0x1 /* the peer has validated where we are */
-#define SF_MOVE_EXPIRED	  0x2 /* the candidate did not answer in time */
-#define SF_MOVE_GONE	  0x4 /* the place that we left was gone when we left it */
-#define SF_MOVE_LEFT	  0x8 /* the flow was handed over, and is elsewhere */
+#define SF_MOVE_CONFIRMED 0x1  /* the peer has validated where we are */
+#define SF_MOVE_EXPIRED	  0x2  /* the candidate did not answer in time */
+#define SF_MOVE_GONE	  0x4  /* the place that we left was gone when we left it */
+#define SF_MOVE_LEFT	  0x8  /* the flow was handed over, and is elsewhere */
+#define SF_MOVE_BROUGHT	  0x10 /* it was handed over to here, and the peer has not answered yet */
 
 /**
  * struct sf_move - what an end keeps of a flow from its first renegotiation on; value of the pinned

@@ -64,7 +64,8 @@ int sf_export(int fd, void *state, size_t *len);
  *	ETIMEDOUT	its other end does not answer
  *	ECONNREFUSED, ENOENT	no agent runs on this host
  *	ENETDOWN	the host has not joined a network
- * Except for ECONNREFUSED, ENOENT, EADDRNOTAVAIL, EACCES, EAGAIN and ENETDOWN the state is spent.
+ * Except for ECONNREFUSED, ENOENT, EADDRNOTAVAIL, EACCES, EAGAIN and ENETDOWN the state is spent,
+ * or may be: of ETIMEDOUT, and of an agent that ended, only another import can tell.
  */
 int sf_import(const void *state, size_t len);
 

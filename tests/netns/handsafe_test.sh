@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Hand-over where it fails, or is asked for by who may not: a connection that is not imported is where it was, and nobody
+# gets what is not his. Usage: handsafe_test.sh SCAFFOLD-BINARY LIBSCAFFOLD
+#
+#      h1 client, h2 server B       ctl         h3 server A, h4 server C, h5
+#        \ (emulated)  |             |              |   /   /
+#         [r1] -------------------- [sr] --------- [r2] ---
+. "$(dirname "$0")/lib.sh"
+LIBRARY=$(readlink -f "$2")
+need bpftool
+chmod 755 "$TMP" # its sockets are for users, too
+"$SF" lab topologies fig6 | sed 's/^link h1-r1 h2-r1/link h1-r1 delay=1ms\nlink h2-r1/' >"$TMP/safe.lab"
+lab_up "$TMP/safe.lab"
+TWO=$(address two)
+. "$HERE/handover_lib.sh"
+servers h2 h3 h4
+registered two 3 7
+
+# once NODE [UID]: import $TMP/state, and be gone; start_once: in the background, $importing
+start_once() { (exec "$SF" lab --name "$LAB" exec "$1" -- python3 "$HERE/handover.py" "$LIBRARY" import "$TMP/state") >"$TMP/imported" 2>&1 & importing=$!; pids+=($importing); }
+once() { "$SF" lab --name "$LAB" exec "$1" -- python3 "$HERE/handover.py" "$LIBRARY" import "$TMP/state" "${@:2}"; }
+unreachable() { lab link h1-r1 loss=100% >/dev/null; }
+reachable() { lab link h1-r1 loss=0% >/dev/null; }
+dropped_more() { [ "$(counter "$at" handed-over)" -gt "$1" ]; }
+failed_imports() { rest "$1" agent /v1/events | grep -o '"import-failed"' | wc -l; }
+failed_more() { [ "$(failed_imports "$at")" -gt "$1" ]; }
+# still_waits TEXT: what the client sends now meets silence, and another host has it then
+still_waits() {
+	local had m said
+	reachable
+	had=$(counter "$at" handed-over)
+	tries 20 dropped_more "$had" && ok "$1: what the client sends is not answered" || bad "$1: nothing of the client's is held back"
+	grep -q Error "$TMP/talk" && bad "$1: the client hears that it is over: $(cat "$TMP/talk")"
+	to=$(others | head -n 1)
+	read -r said m _ < <(tell "$to" import "$TMP/state")
+	equal "$1: another host imports it" ok "$said"
+	tell "$to" sendall "$m" $SIZE >/dev/null
+	equal "$1: all that the client sent arrives" ok "$(tell "$to" read "$m" $SIZE)"
+	arrives "$1: all arrives at the client"
+	tell "$to" close "$m" >/dev/null
+	check "$1: and it ends in order" wait "$talk"
+	settle
+}
+
+# ---- an import at the exporter that fails
+begin $SIZE
+says "a connection is exported" ok tell "$at" export "$n" "$TMP/state"
+unreachable
+had=$(failed_imports "$at")
+start_once "$at"
+sleep 0.5
+end $importing
+wait_for "the end of an import" failed_more "$had"
+still_waits "abandoned where it came from"
+
+# ---- an agent that is killed while its host imports what it exported
+daemons_know
+begin $SIZE
+says "a connection is exported" ok tell "$at" export "$n" "$TMP/state"
+unreachable
+start_once "$at"
+sleep 0.5
+daemon_kill "$at"
+wait $importing
+says "who imports it is told that the agent has died" ECONNRESET cat "$TMP/imported"
+daemon_start "$at"; daemon_ready "$at"
+still_waits "killed where it came from"
+registered two 3 7
+finish
