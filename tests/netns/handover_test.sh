@@ -299,4 +299,27 @@ was=$(locator m1)
 lab move m1 --to r2 >/dev/null
 goes_on "moved after the import"
 elsewhere "$was" && ok "(it did move)" || bad "m1 did not move: the check has no meaning"
+
+# ---- a server whose host moves while its flow is stopped by an agent that was killed: it is not handed over after all
+for n in s1 s2; do kill -9 "$(on $n ss -Htlnp "sport = :7" | grep -o 'pid=[0-9]*' | head -n 1 | cut -d= -f2)"; done
+registered two 0 7
+printf 'move_grace = 60s\n' >>"$DIR/s1/scaffoldd.conf" # its peer says nothing for a while
+lab restart s1 >"$TMP/said" || said
+joined() { holds "$1" agent /v1/status .joined; }
+wait_for "s1 is ready" joined s1
+CLIENT=s1
+servers m1
+registered two 1 7
+begin $SIZE
+tell m1 sendall "$n" $SIZE >/dev/null
+wait_for "bytes that nobody has read" unread
+says "the flow is stopped" stopped python3 "$HERE/handover.py" "$LIBRARY" stop "$DIR/bpf" 7
+was=$(locator m1)
+lab move m1 --to r1 >/dev/null 2>&1 || lab move m1 --to r2 >/dev/null
+tries 20 elsewhere "$was" && ok "its host moves meanwhile" || bad "m1 does not move"
+tell m1 vanish "$n" >/dev/null
+equal "the flow goes on where its host is now: all that the client sent arrives" ok "$(tell m1 read "$n" $SIZE)"
+arrives "all arrives at the client"
+tell m1 close "$n" >/dev/null
+check "and it ends in order" wait "$talk"
 finish
