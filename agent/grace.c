@@ -12,11 +12,13 @@
 #include "core/sal.h"
 #include "util/clock.h"
 #include "util/crypto.h"
+#include "util/log.h"
 
 #define FRESH_MS 60000 /* then it is asked for again */
 #define AGAIN_MS 1000  /* without an answer */
 
-/* @set: there is a policy that says @ms. @next_ms: before that it is not asked for again. */
+/* @set: there is a policy that says @ms. @next_ms: before that it is not asked for again. Of the
+ * configuration's word @ms alone counts. */
 struct grace_policy {
 	struct sf_sid sid;
 	bool set;
@@ -25,58 +27,95 @@ struct grace_policy {
 	UT_hash_handle hh;
 };
 
+/* ---- tables ----------------------------------------------------------------------------- */
+
+static struct grace_policy *find(struct grace_policy *table, const struct sf_sid *sid)
+{
+	struct grace_policy *p;
+
+	HASH_FIND(hh, table, sid, sizeof(*sid), p);
+	return p;
+}
+
+static struct grace_policy *add(struct grace_policy **table, const struct sf_sid *sid)
+{
+	struct grace_policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->sid = *sid;
+	HASH_ADD(hh, *table, sid, sizeof(p->sid), p);
+	return p;
+}
+
+static void forget(struct grace_policy **table)
+{
+	struct grace_policy *p, *tmp;
+
+	HASH_ITER (hh, *table, p, tmp) {
+		HASH_DEL(*table, p);
+		free(p);
+	}
+}
+
 /* ---- what this host's configuration says ------------------------------------------------ */
 
 /* "web=2s": which service, how long. */
-static int parse_grace(const struct sf_net *net, const char *text, struct sf_addr *service,
-		       uint32_t *ms)
+static int parse_grace(const struct sf_net *net, const char *text, struct sf_sid *sid, uint32_t *ms)
 {
 	char name[SF_NAME_TEXT + SF_ADDR_STRLEN];
 	const char *equals = strrchr(text, '=');
 	const char *why;
-	struct sf_sid sid;
 
 	if (!equals || (size_t)(equals - text) >= sizeof(name))
 		return -EINVAL;
 	snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-	if (sf_sid_parse(net, name, sf_sha256, &sid, &why) || sf_duration_parse(equals + 1, ms))
+	if (sf_sid_parse(net, name, sf_sha256, sid, &why) || sf_duration_parse(equals + 1, ms))
 		return -EINVAL;
-	*service = sf_service_addr(net, &sid);
 	return 0;
 }
 
 bool grace_is_text(const char *text)
 {
 	struct sf_net net = sf_net_default(0);
-	struct sf_addr service;
+	struct sf_sid sid;
 	uint32_t ms;
 
-	return !parse_grace(&net, text, &service, &ms);
+	return !parse_grace(&net, text, &sid, &ms);
+}
+
+int graces_open(struct host *h)
+{
+	const struct sf_conf_list *list = &h->config.service_move_grace;
+	struct grace_policy *p;
+	struct sf_sid sid;
+	uint32_t ms;
+
+	forget(&h->graces.own);
+	for (size_t i = 0; i < list->count; i++) {
+		if (parse_grace(&h->net, list->items[i], &sid, &ms)) {
+			sf_warn("service_move_grace: '%s' is no service of this network",
+				list->items[i]);
+			continue;
+		}
+		if (find(h->graces.own, &sid))
+			continue; /* what is said first counts */
+		p = add(&h->graces.own, &sid);
+		if (!p)
+			return -ENOMEM;
+		p->ms = ms;
+	}
+	return 0;
 }
 
 /* ---- what the controller's policy says -------------------------------------------------- */
 
-static struct grace_policy *policy_find(const struct host *h, const struct sf_sid *sid)
-{
-	struct grace_policy *p;
-
-	HASH_FIND(hh, h->graces.policies, sid, sizeof(*sid), p);
-	return p;
-}
-
 static struct grace_policy *policy_new(struct host *h, const struct sf_sid *sid)
 {
-	struct grace_policy *p;
-
 	/* Those that are waited for come again with the next walk. */
 	if (HASH_COUNT(h->graces.policies) >= GRACE_POLICIES)
-		graces_close(h);
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	p->sid = *sid;
-	HASH_ADD(hh, h->graces.policies, sid, sizeof(p->sid), p);
-	return p;
+		forget(&h->graces.policies);
+	return add(&h->graces.policies, sid);
 }
 
 static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct sf_ctrl_in *answer)
@@ -87,7 +126,7 @@ static void on_answer(void *ctx, const struct sf_ctrl_in *request, const struct 
 	struct grace_policy *p = NULL;
 
 	if (asked && answer->type == SF_CTRL_FOUND)
-		p = policy_find(((struct attachment *)ctx)->host, &asked->sid);
+		p = find(((struct attachment *)ctx)->host->graces.policies, &asked->sid);
 	if (!p)
 		return;
 	p->next_ms = sf_now_ms() + FRESH_MS;
@@ -114,7 +153,7 @@ void grace_ask(struct host *h, const struct sf_flow *f)
 
 	if (sf_sid_is_zero(&item.sid) || item.sid.w[0] == sf_be32(SF_SSID_HOSTS))
 		return; /* policies are for services */
-	p = policy_find(h, &item.sid);
+	p = find(h->graces.policies, &item.sid);
 	if (!p)
 		p = policy_new(h, &item.sid);
 	if (!p || !router || sf_now_ms() < p->next_ms)
@@ -129,18 +168,14 @@ void grace_ask(struct host *h, const struct sf_flow *f)
 
 uint32_t grace_of(const struct host *h, const struct sf_flow *f)
 {
-	const struct sf_conf_list *list = &h->config.service_move_grace;
 	const struct attachment *primary = attachment_primary(h);
-	struct sf_addr of = service_of(f), service;
-	struct sf_sid sid = sf_addr_sid_or_none(&h->net, &of);
-	const struct grace_policy *p;
-	uint32_t ms;
+	struct sf_addr service = service_of(f);
+	struct sf_sid sid = sf_addr_sid_or_none(&h->net, &service);
+	const struct grace_policy *p = find(h->graces.own, &sid);
 
-	for (size_t i = 0; i < list->count; i++)
-		if (!parse_grace(&h->net, list->items[i], &service, &ms) &&
-		    sf_addr_eq(&service, &of))
-			return ms;
-	p = policy_find(h, &sid);
+	if (p)
+		return p->ms;
+	p = find(h->graces.policies, &sid);
 	if (p && p->set)
 		return p->ms;
 	if (h->config.move_grace_ms || !primary)
@@ -150,10 +185,6 @@ uint32_t grace_of(const struct host *h, const struct sf_flow *f)
 
 void graces_close(struct host *h)
 {
-	struct grace_policy *p, *tmp;
-
-	HASH_ITER (hh, h->graces.policies, p, tmp) {
-		HASH_DEL(h->graces.policies, p);
-		free(p);
-	}
+	forget(&h->graces.own);
+	forget(&h->graces.policies);
 }

@@ -22,13 +22,17 @@ struct grace_policy;
 
 #define GRACE_POLICIES 1024 /* remembered */
 
-/** struct graces - policies by serviceID. */
+/** struct graces - what this host's configuration says, and policies, by serviceID. */
 struct graces {
-	struct grace_policy *policies;
+	struct grace_policy *own, *policies;
 };
 
 /** grace_is_text() - for the configuration: "SERVICE=DURATION". */
 bool grace_is_text(const char *text);
+
+/** graces_open() - read what the configuration says, in place of what was read for another network.
+ * Return: 0 or -ENOMEM. */
+int graces_open(struct host *h);
 
 /** grace_of() - Return: milliseconds for which @f waits. */
 uint32_t grace_of(const struct host *h, const struct sf_flow *f);

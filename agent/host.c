@@ -307,6 +307,8 @@ void host_set_net(struct host *h, const struct sf_net *net)
 		registry_remove(&h->registry, r);
 	h->net = *net;
 	h->self = sf_service_addr(net, &h->identity);
+	if (graces_open(h))
+		sf_error("service_move_grace: no memory");
 	if (hooks_set_net(h))
 		sf_error("socket hooks: the network's prefix could not be set");
 	key.addr = h->self;
@@ -398,6 +400,11 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	}
 	registry_open(&h->registry, &registry_ops);
 	names_open(h);
+	ret = graces_open(h);
+	if (ret) {
+		snprintf(err, errlen, "service_move_grace: no memory");
+		return ret;
+	}
 	ret = datapath_prepare(h, err, errlen);
 	if (!ret)
 		ret = hooks_open(h, err, errlen);

@@ -197,15 +197,23 @@ static void test_own_word_counts_more(void **state)
 {
 	struct place *p = *state;
 	char text[128], addr[SF_ADDR_STRLEN];
-	char *items[] = { text };
+	char other[] = "other=7s", again[128];
+	char *items[] = { other, text, again };
 
 	p->host->config.move_grace_ms = 900;
 	assert_int_equal(grace(p), 900);
 	ask_and_say(p, 2000);
 	assert_int_equal(grace(p), 2000);
 	snprintf(text, sizeof(text), "%s=300ms", sf_addr_print(&p->flow.tuple.peer, addr));
-	p->host->config.service_move_grace = (struct sf_conf_list){ .items = items, .count = 1 };
+	snprintf(again, sizeof(again), "%s=1h", addr);
+	p->host->config.service_move_grace = (struct sf_conf_list){ .items = items, .count = 3 };
+	assert_int_equal(graces_open(p->host), 0);
 	assert_int_equal(grace(p), 300);
+	/* Of another network an address is no service. */
+	p->host->net.service ^= sf_be32(1);
+	assert_int_equal(graces_open(p->host), 0);
+	p->flow.tuple.peer = sf_service_addr(&p->host->net, &p->web);
+	assert_int_equal(grace(p), 2000);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
