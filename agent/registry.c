@@ -214,7 +214,8 @@ struct registration *registry_add(struct registry *g, const struct registration_
 
 void registry_drain(struct registry *g, struct registration *r, bool drained)
 {
-	bool there = r->state == SF_LISTENER_LIVE || r->origin == ORIGIN_SOCKET;
+	/* Where a port was registered by hand, a scan says whether anybody listens there. */
+	bool there = r->state == SF_LISTENER_LIVE || r->origin == ORIGIN_SOCKET || !r->key.port;
 
 	if (r->drained == drained || r->state == SF_LISTENER_DENIED)
 		return;

@@ -413,7 +413,9 @@ static void adopt_manual(struct host *h, const struct sf_listener_key *key,
 
 	if (!(value->flags & SF_LISTENER_MANUAL) || sf_addr_eq(&key->addr, &h->self))
 		return;
-	registry_add(&h->registry, &k, ORIGIN_MANUAL, &who, value->state == SF_LISTENER_LIVE);
+	/* Of all ports nobody else would say that they are there. */
+	registry_add(&h->registry, &k, ORIGIN_MANUAL, &who,
+		     value->state == SF_LISTENER_LIVE || !k.port);
 }
 
 int sockets_open(struct host *h, char *err, size_t errlen)

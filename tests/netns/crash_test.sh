@@ -186,4 +186,14 @@ daemon_ready r2
 for h in h3 h4 h5; do daemon_ready $h; done
 right "a router that was stopped and started"
 check "and new flows are made" peer h1 loop "$WEB" 80 --n 20 --timeout 10
+# ---- what is registered by hand for all ports is there again, though it was drained when its agent died
+state_of() { rest h4 agent /v1/services | jq -r --arg s "$(sid allports)" '.services[] | select(.service == $s) | .state'; }
+takes_flows() { [ "$(state_of)" = live ]; }
+check "registered for all ports" on h4 "$SF" register allports any 0
+rest h4 agent /v1/services/allports/any/0/drain -X POST >/dev/null
+equal "drained" draining "$(state_of)"
+daemon_kill h4
+daemon_start h4
+daemon_ready h4
+wait_for "it takes flows again" takes_flows && ok "and taken up by the next agent" || bad "it is $(state_of)"
 finish

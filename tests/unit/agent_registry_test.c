@@ -391,6 +391,21 @@ static void drained_until_told(void **state)
 	assert_int_equal(w->state, SF_LISTENER_LIVE);
 }
 
+/* What is registered for all ports is there as long as nobody takes it back. */
+static void drained_for_all_ports(void **state)
+{
+	struct world *w = *state;
+	struct registration_key k = key(0);
+	struct registration *r;
+
+	k.proto = 0;
+	r = registry_add(&w->g, &k, ORIGIN_MANUAL, NULL, true);
+	registry_drain(&w->g, r, true);
+	assert_int_equal(w->state, SF_LISTENER_DRAINING);
+	registry_drain(&w->g, r, false);
+	assert_int_equal(w->state, SF_LISTENER_LIVE);
+}
+
 /* The kernel refuses new flows for a moment; to the router it is registered as before. */
 static void held_for_a_moment(void **state)
 {
@@ -470,6 +485,7 @@ int main(void)
 		T(batches_are_of_one_type),
 		T(by_hand),
 		T(drained_until_told),
+		T(drained_for_all_ports),
 		T(held_for_a_moment),
 		T(strangers_are_ignored),
 		T(replaced_is_judged_anew),
