@@ -230,7 +230,8 @@ static int link_address(struct host *h, uint8_t *mac)
 	return 0;
 }
 
-int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how)
+/* @received: in or out, as @how has it. */
+static int kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how, uint32_t *received)
 {
 	uint8_t frame[SF_KICK_LEN] = { [12] = ETH_P_IPV6 >> 8,
 				       [13] = ETH_P_IPV6 & 0xff,
@@ -239,11 +240,17 @@ int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how
 				       [ETH_HLEN + 6] = IPPROTO_TCP,
 				       [ETH_HLEN + 7] = 64 };
 	struct tcphdr tcp = { .source = t->lport, .dest = t->pport, .doff = 5, .ack = 1 };
-	struct __sk_buff skb = { .ifindex = h->datapath.config.ifindex,
-				 .cb = { [SF_KICK_CB_HOW] = how } };
-	struct sf_bpf_run run = {
-		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
+	struct __sk_buff skb = {
+		.ifindex = h->datapath.config.ifindex,
+		.cb = { [SF_KICK_CB_HOW] = how, [SF_KICK_CB_RECEIVED] = *received }
 	};
+	struct __sk_buff after;
+	struct sf_bpf_run run = { .data = frame,
+				  .data_len = sizeof(frame),
+				  .ctx = &skb,
+				  .ctx_len = sizeof(skb),
+				  .ctx_out = &after,
+				  .ctx_out_len = sizeof(after) };
 	int ret;
 
 	if (!h->datapath.skel || t->proto != IPPROTO_TCP)
@@ -258,9 +265,28 @@ int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how
 	ret = sf_bpf_prog_run(bpf_program__fd(h->datapath.skel->progs.sf_flow_kick), &run);
 	if (ret)
 		return ret;
+	*received = after.cb[SF_KICK_CB_RECEIVED];
 	if (run.retval == SF_KICK_NONE || run.retval == SF_KICK_IDLE)
 		return -ENOENT;
 	return run.retval == SF_KICK_LOST ? -EIO : 0;
+}
+
+int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how)
+{
+	uint32_t none = 0;
+
+	return kick(h, t, how, &none);
+}
+
+int datapath_received(struct host *h, const struct sf_tuple *t, uint32_t *received)
+{
+	*received = 0;
+	return kick(h, t, SF_KICK_LOOK, received);
+}
+
+int datapath_hold(struct host *h, const struct sf_tuple *t, uint32_t received)
+{
+	return kick(h, t, SF_KICK_HOLD, &received);
 }
 
 int datapath_answered(struct host *h, uint64_t id)

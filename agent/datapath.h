@@ -119,6 +119,20 @@ int datapath_answered(struct host *h, uint64_t id);
  */
 int datapath_kick(struct host *h, const struct sf_tuple *t, enum sf_kick_how how);
 
+/**
+ * datapath_received() - the sequence number that the TCP socket of @t expects next.
+ * Return: 0; -ENOENT without such a connection; other -errno.
+ */
+int datapath_received(struct host *h, const struct sf_tuple *t, uint32_t *received);
+
+/**
+ * datapath_hold() - the peer of the TCP socket of @t has received all before @received: until it
+ * says so itself, no more is sent than the segment that follows.
+ * Return: 0; -ENOENT without such a connection, or where no segment that was sent follows; other
+ * -errno.
+ */
+int datapath_hold(struct host *h, const struct sf_tuple *t, uint32_t received);
+
 /** datapath_count() - one counter, summed over CPUs. @map: "counters" or "traffic". */
 int datapath_count(const struct host *h, const char *map, uint32_t index, struct sf_count *out);
 

@@ -51,7 +51,7 @@ static bool tell(struct kicks *ks, const struct kick *k, enum sf_kick_how how)
 
 /* What was under way when a place went is lost; so are the acknowledgements of what was not, and
  * the peer is to have ours before it sends all anew. */
-void kicks_begin(struct kicks *ks, struct kick *k, uint32_t acts, uint64_t now)
+void kicks_begin(struct kicks *ks, struct kick *k, uint32_t acts, bool held, uint64_t now)
 {
 	bool lost = acts & SF_MOVE_RESEND;
 
@@ -59,8 +59,12 @@ void kicks_begin(struct kicks *ks, struct kick *k, uint32_t acts, uint64_t now)
 		return;
 	if (lost && (acts & (SF_MOVE_PEER | SF_MOVE_ARRIVED)))
 		tell(ks, k, SF_KICK_ACK);
-	if (!(acts & (SF_MOVE_ARRIVED | SF_MOVE_REACHED)))
+	if (!(acts & (SF_MOVE_ARRIVED | SF_MOVE_REACHED))) {
+		/* One segment, a round trip before the rest: whoever types waits for no other. */
+		if (lost && held)
+			tell(ks, k, SF_KICK_RESEND);
 		return;
+	}
 	if (tell(ks, k, lost ? SF_KICK_RESEND : SF_KICK_TIMER))
 		wait_in(ks, k, 1, now);
 	else

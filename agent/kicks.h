@@ -44,8 +44,9 @@ struct kicks {
 /**
  * kicks_begin() - what came for the flow of @k brought about @acts (SF_MOVE_*): tell its socket
  * what that means for it, if anything.
+ * @held: it knows how far its peer has received, and sends no more than the next segment
  */
-void kicks_begin(struct kicks *ks, struct kick *k, uint32_t acts, uint64_t now);
+void kicks_begin(struct kicks *ks, struct kick *k, uint32_t acts, bool held, uint64_t now);
 
 /** kicks_drop() - @k waits no more. Harmless where it does not. */
 void kicks_drop(struct kicks *ks, struct kick *k);

@@ -32,6 +32,8 @@ struct mover_item {
 	struct mover_entry *e;
 	struct sf_flow_change change;
 	struct sf_move_out out;
+	bool heard; /* @received is what the peer has of us */
+	uint32_t received;
 };
 
 /* ---- heap of timers --------------------------------------------------------------------- */
@@ -239,8 +241,7 @@ static void queue(struct mover *m, struct mover_entry *e, uint64_t id,
 {
 	struct mover_item *item = &m->batch[m->n_batch++];
 
-	item->e = e;
-	item->out = *out;
+	*item = (struct mover_item){ .e = e, .out = *out };
 	if (e->behind)
 		item->out.acts |= SF_MOVE_APPLY;
 	if (item->out.acts & SF_MOVE_APPLY)
@@ -265,6 +266,18 @@ static int keep_batch(struct mover *m)
 	return m->ops->keep(m->ops->ctx, keys, moves, m->n_batch);
 }
 
+/* The peer's new place may be sent little before it is validated: of what the peer misses, not of
+ * what a program writes next. */
+static void hold(struct mover *m, struct mover_item *item)
+{
+	uint32_t lost = SF_MOVE_PEER | SF_MOVE_RESEND;
+	bool holds = item->heard && (item->out.acts & lost) == lost &&
+		     (item->change.flags & SF_FLOW_BUDGET);
+
+	item->heard = holds && m->ops->hold &&
+		      m->ops->hold(m->ops->ctx, &item->e->kick.tuple, item->received);
+}
+
 static void change_batch(struct mover *m, bool kept)
 {
 	for (size_t i = 0; i < m->n_batch; i++) {
@@ -273,6 +286,7 @@ static void change_batch(struct mover *m, bool kept)
 
 		if (!(item->out.acts & SF_MOVE_APPLY))
 			continue;
+		hold(m, item);
 		if (kept)
 			ret = m->ops->change(m->ops->ctx, &item->change);
 		item->e->dead = ret == -ENOENT;
@@ -280,14 +294,31 @@ static void change_batch(struct mover *m, bool kept)
 	}
 }
 
+/* Acknowledgements may have been lost with the place. What is not padded allows for no segment. */
+static void say_received(struct mover *m, struct mover_item *item)
+{
+	struct sf_move_msg *msg = &item->out.msg;
+	const struct sf_tuple *t = &item->e->kick.tuple;
+
+	if (msg->kind == SF_KIND_RSYN && msg->len == SF_MOVE_PADDED &&
+	    (msg->flags & SF_MOVE_LOST) && t->proto == SF_NEXTHDR_TCP && m->ops->received &&
+	    !m->ops->received(m->ops->ctx, t, &msg->received))
+		msg->flags |= SF_MOVE_HEARD;
+}
+
 static void send_batch(struct mover *m, bool kept)
 {
 	static struct sf_move_msg messages[MOVER_BATCH];
 	size_t n = 0, left;
 
-	for (size_t i = 0; kept && i < m->n_batch; i++)
-		if ((m->batch[i].out.acts & SF_MOVE_SEND) && !m->batch[i].e->dead)
-			messages[n++] = m->batch[i].out.msg;
+	for (size_t i = 0; kept && i < m->n_batch; i++) {
+		struct mover_item *item = &m->batch[i];
+
+		if (!(item->out.acts & SF_MOVE_SEND) || item->e->dead)
+			continue;
+		say_received(m, item);
+		messages[n++] = item->out.msg;
+	}
 	left = n ? m->ops->send(m->ops->ctx, messages, n) : 0;
 	m->counts.sent += left;
 	m->counts.unsent += n - left;
@@ -318,7 +349,7 @@ static void finish(struct mover *m, struct mover_item *item, uint64_t now)
 
 	if (e->dead)
 		return;
-	kicks_begin(&m->kicks, &e->kick, item->out.acts, now);
+	kicks_begin(&m->kicks, &e->kick, item->out.acts, item->heard, now);
 	if (item->out.acts & SF_MOVE_SETTLED) {
 		m->counts.settled++;
 		tell(m, e, now);
@@ -545,6 +576,8 @@ static void take_message(struct mover *m, const struct rsyn_in *in, struct mover
 	if (out.acts & (SF_MOVE_ARRIVED | SF_MOVE_SETTLED))
 		window_answered(&m->window, &e->seat, env.now);
 	queue(m, e, sf_locator_sock(&f->own), &out);
+	m->batch[m->n_batch - 1].heard = in->msg.flags & SF_MOVE_HEARD;
+	m->batch[m->n_batch - 1].received = in->msg.received;
 }
 
 static void take_refusal(struct mover *m, const struct rsyn_in *in, struct mover_entry *e,

@@ -57,6 +57,10 @@ struct mover_report {
  * @redirect: answer @in, an RSYN, by a REDIRECT to @place
  * @kick: segments arrive again: the local socket of @tuple should send or acknowledge; false:
  * nothing waits there. May be NULL
+ * @received: the sequence number that the local TCP socket of @tuple expects next. Return: 0, or
+ * -errno: it is not known. May be NULL
+ * @hold: its peer has received all before @received: it sends no more than the segment that follows
+ * until the peer says so itself; false: there is none to send. May be NULL
  * @over: the flow ends here, for enum sf_reason @reason: reset its socket, free its entry
  * @moved: tell
  */
@@ -73,6 +77,8 @@ struct mover_ops {
 	void (*refuse)(void *ctx, const struct rsyn_in *in, uint8_t reason);
 	void (*redirect)(void *ctx, const struct rsyn_in *in, const struct sf_addr *place);
 	bool (*kick)(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how how);
+	int (*received)(void *ctx, const struct sf_tuple *tuple, uint32_t *seq);
+	bool (*hold)(void *ctx, const struct sf_tuple *tuple, uint32_t received);
 	void (*over)(void *ctx, const struct sf_flow *flow, uint8_t reason);
 	void (*moved)(void *ctx, const struct mover_report *report);
 };

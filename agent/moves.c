@@ -369,6 +369,16 @@ static bool op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
 	return ret != -ENOENT;
 }
 
+static int op_received(void *ctx, const struct sf_tuple *t, uint32_t *seq)
+{
+	return datapath_received(ctx, t, seq);
+}
+
+static bool op_hold(void *ctx, const struct sf_tuple *t, uint32_t received)
+{
+	return !datapath_hold(ctx, t, received);
+}
+
 static const struct mover_ops ops_template = { .now = op_now,
 					       .random = op_random,
 					       .flow = op_flow,
@@ -381,7 +391,9 @@ static const struct mover_ops ops_template = { .now = op_now,
 					       .redirect = op_redirect,
 					       .over = op_over,
 					       .moved = op_moved,
-					       .kick = op_kick };
+					       .kick = op_kick,
+					       .received = op_received,
+					       .hold = op_hold };
 
 /* ---- flows that leave a place ----------------------------------------------------------- */
 

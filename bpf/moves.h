@@ -232,13 +232,20 @@ int sf_flow_answered(__u64 *id)
 /* What a path must carry for segments of one byte more than a socket's, with timestamps. */
 #define KICK_MTU(mss) ((mss) + SF_IPV6_LEN + (__u32)sizeof(struct tcp) + 12)
 
+/** struct kick_state - of a connection. @doubled: how often its timer may have been; @under_way:
+ * bytes that it has sent and that are not acknowledged. */
+struct kick_state {
+	__u32 doubled;
+	__u32 under_way;
+};
+
 /**
- * kick_look() - how far the connection w->tuple is: in w->seg, of the peer's next segment, were it
- * without data, sequence number and acknowledgement; and its length is that of a full one of ours.
- * @doubled: how often its timer may have been
+ * kick_look() - how far the connection w->tuple is: @k, and in w->seg, of the peer's next segment,
+ * were it without data, sequence number and acknowledgement; and its length is that of a full one
+ * of ours.
  * Return: 0 or enum sf_kick; SF_KICK_IDLE: all is acknowledged.
  */
-static __noinline int kick_look(struct __sk_buff *skb, struct work *w, __u32 *doubled)
+static __noinline int kick_look(struct __sk_buff *skb, struct work *w, struct kick_state *k)
 {
 	struct bpf_sock_tuple s = {};
 	struct bpf_tcp_sock *tcp;
@@ -257,8 +264,9 @@ static __noinline int kick_look(struct __sk_buff *skb, struct work *w, __u32 *do
 		w->seg.seq = tcp->rcv_nxt;
 		w->seg.ack = tcp->snd_una;
 		w->seg.len = tcp->mss_cache;
-		*doubled = tcp->icsk_retransmits;
-		ret = tcp->snd_una == tcp->snd_nxt ? SF_KICK_IDLE : 0;
+		k->doubled = tcp->icsk_retransmits;
+		k->under_way = tcp->snd_nxt - tcp->snd_una;
+		ret = k->under_way ? 0 : SF_KICK_IDLE;
 	}
 	bpf_sk_release(sk);
 	return ret;
@@ -273,6 +281,26 @@ static __always_inline int kick_ack(struct __sk_buff *skb, struct work *w)
 {
 	if (reply_segment(skb, RUN, w->seg.seq - BEFORE_ALL, w->seg.ack, SF_TCP_ACK) ==
 		    TC_ACT_SHOT ||
+	    bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
+		return SF_KICK_LOST;
+	return SF_KICK_DONE;
+}
+
+/**
+ * kick_hold() - an acknowledgement that was lost, as the peer's RSYN repeats it, with a window of
+ * 0: the oldest segment that is missing may be sent, and no other (RFC 9293, 3.8.6.1), until the
+ * peer's own next one opens it again. What a candidate may be sent is not for what the program
+ * writes next.
+ */
+static __always_inline int kick_hold(struct __sk_buff *skb, struct work *w,
+				     const struct kick_state *k)
+{
+	__u32 received = skb->cb[SF_KICK_CB_RECEIVED];
+
+	/* What was never sent, or was acknowledged long ago, was not said by this socket's peer. */
+	if (received - w->seg.ack >= k->under_way)
+		return SF_KICK_IDLE;
+	if (reply_segment(skb, RUN, w->seg.seq, received, SF_TCP_ACK) == TC_ACT_SHOT ||
 	    bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
 		return SF_KICK_LOST;
 	return SF_KICK_DONE;
@@ -306,13 +334,15 @@ static __noinline int kick_resend(struct __sk_buff *skb, __u32 mtu)
  * without timestamps takes no notice.
  *
  * And a socket can be made to acknowledge anew, for its acknowledgements may be lost, too: else the
- * peer would first send what has arrived already.
+ * peer would first send what has arrived already. Before that acknowledgement can have come, a
+ * socket learns from its peer's RSYN how far that is: kick_hold().
  */
 SEC("tc")
 int sf_flow_kick(struct __sk_buff *skb)
 {
 	struct work *w = work_get(RUN);
-	__u32 how = skb->cb[SF_KICK_CB_HOW], doubled = 0, mtu;
+	__u32 how = skb->cb[SF_KICK_CB_HOW], mtu;
+	struct kick_state k = {};
 	struct ip6 *ip;
 	struct tcp *t;
 	int ret;
@@ -327,11 +357,17 @@ int sf_flow_kick(struct __sk_buff *skb)
 	w->tuple.peer = ip->dst;
 	w->tuple.lport = t->sport;
 	w->tuple.pport = t->dport;
-	ret = kick_look(skb, w, &doubled);
+	ret = kick_look(skb, w, &k);
+	if (how == SF_KICK_LOOK && ret != SF_KICK_NONE) {
+		skb->cb[SF_KICK_CB_RECEIVED] = w->seg.seq;
+		return SF_KICK_DONE;
+	}
 	if (how == SF_KICK_ACK && ret != SF_KICK_NONE)
 		return kick_ack(skb, w);
 	if (ret)
 		return ret;
+	if (how == SF_KICK_HOLD)
+		return kick_hold(skb, w, &k);
 	t->seq = sf_be32(w->seg.ack);
 	mtu = KICK_MTU(w->seg.len);
 	if (how == SF_KICK_RESEND && mtu > IPV6_MTU_MIN) {
@@ -343,7 +379,7 @@ int sf_flow_kick(struct __sk_buff *skb)
 	if (reply_icmp6(skb, RUN, ICMP6_UNREACHABLE, ICMP6_NO_ROUTE, SF_IPV6_LEN + sizeof(*t)) ==
 	    TC_ACT_SHOT)
 		return SF_KICK_LOST;
-	for (__u32 i = 0; i < KICKS && i < doubled; i++)
+	for (__u32 i = 0; i < KICKS && i < k.doubled; i++)
 		if (bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
 			return SF_KICK_LOST;
 	return SF_KICK_DONE;

@@ -150,18 +150,21 @@ enum sf_refusal_cb { SF_REFUSAL_ID_HIGH, SF_REFUSAL_ID_LOW, SF_REFUSAL_REASON };
  * own address, with a segment as the socket sends it: IPv6 and TCP header, of which addresses and
  * ports count; cb[SF_KICK_CB_HOW] is one of enum sf_kick_how. Returns one of enum sf_kick.
  */
-enum sf_kick_cb { SF_KICK_CB_HOW };
+enum sf_kick_cb { SF_KICK_CB_HOW, SF_KICK_CB_RECEIVED };
 
 enum sf_kick_how {
 	SF_KICK_TIMER = 0,  /* it need not wait longer than before the loss */
 	SF_KICK_RESEND = 1, /* and all that is not acknowledged is lost: it sends it anew */
 	SF_KICK_ACK = 2,    /* it tells the peer what it has received */
+	SF_KICK_LOOK = 3,   /* out: cb[SF_KICK_CB_RECEIVED], the sequence number it expects next */
+	SF_KICK_HOLD = 4,   /* the peer has received all before cb[SF_KICK_CB_RECEIVED]; it sends
+			       nothing new until the peer itself says so */
 };
 
 enum sf_kick {
 	SF_KICK_DONE = 0,
 	SF_KICK_NONE = 1, /* there is no such connection */
-	SF_KICK_IDLE = 2, /* (not ACK) nothing of it waits for an acknowledgement */
+	SF_KICK_IDLE = 2, /* (not ACK, LOOK) nothing of it waits for an acknowledgement */
 	SF_KICK_LOST = 3, /* it could not be told */
 };
 

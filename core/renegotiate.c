@@ -568,6 +568,7 @@ int sf_move_encode(void *packet, size_t room, const struct sf_move_msg *msg)
 	t.your_claim = sf_be64(msg->your_claim);
 	t.challenge = sf_be64(msg->challenge);
 	t.echo = sf_be64(msg->echo);
+	t.received = sf_be32(msg->received);
 	return sf_alone_encode(packet, room, &msg->src, &msg->dst, HOP_LIMIT, msg->kind, 0,
 			       &msg->peer, &msg->host, &t, sizeof(t), padding, more);
 }
@@ -600,6 +601,7 @@ static int decode(const struct sf_packet *p, struct sf_move_msg *msg)
 	msg->your_claim = sf_be64(t.your_claim);
 	msg->challenge = sf_be64(t.challenge);
 	msg->echo = sf_be64(t.echo);
+	msg->received = sf_be32(t.received);
 	return 0;
 }
 

@@ -37,6 +37,7 @@
 #define SF_MOVE_ASK   0x0001 /* the sender does not know yet that its place is validated */
 #define SF_MOVE_VALID 0x0002 /* the receiver's place is validated */
 #define SF_MOVE_LOST  0x0004 /* what goes to the place that the sender has left is lost */
+#define SF_MOVE_HEARD 0x0008 /* @received counts */
 
 /**
  * struct sf_tlv_move - the TLV of RSYN, RSYN-ACK and RACK.
@@ -49,10 +50,11 @@
  * @you, @your_claim: the receiver's name and claim, as last taken
  * @challenge: RSYN-ACK: for the place that this goes to; else 0
  * @echo: the challenge that came to the place that this is sent from
+ * @received: with HEARD: of the sender's TCP, the sequence number that it expects next; else 0
  */
 struct sf_tlv_move {
 	__u8 type; /* SF_TLV_MOVE */
-	__u8 len;  /* 70 */
+	__u8 len;  /* 78 */
 	__be16 flags;
 	__be32 epoch;
 	__be16 you_sock_high;
@@ -65,9 +67,11 @@ struct sf_tlv_move {
 	__be64 your_claim;
 	__be64 challenge;
 	__be64 echo;
+	__be32 received;
+	__be32 zero;
 } SF_WIRE;
 
-SF_STATIC_ASSERT(sizeof(struct sf_tlv_move) == 72, "move TLV");
+SF_STATIC_ASSERT(sizeof(struct sf_tlv_move) == 80, "move TLV");
 
 #define SF_MOVE_HDR_LEN (SF_HDR_LEN + sizeof(struct sf_tlv_move)) /* header of a message */
 #define SF_MOVE_LEN	(SF_IPV6_LEN + SF_MOVE_HDR_LEN)		  /* and of the packet */
@@ -149,6 +153,7 @@ struct sf_move_msg {
 	__u64 claim, was, name;
 	__u64 you, your_claim;
 	__u64 challenge, echo;
+	__u32 received;
 };
 
 /* What an event has brought about. */

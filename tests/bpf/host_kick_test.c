@@ -86,9 +86,13 @@ static struct tcp_info info(int fd)
 	return i;
 }
 
-static uint32_t kick(enum sf_kick_how how)
+/* @received: in and out */
+static uint32_t kick_with(enum sf_kick_how how, uint32_t *received)
 {
-	struct __sk_buff skb = { .ifindex = LO, .cb = { [SF_KICK_CB_HOW] = how } };
+	struct __sk_buff skb = {
+		.ifindex = LO, .cb = { [SF_KICK_CB_HOW] = how, [SF_KICK_CB_RECEIVED] = *received }
+	};
+	struct __sk_buff after;
 	uint8_t frame[SF_KICK_LEN];
 	struct packet p;
 	struct segment s = { .src = tuple.local,
@@ -96,15 +100,26 @@ static uint32_t kick(enum sf_kick_how how)
 			     .sport = ntohs(tuple.lport),
 			     .dport = ntohs(tuple.pport),
 			     .flags = SF_TCP_ACK };
-	struct sf_bpf_run run = {
-		.data = frame, .data_len = sizeof(frame), .ctx = &skb, .ctx_len = sizeof(skb)
-	};
+	struct sf_bpf_run run = { .data = frame,
+				  .data_len = sizeof(frame),
+				  .ctx = &skb,
+				  .ctx_len = sizeof(skb),
+				  .ctx_out = &after,
+				  .ctx_out_len = sizeof(after) };
 
 	packet_tcp(&p, &s);
 	memset(p.b, 0, 12); /* lo's address */
 	memcpy(frame, p.b, sizeof(frame));
 	assert_int_equal(sf_bpf_prog_run(bpf_program__fd(b.skel->progs.sf_flow_kick), &run), 0);
+	*received = after.cb[SF_KICK_CB_RECEIVED];
 	return run.retval;
+}
+
+static uint32_t kick(enum sf_kick_how how)
+{
+	uint32_t none = 0;
+
+	return kick_with(how, &none);
 }
 
 /* What is redirected to a link's ingress is taken up at once, unless the machine is slow. */
@@ -229,6 +244,61 @@ static void ack_is_told_anew(void **state)
 	close(fd);
 }
 
+/* Sequence numbers of @fd: what it sends next, or (@which TCP_RECV_QUEUE) expects. */
+static uint32_t sequence(int fd, int which)
+{
+	int on = TCP_REPAIR_ON, off = TCP_REPAIR_OFF_NO_WP, none = TCP_NO_QUEUE;
+	uint32_t seq;
+	socklen_t len = sizeof(seq);
+
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR_QUEUE, &which, sizeof(which)), 0);
+	assert_int_equal(getsockopt(fd, SOL_TCP, TCP_QUEUE_SEQ, &seq, &len), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR_QUEUE, &none, sizeof(none)), 0);
+	assert_int_equal(setsockopt(fd, SOL_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
+	return seq;
+}
+
+/* The peer has the first of two segments, and says so by RSYN: the second leaves, and nothing new.
+ */
+static void what_the_peer_has_is_not_sent_again(void **state)
+{
+	char *data = calloc(1, 65536);
+	uint32_t received = 0, end;
+	struct tcp_info was;
+	int fd;
+
+	assert_non_null(data);
+	tuple.pport = htons(CLIENT + 5);
+	fd = connection();
+	assert_int_equal(kick_with(SF_KICK_LOOK, &received), SF_KICK_DONE);
+	assert_int_equal(received, sequence(fd, TCP_RECV_QUEUE));
+	assert_int_equal(kick_with(SF_KICK_HOLD, &received), SF_KICK_IDLE);
+	was = info(fd);
+	assert_int_equal(send(fd, data, was.tcpi_snd_mss, 0), was.tcpi_snd_mss);
+	assert_int_equal(send(fd, data, was.tcpi_snd_mss, 0), was.tcpi_snd_mss);
+	end = sequence(fd, TCP_SEND_QUEUE);
+	assert_int_equal(info(fd).tcpi_unacked, 2);
+	/* What it has not sent, and what was acknowledged, nobody can have received now. */
+	for (int i = 0; i < 2; i++) {
+		received = i ? end : end - 2 * was.tcpi_snd_mss - 1;
+		assert_int_equal(kick_with(SF_KICK_HOLD, &received), SF_KICK_IDLE);
+	}
+	received = end - was.tcpi_snd_mss;
+	assert_int_equal(kick_with(SF_KICK_HOLD, &received), SF_KICK_DONE);
+	SOON(info(fd).tcpi_unacked == 1);
+	assert_int_equal(send(fd, data, 4096, MSG_DONTWAIT), 4096);
+	assert_int_equal(info(fd).tcpi_unacked, 1);
+	assert_int_equal(sequence(fd, TCP_SEND_QUEUE), end + 4096);
+	was = info(fd);
+	assert_int_equal(kick(SF_KICK_RESEND), SF_KICK_DONE);
+	SOON(info(fd).tcpi_total_retrans > was.tcpi_total_retrans);
+	assert_int_equal(info(fd).tcpi_unacked, 1);
+	assert_int_equal(info(fd).tcpi_state, TCP_ESTABLISHED);
+	free(data);
+	close(fd);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, host_clear)
@@ -237,6 +307,7 @@ int main(void)
 		T(kick_takes_the_waiting_back),
 		T(what_is_lost_is_repeated_at_once),
 		T(ack_is_told_anew),
+		T(what_the_peer_has_is_not_sent_again),
 	};
 	int skip = host_privileged();
 

@@ -43,6 +43,50 @@ static void test_move(void **state)
 	assert_int_equal(a->mover.counts.repeated + b->mover.counts.repeated, 0);
 }
 
+/* What the mover has received is in its RSYN: its peer can send it the next segment a round trip
+ * before its place is validated, and nothing else. */
+static void test_one_segment_goes_before_the_proof(void **state)
+{
+	struct host *a = &world.h[0], *b = &world.h[1];
+
+	flows_make(1);
+	a->received = 0xfffffff0;
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	pass(DELAY);
+	assert_int_equal(b->held_at, 0xfffffff0);
+	assert_true(b->held_before);
+	assert_true(b->flows[0].flags & SF_FLOW_BUDGET);
+	assert_string_equal(b->kicked, "AR");
+	pass(1000 * MS);
+	assert_together(0);
+	assert_string_equal(b->kicked, "ARRTT");
+}
+
+/* Not where nothing waits, nothing was lost, or nothing may be sent that early. */
+static void test_nothing_goes_before_the_proof(void **state)
+{
+	struct host *a = &world.h[0], *b = &world.h[1];
+
+	flows_make(1);
+	a->received = 1;
+	b->idle = true;
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	pass(DELAY);
+	assert_int_equal(b->held_at, 1);
+	assert_string_equal(b->kicked, "A");
+	pass(1000 * MS);
+	b->idle = false;
+	b->held_at = 0;
+	a->both = a->up;
+	start(a, 0, 0x10003);
+	mover_flush(&a->mover);
+	pass(1000 * MS);
+	assert_together(0);
+	assert_int_equal(b->held_at, 0);
+}
+
 /* Make before break: nothing is lost, and nothing need be sent twice. */
 static void test_gentle_move(void **state)
 {
@@ -473,6 +517,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_move),
 		TEST(test_gentle_move),
+		TEST(test_one_segment_goes_before_the_proof),
+		TEST(test_nothing_goes_before_the_proof),
 		TEST(test_idle_is_kicked_once),
 		TEST(test_no_kick_of_datagrams),
 		TEST(test_not_established),

@@ -232,6 +232,24 @@ static bool op_kick(void *ctx, const struct sf_tuple *tuple, enum sf_kick_how ho
 	return how == SF_KICK_ACK || !h->idle;
 }
 
+static int op_received(void *ctx, const struct sf_tuple *tuple, uint32_t *seq)
+{
+	struct host *h = ctx;
+
+	*seq = h->received;
+	return h->received ? 0 : -ENOENT;
+}
+
+/* Nothing that it may send goes before it knows. */
+static bool op_hold(void *ctx, const struct sf_tuple *tuple, uint32_t received)
+{
+	struct host *h = ctx;
+
+	h->held_at = received;
+	h->held_before = !(h->flows[0].flags & SF_FLOW_BUDGET);
+	return !h->idle;
+}
+
 static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 {
 	struct host *h = ctx;
@@ -286,6 +304,8 @@ static void host_make(struct host *h, unsigned int number, uint32_t at)
 				     .refuse = op_refuse,
 				     .redirect = op_redirect,
 				     .kick = op_kick,
+				     .received = op_received,
+				     .hold = op_hold,
 				     .over = op_over,
 				     .moved = op_moved };
 	agent_start(h);

@@ -28,8 +28,11 @@ struct host {
 	uint32_t up;   /* place that packets reach it at, and leave from; 0: none */
 	uint32_t both; /* another such; 0: none */
 	int fails_keep;
-	bool idle;   /* its sockets wait for nothing */
-	int dies_at; /* after so many more steps; 0: it does not */
+	bool idle;	   /* its sockets wait for nothing */
+	uint32_t received; /* by its TCP; 0: not known */
+	uint32_t held_at;  /* as its TCP was told last that the peer has received */
+	bool held_before;  /* anything could be sent */
+	int dies_at;	   /* after so many more steps; 0: it does not */
 	bool dead;
 	char log[64]; /* of the last flush: K, C, S */
 	unsigned int keeps, kicks, overs, told, own_told;
