@@ -169,7 +169,6 @@ static void end_flow(struct host *h, const struct sf_flow *f, uint8_t reason)
 
 struct over {
 	const struct host *h;
-	const struct silence_pair *pair;
 	uint64_t now;
 	size_t n;
 	struct sf_flow flows[BATCH];
@@ -183,22 +182,23 @@ static bool is_pair(const struct silence_pair *p, const struct sf_flow *f)
 
 static int collect(const void *key, const void *value, void *ctx)
 {
+	const struct silence_pair *p;
 	struct over *o = ctx;
 	struct sf_flow f;
 
 	memcpy(&f, value, sizeof(f));
-	if (silence_watches(&f) && is_pair(o->pair, &f) &&
-	    silence_is_over(o->pair, grace_of(o->h, &f), o->now))
+	p = silence_watches(&f) ? silence_find(&o->h->probes.silence, &f.own, &f.peer) : NULL;
+	if (p && p->over && silence_is_over(p, grace_of(o->h, &f), o->now))
 		o->flows[o->n++] = f;
 	return o->n == BATCH;
 }
 
-static void end_all(struct host *h, const struct silence_pair *p)
+/* Of all pairs that are over: where a network is parted there are thousands at once. */
+static void end_all(struct host *h)
 {
 	static struct over o;
 
 	o.h = h;
-	o.pair = p;
 	o.now = now_ns();
 	/* Those that are ended are passed over by the next walk. */
 	for (int rounds = 0; rounds < ROUNDS; rounds++) {
@@ -336,6 +336,7 @@ static void scan(struct host *h)
 	struct probes *p = &h->probes;
 	struct silence_pair *pair, *tmp;
 	unsigned int asked = 0;
+	bool over = false;
 	int ret;
 
 	silence_begin(&p->silence, now_ns());
@@ -359,9 +360,11 @@ static void scan(struct host *h)
 
 		if (due == SILENCE_ASK && asked++ < ASKED_MAX)
 			ask(h, pair);
-		else if (due == SILENCE_OVER)
-			end_all(h, pair);
+		pair->over = due == SILENCE_OVER;
+		over |= pair->over;
 	}
+	if (over)
+		end_all(h);
 }
 
 static void arm(struct host *h, uint64_t ms)

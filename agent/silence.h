@@ -56,6 +56,7 @@ struct silence_key {
  * @turn: which flow is named first
  * @many: one of them was dead, so all are asked for
  * @answered: since the last walk: what soft FAILs said of its flows is over
+ * @over: silence_due() says so, as the caller notes
  */
 struct silence_pair {
 	struct silence_key key;
@@ -65,7 +66,7 @@ struct silence_pair {
 	uint32_t grace_ms;
 	uint64_t asked, asked_last;
 	uint32_t tries, nonce, turn, at;
-	bool seen, many, answered;
+	bool seen, many, answered, over;
 	struct silence_sock *socks;
 	size_t n_socks, room;
 	UT_hash_handle hh;
