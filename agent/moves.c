@@ -15,7 +15,6 @@
 
 #include "agent/host.h"
 #include "agent/refuse.h"
-#include "agent/tell.h"
 #include "agent/transfer.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -25,12 +24,8 @@
 #define SLICE	      128
 #define SLICE_MS      10
 #define TURN_MS	      4
-#define LOOK_MS	      100 /* while flows wait for a place */
 #define SWEEP_MS      10000
 #define SWEEP	      4096
-#define QUIET_NS      200000000ull  /* nothing more came: tell */
-#define PATIENT_NS    2000000000ull /* tell although more comes */
-#define TELL_MS	      50
 #define FAILS_PER_SEC 1000
 #define NS_PER_MS     1000000ull
 
@@ -69,8 +64,6 @@ static void arm(struct host *h)
 		add_ms(h->moves.timer, due > now ? (due - now + NS_PER_MS - 1) / NS_PER_MS : 0);
 	else
 		event_del(h->moves.timer);
-	if (h->moves.mover.parked && !evtimer_pending(h->moves.look, NULL))
-		add_ms(h->moves.look, LOOK_MS);
 }
 
 /* ---- places ----------------------------------------------------------------------------- */
@@ -218,132 +211,29 @@ static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_add
 
 /* ---- telling ---------------------------------------------------------------------------- */
 
-static bool is_alike(const struct moves_group *a, const struct moves_group *b)
-{
-	return a->kind == b->kind && a->own == b->own && a->reason == b->reason &&
-	       sf_addr_eq(&a->from, &b->from) && sf_addr_eq(&a->to, &b->to);
-}
-
-static const char *from_text(const struct moves_group *g, char *buf, size_t len)
-{
-	char from[SF_ADDR_STRLEN];
-
-	buf[0] = '\0';
-	if (!sf_addr_is_zero(&g->from))
-		snprintf(buf, len, " from %s", sf_addr_print(&g->from, from));
-	return buf;
-}
-
-static void group_text(const struct moves_group *g, char *text, size_t len)
-{
-	char to[SF_ADDR_STRLEN], from[SF_ADDR_STRLEN + 8];
-	unsigned long long ms = (g->ended - g->began) / NS_PER_MS;
-	char flows[48] = "a flow";
-
-	if (g->count > 1)
-		snprintf(flows, sizeof(flows), "%llu flows", (unsigned long long)g->count);
-	if (g->reason)
-		snprintf(text, len, "%s: over here: %s", flows, sf_reason_text(g->reason));
-	else
-		snprintf(text, len, "%s%s moved%s to %s in %llu ms", flows,
-			 g->own ? "" : (g->count > 1 ? "' peers" : "'s peer"),
-			 from_text(g, from, sizeof(from)), sf_addr_print(&g->to, to), ms);
-}
-
-static void group_tell(struct host *h, struct moves_group *g)
-{
-	struct sf_event e = { .kind = g->kind,
-			      .reason = g->reason,
-			      .locator = g->to,
-			      .count = g->count,
-			      .interval_ms = (g->ended - g->began) / NS_PER_MS };
-	const struct sf_tuple *t = &g->tuple;
-	char text[200];
-
-	if (g->count == 1) {
-		bool served = registry_find(&h->registry,
-					    &(struct registration_key){ .addr = t->local,
-									.port = t->lport,
-									.proto = t->proto });
-		const struct sf_addr *end = served ? &t->local : &t->peer;
-
-		if (sf_addr_is_service(&h->net, end))
-			e.service = sf_addr_sid(end);
-		e.service_name = names_of(h, &e.service);
-		e.has_port = true;
-		e.port = served ? t->lport : t->pport;
-		e.proto = t->proto;
-	}
-	group_text(g, text, sizeof(text));
-	host_tell(h, g->reason ? SF_LOG_WARN : SF_LOG_INFO, &e, "%s", text);
-	g->kind = NULL;
-}
-
-static void group_add(struct host *h, const struct moves_group *add)
-{
-	struct moves_group *free_one = NULL, *g;
-
-	for (g = h->moves.groups; g < h->moves.groups + MOVES_GROUPS; g++) {
-		if (g->kind && is_alike(g, add))
-			break;
-		if (!g->kind && !free_one)
-			free_one = g;
-	}
-	if (g == h->moves.groups + MOVES_GROUPS) {
-		g = free_one ? free_one : h->moves.groups;
-		if (g->kind)
-			group_tell(h, g);
-		*g = *add;
-		g->since = now_ns();
-	} else if (add->began < g->began) {
-		g->began = add->began;
-	}
-	g->ended = add->ended;
-	g->count++;
-	if (!evtimer_pending(h->moves.teller, NULL))
-		add_ms(h->moves.teller, TELL_MS);
-}
-
-static void on_teller(evutil_socket_t fd, short what, void *arg)
-{
-	struct host *h = arg;
-	uint64_t now = now_ns();
-	bool more = false;
-
-	for (int i = 0; i < MOVES_GROUPS; i++) {
-		struct moves_group *g = &h->moves.groups[i];
-
-		if (g->kind && (now - g->ended > QUIET_NS || now - g->since > PATIENT_NS))
-			group_tell(h, g);
-		more |= g->kind != NULL;
-	}
-	if (more)
-		add_ms(h->moves.teller, TELL_MS);
-}
-
 static void op_moved(void *ctx, const struct mover_report *r)
 {
-	struct moves_group g = { .kind = "flow-moved",
-				 .from = r->from,
-				 .to = r->to,
-				 .tuple = r->tuple,
-				 .began = r->began,
-				 .ended = r->ended,
-				 .own = r->own };
+	struct moved g = { .kind = "flow-moved",
+			   .from = r->from,
+			   .to = r->to,
+			   .tuple = r->tuple,
+			   .began = r->began,
+			   .ended = r->ended,
+			   .own = r->own };
 
-	group_add(ctx, &g);
+	moved_add(ctx, &g);
 }
 
 static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 {
 	struct host *h = ctx;
 	uint64_t now = now_ns();
-	struct moves_group g = { .kind = reason == SF_SUPERSEDED ? "flow-superseded" : "flow-over",
-				 .tuple = f->tuple,
-				 .began = now,
-				 .ended = now,
-				 .own = true,
-				 .reason = reason };
+	struct moved g = { .kind = reason == SF_SUPERSEDED ? "flow-superseded" : "flow-over",
+			   .tuple = f->tuple,
+			   .began = now,
+			   .ended = now,
+			   .own = true,
+			   .reason = reason };
 	int ret;
 
 	if (!mover_takes(f))
@@ -351,7 +241,7 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 	ret = refuse_local(h, f, reason);
 	if (ret && ret != -ENOENT)
 		sf_warn("the socket of a flow that is over cannot be told: %s", strerror(-ret));
-	group_add(h, &g);
+	moved_add(h, &g);
 }
 
 static bool op_kick(void *ctx, const struct sf_tuple *t, enum sf_kick_how how)
@@ -664,7 +554,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	mover_resume(m);
 	h->moves.swept = mover_sweep(m, h->moves.swept, SWEEP);
-	add_ms(h->moves.look, m->parked ? LOOK_MS : SWEEP_MS);
+	add_ms(h->moves.look, SWEEP_MS);
 	arm(h);
 }
 
@@ -765,8 +655,7 @@ int moves_open(struct host *h, char *err, size_t errlen)
 	m->timer = evtimer_new(h->daemon.base, on_timer, h);
 	m->work = evtimer_new(h->daemon.base, on_work, h);
 	m->look = evtimer_new(h->daemon.base, on_look, h);
-	m->teller = evtimer_new(h->daemon.base, on_teller, h);
-	ret = m->timer && m->work && m->look && m->teller ? 0 : -ENOMEM;
+	ret = m->timer && m->work && m->look ? moved_open(h) : -ENOMEM;
 	if (!ret)
 		ret = mover_open(&m->mover, &m->ops, &h->datapath.config.key, &h->net,
 				 &h->identity);
@@ -782,7 +671,7 @@ int moves_open(struct host *h, char *err, size_t errlen)
 		snprintf(err, errlen, "moves: %s", strerror(-ret));
 		return ret;
 	}
-	add_ms(m->look, LOOK_MS);
+	add_ms(m->look, SWEEP_MS);
 	arm(h);
 	return 0;
 }
@@ -802,7 +691,7 @@ void moves_close(struct host *h)
 	event_done(&m->timer);
 	event_done(&m->work);
 	event_done(&m->look);
-	event_done(&m->teller);
+	moved_close(h);
 	ring_buffer__free(m->ring);
 	m->ring = NULL;
 	while (m->jobs)

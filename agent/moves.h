@@ -9,8 +9,6 @@
  * are to leave one. Where there are thousands they are begun in slices, a turn of the loop each, so
  * that nothing else waits. What comes from the network is in the ring `control`; what a
  * renegotiation knows is in the pinned map `moves`, from which a new agent goes on.
- *
- * Moves that end within a moment of each other are told as one event.
  */
 #ifndef SF_AGENT_MOVES_H
 #define SF_AGENT_MOVES_H
@@ -20,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/moved.h"
 #include "agent/mover.h"
 
 struct host;
@@ -27,26 +26,14 @@ struct event;
 struct ring_buffer;
 struct moves_job;
 
-/** struct moves_group - what is told as one: @count flows that moved alike. */
-struct moves_group {
-	const char *kind; /* NULL: free */
-	struct sf_addr from, to;
-	struct sf_tuple tuple; /* of the first */
-	uint64_t count, began, ended, since;
-	bool own;
-	uint8_t reason;
-};
-
-#define MOVES_GROUPS 16
-
 struct moves {
 	struct mover mover;
 	struct mover_ops ops;
 	int fd; /* raw socket; 0: none */
 	struct ring_buffer *ring;
-	struct event *readable, *timer, *work, *look, *teller;
+	struct event *readable, *timer, *work, *look;
 	struct moves_job *jobs; /* in order */
-	struct moves_group groups[MOVES_GROUPS];
+	struct moved_log told;
 	uint64_t next_run; /* not before: the last turn of timers was just now */
 	uint64_t swept;	   /* where the last sweep ended */
 	uint64_t fails_at;
