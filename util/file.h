@@ -36,8 +36,8 @@ int sf_file_write(const char *path, const void *data, size_t len, mode_t mode);
  */
 int sf_file_swap(const char *path, const void *data, size_t len, mode_t mode);
 
-/** sf_file_create - as sf_file_write, but never over an existing file: -EEXIST. Of two at once one loses.
- */
+/** sf_file_create - as sf_file_write, but never over an existing file: -EEXIST. Of two at once one
+ * loses. */
 int sf_file_create(const char *path, const void *data, size_t len, mode_t mode);
 
 /**
