@@ -23,6 +23,7 @@ struct mover_entry {
 	bool parked, queued, dead;
 	bool behind;		    /* the flow's entry is: apply with the next event */
 	bool own_moved, peer_moved; /* not told yet */
+	enum mover_cause cause;	    /* of the own move */
 	struct sf_addr from, peer_from;
 	struct window_seat seat;
 	struct kick kick; /* has the flow's tuple */
@@ -330,12 +331,14 @@ static void tell(struct mover *m, struct mover_entry *e, uint64_t now)
 
 	if (e->own_moved) {
 		r.own = true;
+		r.cause = e->cause;
 		r.from = e->from;
 		r.to = sf_locator_place(&e->move.at);
 		m->ops->moved(m->ops->ctx, &r);
 	}
 	if (e->peer_moved) {
 		r.own = false;
+		r.cause = MOVER_UNSAID;
 		r.from = e->peer_from;
 		r.to = sf_locator_place(&e->move.valid);
 		m->ops->moved(m->ops->ctx, &r);
@@ -427,7 +430,9 @@ int mover_load(struct mover *m, uint64_t key, const struct sf_move *state)
 	return 0;
 }
 
-int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
+/* @exporter: NULL: the flow is ours all along. */
+static int begin(struct mover *m, uint64_t key, const struct sf_addr *to, enum mover_cause cause,
+		 const struct sf_addr *exporter)
 {
 	struct sf_move_out out;
 	struct sf_move_env env;
@@ -452,14 +457,30 @@ int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to)
 		free(e);
 		return ret;
 	}
-	if (!e->own_moved)
-		e->from = sf_locator_place(&e->move.at);
+	/* A move before the last one is over is told with it: from where that began. One that was
+	 * handed over was not ours until it is over. */
+	if (!e->own_moved || e->cause != MOVER_HANDOVER) {
+		if (!e->own_moved || exporter)
+			e->from = sf_locator_place(exporter ? exporter : &e->move.at);
+		e->cause = cause;
+	}
 	e->own_moved = true;
 	sf_move_start(&e->move, to, !m->ops->usable(m->ops->ctx, &e->move.at), &env, &out);
 	m->counts.begun++;
 	window_enter(&m->window, &e->seat, env.now);
 	queue(m, e, sf_locator_sock(&f.own), &out);
 	return 0;
+}
+
+int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to, enum mover_cause cause)
+{
+	return begin(m, key, to, cause, NULL);
+}
+
+int mover_take_over(struct mover *m, uint64_t key, const struct sf_addr *to,
+		    const struct sf_addr *exporter)
+{
+	return begin(m, key, to, MOVER_HANDOVER, exporter);
 }
 
 int mover_leave(struct mover *m, uint64_t key)

@@ -37,10 +37,26 @@
 
 struct mover_entry;
 
-/** struct mover_report - a move that is over: of our end (@own) or the peer's. */
+/** enum mover_cause - why a flow moves; an earlier agent, or the peer, knows what is UNSAID. */
+enum mover_cause {
+	MOVER_UNSAID,
+	MOVER_ORDERED,	 /* by somebody on this host */
+	MOVER_LINK,	 /* its link is down, or was removed */
+	MOVER_ROUTER,	 /* its router does not answer */
+	MOVER_ADDRESS,	 /* its router has given another locator */
+	MOVER_PREFERRED, /* another uplink is primary */
+	MOVER_AWAY,	 /* its place went while no agent looked, or nothing could move */
+	MOVER_HANDOVER,	 /* it was another host's */
+};
+
+/**
+ * struct mover_report - a move that is over: of our end (@own) or the peer's.
+ * @from: zero where an earlier agent knew; of a HANDOVER the exporter's place
+ */
 struct mover_report {
 	bool own;
-	struct sf_addr from, to; /* @from is zero where an earlier agent knew */
+	enum mover_cause cause;
+	struct sf_addr from, to;
 	uint64_t began, ended;
 	struct sf_tuple tuple;
 };
@@ -131,9 +147,14 @@ int mover_load(struct mover *m, uint64_t key, const struct sf_move *state);
 
 /**
  * mover_start() - flow @key has moved, or is to move, to our place @to.
+ * @cause: for the report
  * Return: 0 (with the next flush); -ENOENT no such flow; -EAGAIN it is not established; -errno.
  */
-int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to);
+int mover_start(struct mover *m, uint64_t key, const struct sf_addr *to, enum mover_cause cause);
+
+/** mover_take_over() - the same for a flow that was @exporter's. */
+int mover_take_over(struct mover *m, uint64_t key, const struct sf_addr *to,
+		    const struct sf_addr *exporter);
 
 /**
  * mover_room() - how many more flows may begin to move now, so that what they bring about fits the

@@ -33,6 +33,7 @@
 struct moves_job {
 	struct moves_job *next;
 	struct sf_addr from, to;
+	enum mover_cause cause;
 	bool begun;
 	uint64_t *keys, *ids; /* those to move; socketIDs of those to ask for anew */
 	size_t n_keys, n_ids, room_keys, room_ids, at;
@@ -211,16 +212,44 @@ static void op_redirect(void *ctx, const struct rsyn_in *in, const struct sf_add
 
 /* ---- telling ---------------------------------------------------------------------------- */
 
+/* The attachment that is, or was last, at @place. */
+static const struct attachment *was_at(const struct host *h, const struct sf_addr *place)
+{
+	attachment_foreach (h, a)
+		if (sf_locator_same_host(&a->join.locator, place))
+			return a;
+	return NULL;
+}
+
+/* Why flows leave @place of ours. */
+static enum mover_cause why_leave(const struct host *h, const struct sf_addr *place)
+{
+	const struct attachment *a = was_at(h, place);
+
+	if (sf_addr_is_zero(place))
+		return MOVER_AWAY;
+	if (!a)
+		return MOVER_ADDRESS;
+	if (!uplink_usable(h, &a->link))
+		return MOVER_LINK;
+	return a->join.state == JOIN_LOST ? MOVER_ROUTER : MOVER_PREFERRED;
+}
+
 static void op_moved(void *ctx, const struct mover_report *r)
 {
+	const struct attachment *was = was_at(ctx, &r->from);
 	struct moved g = { .kind = "flow-moved",
+			   .cause = r->cause,
 			   .from = r->from,
 			   .to = r->to,
 			   .tuple = r->tuple,
+			   .count = 1,
 			   .began = r->began,
 			   .ended = r->ended,
 			   .own = r->own };
 
+	if (r->own && was)
+		snprintf(g.link, sizeof(g.link), "%s", was->link.name);
 	moved_add(ctx, &g);
 }
 
@@ -230,6 +259,7 @@ static void op_over(void *ctx, const struct sf_flow *f, uint8_t reason)
 	uint64_t now = now_ns();
 	struct moved g = { .kind = reason == SF_SUPERSEDED ? "flow-superseded" : "flow-over",
 			   .tuple = f->tuple,
+			   .count = 1,
 			   .began = now,
 			   .ended = now,
 			   .own = true,
@@ -367,7 +397,7 @@ static void work(struct host *h)
 		job_begin(h, j);
 	while (j && j->at < j->n_keys && mover_room(&h->moves.mover) &&
 	       sf_now_ms() - began < SLICE_MS) {
-		int ret = mover_start(&h->moves.mover, j->keys[j->at++], &j->to);
+		int ret = mover_start(&h->moves.mover, j->keys[j->at++], &j->to, j->cause);
 
 		if (ret && ret != -ENOENT && ret != -EAGAIN)
 			sf_warn("a flow cannot move: %s", strerror(-ret));
@@ -408,6 +438,7 @@ void moves_place(struct host *h, const struct sf_addr *from, const struct sf_add
 		return;
 	}
 	j->from = sf_locator_place(from);
+	j->cause = why_leave(h, &j->from);
 	if (j == h->moves.jobs)
 		work(h);
 }
@@ -421,6 +452,7 @@ int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *t
 		return -ENOMEM;
 	}
 	j->begun = true;
+	j->cause = MOVER_ORDERED;
 	j->keys = keys;
 	j->n_keys = n;
 	return 0;
@@ -429,21 +461,22 @@ int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *t
 int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to)
 {
 	struct sf_addr place = sf_locator_place(to);
-	int ret = mover_start(&h->moves.mover, key, &place);
+	int ret = mover_start(&h->moves.mover, key, &place, MOVER_ORDERED);
 
 	mover_flush(&h->moves.mover);
 	arm(h);
 	return ret;
 }
 
-int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m)
+int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m,
+		 const struct sf_addr *exporter)
 {
 	uint64_t key = sf_socket_key(sf_locator_sock(&f->own));
 	struct sf_addr place = sf_locator_place(&f->own);
 	int ret = mover_load(&h->moves.mover, key, m);
 
 	if (!ret)
-		ret = mover_start(&h->moves.mover, key, &place);
+		ret = mover_take_over(&h->moves.mover, key, &place, exporter);
 	mover_flush(&h->moves.mover);
 	arm(h);
 	if (ret)

@@ -80,9 +80,11 @@ void moves_resume(struct host *h);
  * moves_import() - a flow was handed over to this host: tell its peer.
  * @f: its entry, which is in the table
  * @m: sf_move_rehome()d
+ * @exporter: where it was
  * Return: 0, or -errno: then nothing is kept.
  */
-int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m);
+int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m,
+		 const struct sf_addr *exporter);
 
 /** moves_leave() - flow @key, EXPORTED, has gone from this host: as mover_leave(). */
 void moves_leave(struct host *h, uint64_t key);

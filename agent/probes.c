@@ -331,6 +331,30 @@ static int look(const void *key, const void *value, void *ctx)
 	return ret;
 }
 
+/* What flows wait for, or that they go on. */
+static void tell_wait(struct host *h, struct silence_pair *pair, bool usable)
+{
+	const struct attachment *a = attachment_of_place(h, &pair->key.own);
+	enum silence_wait was;
+	uint64_t now = now_ns(), since;
+	struct moved g = { .kind = "flow-waits",
+			   .from = pair->key.own,
+			   .to = pair->key.peer,
+			   .grace_ms = pair->grace_ms,
+			   .count = pair->flows };
+
+	if (!silence_waits(pair, usable, now, &was, &since))
+		return;
+	if (pair->waits == SILENCE_GOES)
+		g.kind = "flow-resumes";
+	g.own = (pair->waits == SILENCE_GOES ? was : pair->waits) == SILENCE_NO_PLACE;
+	if (a)
+		snprintf(g.link, sizeof(g.link), "%s", a->link.name);
+	g.began = since;
+	g.ended = now;
+	moved_add(h, &g);
+}
+
 static void scan(struct host *h)
 {
 	struct probes *p = &h->probes;
@@ -362,6 +386,7 @@ static void scan(struct host *h)
 			ask(h, pair);
 		pair->over = due == SILENCE_OVER;
 		over |= pair->over;
+		tell_wait(h, pair, usable);
 	}
 	if (over)
 		end_all(h);

@@ -173,6 +173,24 @@ enum silence_due silence_due(struct silence_pair *p, uint32_t after_ms, bool usa
 	return SILENCE_ASK;
 }
 
+bool silence_waits(struct silence_pair *p, bool usable, uint64_t now, enum silence_wait *was,
+		   uint64_t *since)
+{
+	bool silent = p->asked && p->tries >= SILENCE_TRIES;
+	enum silence_wait waits = !usable  ? SILENCE_NO_PLACE
+				  : silent ? SILENCE_NO_PEER
+					   : SILENCE_GOES;
+
+	*was = p->waits;
+	if (waits == p->waits)
+		return false;
+	if (waits != SILENCE_GOES)
+		p->waits_since = silent ? p->asked : now;
+	*since = p->waits_since;
+	p->waits = waits;
+	return true;
+}
+
 void silence_asked(struct silence_pair *p, uint32_t nonce, uint64_t now)
 {
 	if (!p->asked) {

@@ -43,6 +43,10 @@ struct silence_key {
 	struct sf_addr own, peer; /* locators without socketID */
 };
 
+/** enum silence_wait - why flows of a pair do not go on: our place is not usable, or the peer does
+ * not answer. */
+enum silence_wait { SILENCE_GOES, SILENCE_NO_PLACE, SILENCE_NO_PEER };
+
 /**
  * struct silence_pair - a place of ours and one of a peer's.
  * @host: the peer's host serviceID where known, else 0
@@ -57,6 +61,7 @@ struct silence_key {
  * @many: one of them was dead, so all are asked for
  * @answered: since the last walk: what soft FAILs said of its flows is over
  * @over: silence_due() says so, as the caller notes
+ * @waits, @waits_since: what silence_waits() said last, and since when
  */
 struct silence_pair {
 	struct silence_key key;
@@ -67,6 +72,8 @@ struct silence_pair {
 	uint64_t asked, asked_last;
 	uint32_t tries, nonce, turn, at;
 	bool seen, many, answered, over;
+	enum silence_wait waits;
+	uint64_t waits_since;
 	struct silence_sock *socks;
 	size_t n_socks, room;
 	UT_hash_handle hh;
@@ -108,6 +115,16 @@ void silence_end(struct silence *s);
  * @usable: packets can leave from our place, and answers come to it
  */
 enum silence_due silence_due(struct silence_pair *p, uint32_t after_ms, bool usable, uint64_t now);
+
+/**
+ * silence_waits() - whether the flows of a pair wait; to be asked after silence_due(), and after
+ * what was due.
+ * @was: what they waited for before
+ * @since: when they began to wait for what they wait for, or did
+ * Return: whether that has changed since it was asked last.
+ */
+bool silence_waits(struct silence_pair *p, bool usable, uint64_t now, enum silence_wait *was,
+		   uint64_t *since);
 
 /** silence_asked() - PROBEs leave, one for each SILENCE_SOCKS. @nonce: random. */
 void silence_asked(struct silence_pair *p, uint32_t nonce, uint64_t now);

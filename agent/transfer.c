@@ -380,7 +380,7 @@ static int make_flow(struct host *h, struct transfer_in *in, char *err, size_t e
 		flow_undo(h, in);
 		return sf_errtext(err, errlen, ret, "flow table: %s", strerror(-ret));
 	}
-	ret = moves_import(h, &f, &m);
+	ret = moves_import(h, &f, &m, &in->e.move.at);
 	if (ret) {
 		flow_undo(h, in);
 		return sf_errtext(err, errlen, ret, "renegotiation: %s", strerror(-ret));

@@ -138,6 +138,11 @@ go_on "ten moves in a row"
 all_end
 equal "nothing was over" 0 "$(rest m1 agent "/v1/events?limit=10000" | jq '[.events[] | select(.kind == "flow-over" or .kind == "flow-superseded")] | length')"
 [ "$(rest m1 agent "/v1/events?limit=10000" | jq '[.events[] | select(.kind == "flow-moved")] | length')" -gt 0 ] && ok "moves are told" || bad "no event of a move"
+told() { rest "$1" agent "/v1/events?limit=10000" | jq -e --arg k "$2" --arg t "$3" 'any(.events[]; .kind == $k and (.text | contains($t)))' >/dev/null; }
+check "why our end moved" told m1 flow-moved "link lost: r"
+check "the other end says that it was not its doing" told s1 flow-moved "the peer's doing"
+check "flows that had no place waited" told m1 flow-waits "no place"
+check "flows went on" told m1 flow-resumes "go"
 
 # ---- both links up: flows are where they are told to be
 place_by() { rest m1 agent /v1/status | jq -r --arg l "$1" '.uplinks[] | select(.link == $l).locator | rtrimstr("::")'; }
@@ -154,6 +159,7 @@ equal "all flows stay where they are" 0 "$(count_at "$other")"
 id=$(flows m1 | jq -r --arg s "$SRC" '.[] | select(.peer == $s).id')
 says "migrate --flow" "1 flow moved to $other" on m1 "$SF" migrate --flow "$id" --to "$other"
 equal "it alone is there" 1 "$(count_at "$other")"
+check "an order is told as one" tries 10 told m1 flow-moved "ordered by migrate"
 says "migrate --service" "flow" on m1 "$SF" migrate --service iperf --to "$other"
 equal "its flows are there" 3 "$(count_at "$other")"
 go_on "flows by either link" both_settled

@@ -13,7 +13,7 @@ static void test_many(void **state)
 	flows_make(FLOWS);
 	a->up = 0x10002;
 	for (size_t i = 0; i < FLOWS; i++)
-		assert_int_equal(mover_start(&a->mover, KEY0 + i, &to), 0);
+		assert_int_equal(mover_start(&a->mover, KEY0 + i, &to, MOVER_ORDERED), 0);
 	mover_flush(&a->mover);
 	assert_int_equal(a->keeps, (FLOWS + MOVER_BATCH - 1) / MOVER_BATCH);
 	assert_int_equal(mover_size(&a->mover, &open), FLOWS);
@@ -44,7 +44,7 @@ static size_t begin(struct host *h, size_t from, size_t end)
 	struct sf_addr to = place(h->up);
 
 	while (from < end && mover_room(&h->mover))
-		assert_int_equal(mover_start(&h->mover, KEY0 + from++, &to), 0);
+		assert_int_equal(mover_start(&h->mover, KEY0 + from++, &to, MOVER_ORDERED), 0);
 	mover_flush(&h->mover);
 	return from;
 }

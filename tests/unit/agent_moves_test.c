@@ -131,9 +131,9 @@ static void test_not_established(void **state)
 	struct sf_addr to = place(0x10002);
 
 	flows_make(1);
-	assert_int_equal(mover_start(&world.h[0].mover, KEY0 + 1, &to), -ENOENT);
+	assert_int_equal(mover_start(&world.h[0].mover, KEY0 + 1, &to, MOVER_ORDERED), -ENOENT);
 	world.h[0].flows[0].state = SF_FLOW_CONNECTING;
-	assert_int_equal(mover_start(&world.h[0].mover, KEY0, &to), -EAGAIN);
+	assert_int_equal(mover_start(&world.h[0].mover, KEY0, &to, MOVER_ORDERED), -EAGAIN);
 	assert_int_equal(mover_size(&world.h[0].mover, NULL), 0);
 }
 
@@ -371,7 +371,7 @@ static void hand_over(struct host *from, struct host *to)
 {
 	struct sf_flow *was = &from->flows[0], *f = &to->flows[1];
 	const struct sf_move *known = mover_find(&from->mover, KEY0);
-	struct sf_addr at = place(to->up);
+	struct sf_addr at = place(to->up), exporter = sf_locator_place(&was->own);
 	struct sf_move m;
 
 	if (known)
@@ -386,8 +386,44 @@ static void hand_over(struct host *from, struct host *to)
 	f->state = SF_FLOW_BOUND;
 	sf_move_rehome(&m, &f->own, world.now);
 	assert_int_equal(mover_load(&to->mover, KEY0 + 1, &m), 0);
-	assert_int_equal(mover_start(&to->mover, KEY0 + 1, &at), 0);
+	assert_int_equal(mover_take_over(&to->mover, KEY0 + 1, &at, &exporter), 0);
 	mover_flush(&to->mover);
+}
+
+/* The one who has it now says whose it was, although it has moved once more meanwhile. */
+static void test_told_whose_it_was(void **state)
+{
+	struct host *a = &world.h[0], *b = &world.h[1], *c = &world.h[2];
+	struct sf_addr next = place(0x30002), first = place(b->up);
+
+	c->id = sf_sid_make(SF_SSID_HOSTS, 3);
+	c->up = 0x30001;
+	agent_restart(c);
+	flows_make(1);
+	sf_locator_set_sock(&b->flows[0].own, sf_socket_id(KEY0, 9));
+	a->flows[0].peer = b->flows[0].own;
+	start(a, 0, 0x10002);
+	mover_flush(&a->mover);
+	pass(100 * MS);
+	assert_int_equal(a->own_report.cause, MOVER_ORDERED);
+	assert_true(sf_locator_same_host(&a->own_report.to, &a->flows[0].own));
+	hand_over(b, c);
+	c->up = 0x30002;
+	assert_int_equal(mover_start(&c->mover, KEY0 + 1, &next, MOVER_LINK), 0);
+	mover_flush(&c->mover);
+	pass(1000 * MS);
+	assert_int_equal(c->own_told, 1);
+	assert_int_equal(c->own_report.cause, MOVER_HANDOVER);
+	assert_true(sf_locator_same_host(&c->own_report.from, &first));
+	/* The next is one of its own. */
+	next = place(0x30003);
+	c->up = 0x30003;
+	assert_int_equal(mover_start(&c->mover, KEY0 + 1, &next, MOVER_LINK), 0);
+	mover_flush(&c->mover);
+	pass(1000 * MS);
+	assert_int_equal(c->own_report.cause, MOVER_LINK);
+	first = place(0x30002);
+	assert_true(sf_locator_same_host(&c->own_report.from, &first));
 }
 
 /* The peer of a flow that is handed over moves: who exported it sends it on, as soon as it knows
@@ -532,6 +568,7 @@ int main(void)
 		TEST(test_stays),
 		TEST(test_redirect),
 		TEST(test_sent_on),
+		TEST(test_told_whose_it_was),
 		TEST(test_sent_on_forged),
 		TEST(test_stranger),
 	};

@@ -217,6 +217,42 @@ static void answers_end_soft_fails(void **state)
 	assert_int_equal(silence_due(p, AFTER, true, 104 * S), SILENCE_ASK);
 }
 
+static void who_waits_is_told_once(void **state)
+{
+	struct sf_flow f = flow(0x20001, 1, 100 * S);
+	enum silence_wait was;
+	struct silence_pair *p;
+	uint64_t since, now;
+
+	f.fail = SF_HOST_UNREACHABLE;
+	/* One PROBE may be lost, and says nothing yet. */
+	for (now = 102 * S; now < 104 * S; now += S) {
+		assert_int_equal(due(&f, now), SILENCE_ASK);
+		p = walk(&f, 1, now);
+		assert_false(silence_waits(p, true, now, &was, &since));
+	}
+	assert_int_equal(due(&f, now), SILENCE_ASK);
+	p = walk(&f, 1, now);
+	assert_true(silence_waits(p, true, now, &was, &since));
+	assert_int_equal(was, SILENCE_GOES);
+	assert_int_equal(p->waits, SILENCE_NO_PEER);
+	assert_int_equal(since, 102 * S);
+	assert_false(silence_waits(p, true, now, &was, &since));
+	/* Our own place goes, then all is well. */
+	silence_due(p, AFTER, false, 105 * S);
+	assert_true(silence_waits(p, false, 105 * S, &was, &since));
+	assert_int_equal(was, SILENCE_NO_PEER);
+	assert_int_equal(p->waits, SILENCE_NO_PLACE);
+	f.fail = 0;
+	f.used = sf_used_of(106 * S);
+	assert_int_equal(due(&f, 107 * S), SILENCE_NOTHING);
+	p = walk(&f, 1, 107 * S);
+	assert_true(silence_waits(p, true, 107 * S, &was, &since));
+	assert_int_equal(was, SILENCE_NO_PLACE);
+	assert_int_equal(since, 105 * S);
+	assert_int_equal(p->waits, SILENCE_GOES);
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
@@ -226,7 +262,7 @@ int main(void)
 		T(soft_fails_ask_at_once),	  T(strangers_answers_are_none),
 		T(no_time_counts_without_a_link), T(moved_peer_is_another),
 		T(all_are_asked_for_in_turn),	  T(what_is_not_watched),
-		T(answers_end_soft_fails),
+		T(answers_end_soft_fails),	  T(who_waits_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, setup);

@@ -265,6 +265,8 @@ static void op_moved(void *ctx, const struct mover_report *r)
 
 	h->told++;
 	h->own_told += r->own;
+	if (r->own)
+		h->own_report = *r;
 	assert_true(r->ended >= r->began && r->began);
 }
 
@@ -409,7 +411,7 @@ void start(struct host *h, size_t i, uint32_t to)
 	struct sf_addr at = place(to);
 
 	h->up = to;
-	assert_int_equal(mover_start(&h->mover, KEY0 + i, &at), 0);
+	assert_int_equal(mover_start(&h->mover, KEY0 + i, &at, MOVER_ORDERED), 0);
 }
 
 static bool settled(const struct host *h, size_t i)

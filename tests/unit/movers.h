@@ -36,6 +36,7 @@ struct host {
 	bool dead;
 	char log[64]; /* of the last flush: K, C, S */
 	unsigned int keeps, kicks, overs, told, own_told;
+	struct mover_report own_report; /* the last of an own move */
 	uint64_t kick_at[8];
 	char kicked[9]; /* Timer, Resend, Ack */
 	uint8_t why;
