@@ -401,6 +401,8 @@ void attachment_joined(struct attachment *a, const struct sf_addr *before)
 		moves_place(h, &any, &a->join.locator);
 	}
 	moves_resume(h);
+	if (!renumbered && !sf_addr_is_zero(before))
+		rouse_place(h, &a->join.locator);
 }
 
 void attachments_settled(struct host *h)

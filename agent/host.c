@@ -549,6 +549,7 @@ void host_close(struct host *h)
 		search_close(h);
 		uplink_close(h);
 		watch_close(h);
+		rouse_close(h);
 		moves_close(h);
 		probes_close(h);
 		graces_close(h);

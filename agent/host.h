@@ -40,6 +40,7 @@
 #include "agent/policy.h"
 #include "agent/probes.h"
 #include "agent/registry.h"
+#include "agent/rouse.h"
 #include "agent/runs.h"
 #include "agent/setup.h"
 #include "agent/shed.h"
@@ -90,6 +91,7 @@ struct host {
 	struct runs runs;
 	struct flows flows;
 	struct moves moves;
+	struct rouse rouse;
 	struct shed shed;
 	struct probes probes;
 	struct graces graces;

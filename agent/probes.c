@@ -247,6 +247,7 @@ static void take_answer(struct host *h, const struct sf_packet *packet)
 			    now_ns()))
 		return;
 	h->probes.answered++;
+	h->probes.back |= p->back;
 	n = sf_tlv_find(packet->tlvs, packet->tlvs_len, SF_TLV_SOCKS, &socks);
 	for (int i = 0; i + SOCK_LEN <= n; i += SOCK_LEN) {
 		sock = 0;
@@ -254,6 +255,17 @@ static void take_answer(struct host *h, const struct sf_packet *packet)
 			sock = sock << 8 | socks[i + k];
 		end_dead(h, p, sock);
 	}
+}
+
+/* One look at the flow table for all that have answered. */
+static void rouse(struct host *h)
+{
+	struct silence_pair *pair, *tmp;
+
+	h->probes.back = false;
+	rouse_peers(h);
+	HASH_ITER (hh, h->probes.silence.pairs, pair, tmp)
+		pair->back = false;
 }
 
 /* What comes begins behind the IPv6 header, which the decoder's checksum needs. */
@@ -303,11 +315,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		ssize_t n = receive(fd, buf, sizeof(buf));
 
 		if (n == -EAGAIN || n == -EINTR)
-			return;
+			break;
 		if (n > 0 && !sf_packet_decode(buf, (size_t)n, &packet, &reason) &&
 		    sf_hdr_kind(&packet.hdr) == SF_KIND_PROBE_ACK)
 			take_answer(h, &packet);
 	}
+	if (h->probes.back)
+		rouse(h);
 }
 
 /* ---- the scan --------------------------------------------------------------------------- */
@@ -360,7 +374,7 @@ static void scan(struct host *h)
 	struct probes *p = &h->probes;
 	struct silence_pair *pair, *tmp;
 	unsigned int asked = 0;
-	bool over = false;
+	bool over = false, back = false;
 	int ret;
 
 	silence_begin(&p->silence, now_ns());
@@ -387,9 +401,12 @@ static void scan(struct host *h)
 		pair->over = due == SILENCE_OVER;
 		over |= pair->over;
 		tell_wait(h, pair, usable);
+		back |= pair->back;
 	}
 	if (over)
 		end_all(h);
+	if (back)
+		rouse(h);
 }
 
 static void arm(struct host *h, uint64_t ms)

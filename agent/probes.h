@@ -38,6 +38,7 @@ struct probes {
 	int in; /* raw socket: answers; PROBEs leave by the one of refuse.h */
 	struct event *readable, *timer;
 	struct silence silence;
+	bool back;		   /* some pair's is set */
 	struct gc_set told, fresh; /* socketIDs of failed flows that were told */
 	struct probes_group groups[PROBES_GROUPS];
 	size_t n_groups;

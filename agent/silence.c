@@ -150,12 +150,19 @@ static bool wants_to_ask(const struct silence_pair *p, uint32_t after_ms, uint64
 	       (p->sent > p->heard && now - p->sent >= SILENCE_EVERY_NS / 2);
 }
 
+/* Where the first PROBE was answered nothing was cut off for long. */
+static void heard_again(struct silence_pair *p)
+{
+	p->back |= p->asked && p->tries > 1;
+	p->asked = 0;
+}
+
 enum silence_due silence_due(struct silence_pair *p, uint32_t after_ms, bool usable, uint64_t now)
 {
 	uint64_t silent = now > p->heard ? now - p->heard : 0;
 
 	if (p->heard > p->asked)
-		p->asked = 0;
+		heard_again(p);
 	if (!usable || !after_ms) {
 		p->asked = 0;
 		return SILENCE_NOTHING;
@@ -220,7 +227,7 @@ bool silence_answer(struct silence_pair *p, uint32_t nonce, uint64_t now)
 	    number >= SILENCE_SOCKS_MANY / SILENCE_SOCKS)
 		return false;
 	p->heard = now;
-	p->asked = 0;
+	heard_again(p);
 	p->answered = true;
 	p->soft_before = p->soft;
 	return true;

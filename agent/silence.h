@@ -61,6 +61,7 @@ enum silence_wait { SILENCE_GOES, SILENCE_NO_PLACE, SILENCE_NO_PEER };
  * @many: one of them was dead, so all are asked for
  * @answered: since the last walk: what soft FAILs said of its flows is over
  * @over: silence_due() says so, as the caller notes
+ * @back: it is heard again, after PROBEs that were not answered; the caller takes note
  * @waits, @waits_since: what silence_waits() said last, and since when
  */
 struct silence_pair {
@@ -71,7 +72,7 @@ struct silence_pair {
 	uint32_t grace_ms;
 	uint64_t asked, asked_last;
 	uint32_t tries, nonce, turn, at;
-	bool seen, many, answered, over;
+	bool seen, many, answered, over, back;
 	enum silence_wait waits;
 	uint64_t waits_since;
 	struct silence_sock *socks;

@@ -58,6 +58,7 @@ equal "and nothing is missing" "$EXPECTED" "$(sha256sum <"$TMP/file" | cut -d' '
 equal "each server passed one connection on" "1 1" "$(grep -c '1 connections passed on, 0 stay' "$TMP/relay.h3") $(grep -c '1 connections passed on, 0 stay' "$TMP/relay.h2")"
 says "the exporter tells of it" '"exported"' rest h3 agent /v1/events
 says "the importer tells of it" '"imported"' rest h2 agent /v1/events
+says "and whose the flow was" "taken over from the host at $(locator h3)" rest h2 agent /v1/events
 kill -TERM "$(relay_pid h3)"
 registered web 0 80
 

@@ -142,7 +142,6 @@ told() { rest "$1" agent "/v1/events?limit=10000" | jq -e --arg k "$2" --arg t "
 check "why our end moved" told m1 flow-moved "link lost: r"
 check "the other end says that it was not its doing" told s1 flow-moved "the peer's doing"
 check "flows that had no place waited" told m1 flow-waits "no place"
-check "flows went on" told m1 flow-resumes "go"
 
 # ---- both links up: flows are where they are told to be
 place_by() { rest m1 agent /v1/status | jq -r --arg l "$1" '.uplinks[] | select(.link == $l).locator | rtrimstr("::")'; }
