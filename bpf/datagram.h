@@ -291,7 +291,7 @@ static __always_inline int in_datagram_to(struct __sk_buff *skb, const struct sf
 		return SF_NOT_REGISTERED;
 	}
 	if (!(w->front.hdr.flags & SF_FLAG_UNBOUND))
-		in_datagram_remember(w, unset ? sf_be16(w->seg.dport) << SF_PEER_PORT_AT
+		in_datagram_remember(w, unset ? (__u32)sf_be16(w->seg.dport) << SF_PEER_PORT_AT
 					      : SF_PEER_ANSWER);
 	return 0;
 }
