@@ -112,6 +112,28 @@ static void moved(struct attachment *a)
 	join_again(a, "the machine was moved");
 }
 
+static void went_down(struct attachment *a)
+{
+	tell(a, "uplink-down", "down");
+	join_lost(a, "the uplink is down");
+}
+
+/* The kernel tells at once that a link is up, but of links that are down once a second only
+ * (linkwatch), whosever they are: whoever changes networks is on the new one by then. */
+static void look_at_others(struct host *h, const struct attachment *up)
+{
+	struct sf_nl_link now;
+
+	attachment_foreach (h, a) {
+		if (a == up || !uplink_usable(h, &a->link) ||
+		    sf_link_get_index(h->nl, a->link.ifindex, &now) || uplink_usable(h, &now))
+			continue;
+		a->link = now;
+		a->link.event = 0;
+		went_down(a);
+	}
+}
+
 /* An attachment's link changed. */
 static void changed(struct attachment *a, const struct sf_nl_link *now)
 {
@@ -124,12 +146,12 @@ static void changed(struct attachment *a, const struct sf_nl_link *now)
 	a->rank = uplink_rank(h, now->name);
 	can = uplink_usable(h, now);
 	if (could && !can) {
-		tell(a, "uplink-down", "down");
-		join_lost(a, "the uplink is down");
+		went_down(a);
 	} else if (!could && can) {
 		tell(a, "uplink-up", "up");
 		uplink_forget_router(a);
 		join_again(a, "the uplink came up");
+		look_at_others(h, a);
 	} else if (can && now->event == IFLA_EVENT_NOTIFY_PEERS) {
 		moved(a);
 	}
@@ -177,8 +199,10 @@ static void on_link(struct host *h, const struct sf_nl_event *e)
 		changed(a, &e->link);
 	} else if (!e->gone && uplink_usable(h, &e->link)) {
 		a = attachment_get(h, &e->link); /* perhaps the one that we wait for */
-		if (a)
-			join_hurry(a);
+		if (!a)
+			return;
+		join_hurry(a);
+		look_at_others(h, a);
 	}
 }
 

@@ -208,6 +208,21 @@ daemon_back s1
 go_on "both agents are killed in the midst of it"
 all_end
 
+# ---- a lost link of which the kernel tells late, for it has just told of another one
+on s1 ip link add late0 type veth peer name late1
+on s1 ip link set late0 up
+on s1 ip link set late1 up
+in_order() { rest m1 agent "/v1/events?limit=10000" | jq -r '[.events[].kind | select(. == "uplink-down" or . == "host-joined")][-2:] | join(" ")'; }
+for to in r2 r1; do
+	sleep 1.5 # it has told of what was before
+	on s1 ip link set late1 down
+	moves m1 --to $to
+	daemon_back m1
+	sleep 2
+	equal "to $to: the loss is seen as the other link comes, and not a second later" "uplink-down host-joined" "$(in_order)"
+	on s1 ip link set late1 up
+done
+
 # ---- migrate: what is not possible
 fails "no such interface" on m1 "$SF" migrate --all --to nowhere
 says "says so" "no such interface" on m1 "$SF" migrate --all --to nowhere
