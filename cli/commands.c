@@ -39,7 +39,7 @@ static const struct sf_command commands[] = {
 	  "which instance answers, and how fast", cmd_ping },
 	{ "trace", "SERVICE[/PROTO/PORT] [-m HOPS] [-W SECONDS] [--ids]",
 	  "the way of a first packet, hop by hop", cmd_trace },
-	{ "lab", "up|down|exec|status|link|kill ...", "networks of namespaces on this machine",
+	{ "lab", "up|down|exec|status|link|move|kill ...", "networks of namespaces on this machine",
 	  cmd_lab },
 };
 
@@ -216,7 +216,12 @@ int sf_cli_main(int argc, char **argv)
 	if (!command)
 		return command_unknown(argv[asked]);
 	cli.command = command->name;
-	if (asked || (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))))
+	if (asked && command->call == cmd_lab) { /* "lab help move": help is a verb there */
+		argv[1] = argv[0];
+		return cmd_lab(&cli, argc, argv);
+	}
+	if (command->call != cmd_lab &&
+	    (asked || (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))))
 		return command_help(command);
 	argc = json_take(&cli, argc, argv);
 	snprintf(called, sizeof(called), "scaffold %s", command->name);

@@ -15,36 +15,6 @@
 #include "lab/lab.h"
 #include "lab/plan.h"
 
-static const char usage[] =
-	"usage: scaffold lab up [OPTION]... [TOPOLOGY]   fig6 (default), pair, line:N, a file ...\n"
-	"       scaffold lab down                        end it, leave nothing\n"
-	"       scaffold lab status                      nodes, daemons, links\n"
-	"       scaffold lab exec NODE -- COMMAND...     run a command on a node\n"
-	"       scaffold lab stop|kill|start|restart NODE...   a node's daemon\n"
-	"       scaffold lab link                        links and what they do\n"
-	"       scaffold lab link A-B CHANGE...          up, down, clear, delay=20ms, loss=1% ...\n"
-	"       scaffold lab move NODE --to ROUTER       a host changes networks\n"
-	"       scaffold lab address NODE                a node's native address\n"
-	"       scaffold lab list                        labs that there are\n"
-	"       scaffold lab topologies [NAME]           built-in topologies, or one's text\n"
-	"\n"
-	"  --name NAME      which lab; without, the only one there is, and 'up' makes sf\n"
-	"up:\n"
-	"  --no-daemons     the network alone, for baselines\n"
-	"  --emulate        every link through the link emulator, to change it later\n"
-	"  --plain-control  no TLS between routers and controller\n"
-	"  --seed N         of the emulator's randomness (default 1)\n"
-	"  --timeout S      seconds for daemons to be ready (default 30); start, restart, too\n"
-	"  --keep           after a failure, leave what was built\n"
-	"link:\n"
-	"  --from NODE      change only what NODE sends\n"
-	"move:\n"
-	"  --to ROUTER      its link to this one comes up, when the others have gone down\n"
-	"  --gap TIME       that much later, such as 20ms (default 0)\n"
-	"  --overlap        the others stay up\n"
-	"\n"
-	"scaffold-lab(1) describes topologies and links.\n";
-
 /* Says what is wrong with the command line, and where to read on. */
 static int misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -66,7 +36,7 @@ struct lab_args {
 	const char *from;
 	struct sf_lab_move move;
 	struct sf_lab_options up;
-	bool tls_off;
+	bool tls_off, help;
 	int argc; /* words, [0] is the verb */
 	char **argv;
 };
@@ -76,6 +46,8 @@ struct verb {
 	int (*run)(struct sf_cli *cli, struct lab_args *a);
 	bool on_lab; /* that is there */
 	enum { TAKES_NOTHING, TAKES_TOPOLOGY, TAKES_NODE, TAKES_HOST, TAKES_LINK } takes;
+	const char *args, *help;
+	const char *options; /* a line each; NULL: none but --name */
 };
 
 static volatile sig_atomic_t stop;
@@ -445,21 +417,41 @@ static int run_topologies(struct sf_cli *cli, struct lab_args *a)
 
 /* ---- options ---------------------------------------------------------------------------- */
 
+#define TIMEOUT_HELP "  --timeout S      seconds for daemons to be ready (default 30)\n"
+
 /* In the order in which completion and help show them. */
 static const struct verb verbs[] = {
-	{ "up", run_up, false, TAKES_TOPOLOGY },
-	{ "down", run_down, true, TAKES_NOTHING },
-	{ "status", run_status, true, TAKES_NOTHING },
-	{ "exec", run_exec, true, TAKES_NODE },
-	{ "stop", run_stop, true, TAKES_NODE },
-	{ "kill", run_kill, true, TAKES_NODE },
-	{ "start", run_start, true, TAKES_NODE },
-	{ "restart", run_restart, true, TAKES_NODE },
-	{ "link", run_link, true, TAKES_LINK },
-	{ "move", run_move, true, TAKES_HOST },
-	{ "address", run_address, true, TAKES_NODE },
-	{ "list", run_list, false, TAKES_NOTHING },
-	{ "topologies", run_topologies, false, TAKES_TOPOLOGY },
+	{ "up", run_up, false, TAKES_TOPOLOGY, "[OPTION]... [TOPOLOGY]",
+	  "fig6 (default), pair, line:N, a file ...",
+	  "  --no-daemons     the network alone, for baselines\n"
+	  "  --emulate        every link through the link emulator, to change it later\n"
+	  "  --plain-control  no TLS between routers and controller\n"
+	  "  --seed N         of the emulator's randomness (default 1)\n"
+	  "  --keep           after a failure, leave what was built\n" TIMEOUT_HELP },
+	{ "down", run_down, true, TAKES_NOTHING, "", "end it, leave nothing", NULL },
+	{ "status", run_status, true, TAKES_NOTHING, "", "nodes, daemons, links", NULL },
+	{ "exec", run_exec, true, TAKES_NODE, "NODE -- COMMAND...", "run a command on a node",
+	  NULL },
+	{ "stop", run_stop, true, TAKES_NODE, "NODE...", "end a node's daemon, as SIGTERM does",
+	  NULL },
+	{ "kill", run_kill, true, TAKES_NODE, "NODE...", "end a node's daemon by SIGKILL", NULL },
+	{ "start", run_start, true, TAKES_NODE, "[OPTION] NODE...", "start a node's daemon",
+	  TIMEOUT_HELP },
+	{ "restart", run_restart, true, TAKES_NODE, "[OPTION] NODE...", "stop, and start",
+	  TIMEOUT_HELP },
+	{ "link", run_link, true, TAKES_LINK, "[OPTION] [A-B CHANGE...]",
+	  "up, down, clear, delay=20ms, loss=1% ...; alone: what links do",
+	  "  --from NODE      change only what NODE sends\n" },
+	{ "move", run_move, true, TAKES_HOST, "NODE --to ROUTER [OPTION]",
+	  "a host changes networks",
+	  "  --to ROUTER      its link to this one comes up, when the others have gone down\n"
+	  "  --gap TIME       that much later, such as 20ms (default 0); where that link is up\n"
+	  "                   already, it goes down meanwhile\n"
+	  "  --overlap        the others stay as they are\n" },
+	{ "address", run_address, true, TAKES_NODE, "NODE", "a node's native address", NULL },
+	{ "list", run_list, false, TAKES_NOTHING, "", "labs that there are", NULL },
+	{ "topologies", run_topologies, false, TAKES_TOPOLOGY, "[NAME]",
+	  "built-in topologies, or one's text", NULL },
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -470,6 +462,29 @@ static const struct verb *verb_find(const char *name)
 		if (strcmp(name, verbs[i].name) == 0)
 			return &verbs[i];
 	return NULL;
+}
+
+#define NAME_HELP \
+	"  --name NAME      which lab; without, the only one there is, and 'up' makes sf\n"
+
+/* @verb: NULL: all. */
+static int help_print(const struct verb *verb)
+{
+	if (verb) {
+		printf("usage: scaffold lab %s%s%s\n%s\n\n", verb->name, *verb->args ? " " : "",
+		       verb->args, verb->help);
+		fputs(verb->options ? verb->options : "", stdout);
+		fputs(verb->on_lab || verb->run == run_up ? NAME_HELP : "", stdout);
+		return 0;
+	}
+	fputs("usage: scaffold lab VERB ...\n\n", stdout);
+	for (size_t i = 0; i < N_VERBS; i++)
+		printf("  %-10s %-26s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+	fputs("\n" NAME_HELP
+	      "\n'scaffold lab VERB --help' has its options, scaffold-lab(1) topologies and "
+	      "links.\n",
+	      stdout);
+	return 0;
 }
 
 static int number(const char *option, const char *text, uint64_t max, uint64_t *out)
@@ -516,6 +531,9 @@ static int arg_take(struct lab_args *a, int c)
 	case 'k':
 		a->up.keep = true;
 		return 0;
+	case 'h':
+		a->help = true;
+		return 0;
 	case 'f':
 		a->from = optarg;
 		return 0;
@@ -550,6 +568,7 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 						 { "to", required_argument, NULL, 'T' },
 						 { "gap", required_argument, NULL, 'g' },
 						 { "overlap", no_argument, NULL, 'o' },
+						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	int end = 1, c;
 
@@ -557,7 +576,7 @@ static int args_parse(struct lab_args *a, int argc, char **argv)
 		end++; /* what is behind belongs to the command of exec */
 	optind = 0;    /* afresh: main() has parsed, too */
 	opterr = 0;
-	while ((c = getopt_long(end, argv, ":", options, NULL)) >= 0) {
+	while ((c = getopt_long(end, argv, ":h", options, NULL)) >= 0) {
 		if (c == ':')
 			return misuse("%s: value missing", argv[optind - 1]);
 		if (c == '?')
@@ -580,15 +599,19 @@ int cmd_lab(struct sf_cli *cli, int argc, char **argv)
 
 	if (r)
 		return r;
-	if (!a.argc)
-		return misuse("what? expected up, down, status, exec, link ...");
-	if (strcmp(a.argv[0], "help") == 0) {
-		fputs(usage, stdout);
-		return 0;
+	if (a.argc && !strcmp(a.argv[0], "help")) {
+		a.help = true;
+		a.argc--;
+		a.argv++;
 	}
+	if (!a.argc)
+		return a.help ? help_print(NULL)
+			      : misuse("what? expected up, down, status, exec, link ...");
 	verb = verb_find(a.argv[0]);
 	if (!verb)
 		return misuse("no 'lab %s'", a.argv[0]);
+	if (a.help)
+		return help_print(verb);
 	r = verb->on_lab ? name_choose(cli, &a) : 0;
 	return r ? r : verb->run(cli, &a);
 }
@@ -620,26 +643,31 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 	struct labs labs = { .n = 0 };
 	char err[SF_LAB_ERR];
 	struct sf_lab lab;
-	bool to = argc > 1 && strcmp(argv[argc - 1], "--to") == 0;
+	const char *last = argc > 1 ? argv[argc - 1] : "";
+	bool to = !strcmp(last, "--to"), from = !strcmp(last, "--from");
 
-	if (argc > 1 && strcmp(argv[argc - 1], "--name") == 0) {
+	if (!strcmp(last, "--name")) {
 		(void)sf_lab_list(cli->run, list_name, NULL); /* none: nothing to offer */
 		return;
 	}
-	if (!to)
-		sf_cli_complete_options(usage);
+	if (!strcmp(last, "--gap") || !strcmp(last, "--seed") || !strcmp(last, "--timeout"))
+		return;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--name") == 0)
 			name = i + 1 < argc ? argv[++i] : NULL;
 		else if (argv[i][0] != '-' && !first)
 			first = argv[i];
 	}
+	verb = first ? verb_find(first) : NULL;
+	if (!to && !from) {
+		puts("--name");
+		sf_cli_complete_options(verb && verb->options ? verb->options : "");
+	}
 	if (!first) {
 		for (size_t i = 0; i < N_VERBS; i++)
 			puts(verbs[i].name);
 		return;
 	}
-	verb = verb_find(first);
 	if (!verb || verb->takes == TAKES_NOTHING)
 		return;
 	if (verb->takes == TAKES_TOPOLOGY)
@@ -651,6 +679,8 @@ void sf_cli_complete_lab(const struct sf_cli *cli, int argc, char **argv)
 		return;
 	if (to)
 		nodes_print(&lab.topology, ROUTERS);
+	else if (from)
+		nodes_print(&lab.topology, ALL_NODES);
 	else if (verb->takes == TAKES_LINK)
 		links_print(&lab.topology);
 	else

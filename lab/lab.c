@@ -394,11 +394,37 @@ static int move_plan(struct sf_lab *lab, const struct sf_lab_move *m, bool *chan
 				  lab->name, m->node, m->to);
 }
 
+/*
+ * Whoever wants a gap gets one, also where the link that is to be up is up already: it goes down,
+ * too. @was follows.
+ */
+static int gap_begin(struct sf_lab *lab, const struct sf_lab_move *m, bool *was,
+		     struct sf_lab_moved *moved, char *err, size_t err_len)
+{
+	const struct sf_topology *t = &lab->topology;
+	int node = sf_topology_node(t, m->node, strlen(m->node)), r;
+	bool *want = down_copy(lab, err, err_len);
+
+	if (!want)
+		return -ENOMEM;
+	for (unsigned int l = 0; l < t->n_links; l++)
+		if (t->links[l].node[0] == (unsigned int)node ||
+		    t->links[l].node[1] == (unsigned int)node)
+			lab->down[l] = true;
+	r = carriers_change(lab, was, 0, moved, err, err_len);
+	if (!r) {
+		memcpy(was, lab->down, t->n_links * sizeof(*was));
+		memcpy(lab->down, want, t->n_links * sizeof(*was));
+	}
+	free(want);
+	return r;
+}
+
 int sf_lab_move(struct sf_lab *lab, const struct sf_lab_move *m, struct sf_lab_moved *moved,
 		char *err, size_t err_len)
 {
 	bool *was = down_copy(lab, err, err_len), change;
-	struct sf_lab_moved at;
+	struct sf_lab_moved at, first = { 0 };
 	int r;
 
 	if (!was)
@@ -409,8 +435,12 @@ int sf_lab_move(struct sf_lab *lab, const struct sf_lab_move *m, struct sf_lab_m
 			       m->overlap ? "" : ", and nowhere else");
 	if (r)
 		memcpy(lab->down, was, lab->topology.n_links * sizeof(*was));
-	else
+	else if (m->gap_ns && !m->overlap)
+		r = gap_begin(lab, m, was, &first, err, err_len);
+	if (!r)
 		r = carriers_change(lab, was, m->overlap ? 0 : m->gap_ns, &at, err, err_len);
+	if (!r && first.broken_ns)
+		at.broken_ns = first.broken_ns;
 	if (!r)
 		*moved = at;
 	free(was);

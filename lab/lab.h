@@ -144,7 +144,7 @@ int sf_lab_link_change(struct sf_lab *lab, const struct sf_lab_change *change, c
  * @node: the host
  * @to: the router to which its link comes up
  * @overlap: its other links stay up; else they go down before
- * @gap_ns: how long it is without any
+ * @gap_ns: how long it is without any; its link to @to goes down, too, if it is up
  */
 struct sf_lab_move {
 	const char *node;

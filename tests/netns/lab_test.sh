@@ -176,6 +176,8 @@ gap() { jq '.made_ns - .broken_ns' "$TMP/move"; }
 lab --json move m1 --to r2 --gap 50ms >"$TMP/move" && [ "$(carriers)" = "0 1" ] && [ "$(gap)" -ge 50000000 ] && [ "$(from_m1)" = 2 ] && good "break before make, after $(gap) ns" || bad "a move: $(carriers), $(cat "$TMP/move")"
 on m1 ip -6 route get "$(lab address s1)" | grep -q "dev r2" && on r3 ip -6 route get "$(lab address m1)" | grep -q "dev r2" && good "routes follow it" || bad "routes do not follow"
 lab move m1 --to r1 --overlap >"$TMP/move" && [ "$(carriers)" = "1 1" ] && ! grep -q without "$TMP/move" && good "with --overlap it has both" || bad "overlap: $(carriers)"
+lab --json move m1 --to r1 --gap 50ms >"$TMP/move" && [ "$(carriers)" = "1 0" ] && [ "$(gap)" -ge 50000000 ] && good "a gap is one where the link to be up is up already" || bad "a gap with both links up: $(carriers), $(cat "$TMP/move")"
+lab move m1 --to r2 --overlap >"$TMP/move"
 lab link m1:r2 delay=3ms && lab link | grep -q "m1-r2 .*delay=3ms" && lab link m1:r2 down && [ "$(carriers)" = "1 0" ] && [ "$(from_m1)" = 2 ] && good "a link by node and interface" || bad "node:interface: $(carriers)"
 # refused WORDS OPTION...: the move is refused with these words, and nothing is changed
 refused() { local words=$1 said; shift; said=$(lab move "$@" 2>&1) && bad "lab move $*" || { grep -q -- "$words" <<<"$said" && [ "$(carriers)" = "1 0" ] && good "refused: $said" || bad "lab move $*: $said"; }; }
@@ -187,6 +189,8 @@ refused "got '1', expected a time" m1 --to r2 --gap 1
 refused "leaves no --gap" m1 --to r2 --gap 1s --overlap
 refused "expected NODE --to ROUTER" m1
 [ "$("$SF" --run "$RUN" complete lab move m1 --to x | tail -n +3 | xargs)" = "r1 r2 r3" ] && [ "$("$SF" --run "$RUN" complete lab move x | tail -n 3 | xargs)" = "m1 s1 s2" ] && good "completion of a move" || bad "completion of a move"
+for verb in $("$SF" complete lab x | grep -v -- --); do "$SF" lab "$verb" --help | grep -q "^usage: scaffold lab $verb" || bad "lab $verb --help"; done
+"$SF" lab move --help | grep -q -- "--gap TIME" && [ "$("$SF" help lab move)" = "$("$SF" lab move -h)" ] && ! "$SF" complete lab down x | grep -q -- --gap && good "each verb of the lab says what it takes" || bad "lab move --help"
 lab down || bad "down"
 nothing_left "down of twohome"
 
