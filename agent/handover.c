@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/host.h"
+#include "agent/importer.h"
 #include "agent/transfer.h"
 #include "core/handover.h"
 #include "util/clock.h"
@@ -233,7 +234,7 @@ static void import(struct talk *t, int fd)
 	uint8_t *state = NULL;
 	char err[240] = "state: expected a sealed memory file";
 	size_t len = 0;
-	int ret = transfer_may_import(t->h, &t->peer, err, sizeof(err));
+	int ret = importer_may(t->h, &t->peer, err, sizeof(err));
 
 	if (!ret)
 		ret = state_read(fd, BYTES_MAX - t->h->handover.bytes, &state, &len);
@@ -242,7 +243,7 @@ static void import(struct talk *t, int fd)
 	t->bytes = len;
 	t->h->handover.bytes += len;
 	if (!ret)
-		ret = transfer_import(t->h, state, len, &t->in, err, sizeof(err));
+		ret = transfer_import(t->h, &t->peer, state, len, &t->in, err, sizeof(err));
 	if (state)
 		sf_cleanse(state, len);
 	free(state);

@@ -4,7 +4,7 @@
  * (core/handover.h; lib/scaffold.h is the other end; transfer.h does it).
  *
  * Everybody on the host may ask: whoever can pass the descriptor of a connection has it, and who
- * imports one must be allowed to register its service. One request for each connection to the
+ * imports one is judged by importer.h. One request for each connection to the
  * socket; so many at a time; who says nothing is not waited for.
  */
 #ifndef SF_AGENT_HANDOVER_H

@@ -42,6 +42,38 @@ static int start_of(pid_t pid, uint64_t *start)
 	return at ? 0 : -EBADMSG;
 }
 
+/* Of the namespace that the host's own capabilities are of; a child has its own numbers. */
+static bool is_same_namespace(pid_t pid)
+{
+	char *ours = NULL, *its = NULL;
+	bool same = !proc_read(pid, "uid_map", &its) &&
+		    !sf_file_read("/proc/self/uid_map", 65536, &ours, NULL) && !strcmp(ours, its);
+
+	free(ours);
+	free(its);
+	return same;
+}
+
+static int has_cap(pid_t pid, uid_t user, unsigned int cap)
+{
+	unsigned int real, effective, saved;
+	unsigned long long caps;
+	char *text, *uid, *eff;
+	int ret = proc_read(pid, "status", &text);
+
+	if (ret)
+		return ret;
+	uid = strstr(text, "\nUid:");
+	eff = strstr(text, "\nCapEff:");
+	if (!uid || sscanf(uid + 5, "%u %u %u", &real, &effective, &saved) != 3 || !eff ||
+	    sscanf(eff + 8, "%llx", &caps) != 1)
+		ret = -EBADMSG;
+	else if (real != user || effective != user || saved != user || !(caps >> cap & 1))
+		ret = -EPERM;
+	free(text);
+	return ret;
+}
+
 /* Its effective user, which is what SO_PEERCRED tells. */
 static int user_of(pid_t pid, uid_t *uid)
 {
@@ -136,6 +168,22 @@ int peer_cgroup(const struct sf_http_peer *who, char *buf, size_t len)
 		return ret;
 	ret = sf_cgroup_of(p.pid, buf, len);
 	if (!ret && !peer_lives(&p))
+		ret = -ESRCH;
+	peer_close(&p);
+	return ret;
+}
+
+int peer_can(const struct sf_http_peer *who, unsigned int cap)
+{
+	struct peer p;
+	int ret = peer_open(who, &p);
+
+	if (ret)
+		return ret;
+	ret = has_cap(p.pid, who->uid, cap);
+	if (!ret && !is_same_namespace(p.pid))
+		ret = -EPERM;
+	if (!peer_lives(&p))
 		ret = -ESRCH;
 	peer_close(&p);
 	return ret;

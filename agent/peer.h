@@ -52,4 +52,14 @@ size_t peer_groups(const struct sf_http_peer *who, gid_t *gids, size_t max);
 /** peer_cgroup() - path of its control group below the mount. Return: 0, -ESRCH or -errno. */
 int peer_cgroup(const struct sf_http_peer *who, char *buf, size_t len);
 
+/**
+ * peer_can() - whether it has a capability of this host's user namespace.
+ * @cap: CAP_*
+ *
+ * As it is now, and only if it is the user still that it was when it connected: else it may have
+ * become another program, that is more than it was, by execve(2).
+ * Return: 0, -EPERM, -ESRCH or -errno.
+ */
+int peer_can(const struct sf_http_peer *who, unsigned int cap);
+
 #endif

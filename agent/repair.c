@@ -27,8 +27,9 @@
 
 #define DUMP_TRIES 10
 /* Bytes put into a queue at once: the kernel wants them in a piece. */
-#define CHUNK ((size_t)64 * 1024)
-#define SLACK 4096
+#define CHUNK	   ((size_t)64 * 1024)
+#define SLACK	   4096
+#define WINDOW_MAX ((size_t)64 * 1024 * 1024)
 /* What TCP_MAXSEG takes. */
 #define MSS_MIN	       88
 #define MSS_MAX	       32767
@@ -450,7 +451,9 @@ static int connect_with(int fd, const struct sf_tuple *t, const struct repair *r
  * window that the peer was promised must fit besides. */
 static int size_buffers(int fd, const struct repair *r)
 {
-	size_t in = (size_t)r->received + r->rcv_wnd + 2 * CHUNK;
+	/* No window that a kernel grants is larger; the state may say anything. */
+	size_t window = r->rcv_wnd < WINDOW_MAX ? r->rcv_wnd : WINDOW_MAX;
+	size_t in = (size_t)r->received + window + 2 * CHUNK;
 	size_t out = (size_t)r->sent + r->unsent + 2 * CHUNK;
 	int ret = set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE,
 			  in > INT32_MAX / 2 ? INT32_MAX / 2 : (int)in);

@@ -11,16 +11,15 @@
 #include <unistd.h>
 
 #include "agent/host.h"
+#include "agent/importer.h"
 #include "agent/moves.h"
-#include "agent/peer.h"
 #include "agent/tell.h"
 #include "util/clock.h"
 #include "util/errtext.h"
 #include "util/log.h"
 
 #define ROOM_SLACK 65536 /* a queue may grow until the program asks again */
-#define GROUPS_MAX 256
-#define TELL_MS	   50 /* from the first word to the exporter to the second */
+#define TELL_MS	   50	 /* from the first word to the exporter to the second */
 
 static uint64_t now_ns(void)
 {
@@ -280,65 +279,16 @@ void transfer_undo(struct host *h, struct transfer_out *out)
 
 /* ---- in --------------------------------------------------------------------------------- */
 
-/* Nothing here asks the user database, which may take its time. */
-static uint8_t judge(const struct host *h, const struct sf_http_peer *peer)
-{
-	struct policy_subject who = { .uid = peer->uid };
-	gid_t gids[GROUPS_MAX + 1];
-	char group[256];
-
-	who.gids = gids;
-	gids[0] = peer->gid;
-	who.n_gids = 1 + peer_groups(peer, gids + 1, GROUPS_MAX);
-	if (!peer_cgroup(peer, group, sizeof(group)))
-		who.cgroup = group;
-	return policy_judge(&h->policy, &who);
-}
-
-static int check_place(struct host *h, const struct exported *e, char *err, size_t errlen)
-{
-	struct registration_key key;
-	const struct registration *r;
-
-	if (!h->datapath.config.host)
-		return sf_errtext(err, errlen, -ENETDOWN, "host: it has not joined a network");
-	memset(&key, 0, sizeof(key));
-	key.addr = e->tuple.local;
-	key.port = e->tuple.lport;
-	key.proto = e->tuple.proto;
-	r = registry_find(&h->registry, &key);
-	if (!sf_addr_is_service(&h->net, &key.addr) || sf_addr_eq(&key.addr, &h->self) || !r ||
-	    (r->state != SF_LISTENER_LIVE && r->state != SF_LISTENER_DRAINING) ||
-	    r->at == AT_REFUSED)
-		return sf_errtext(
-			err, errlen, -EADDRNOTAVAIL,
-			"service of the connection, port %u: expected to be registered here",
-			ntohs(key.port));
-	return 0;
-}
-
 static bool is_place(const struct host *h, const struct sf_addr *a)
 {
 	return sf_addr_in_as(&h->net, a) || a->h[0] == sf_be16(SF_LOCATOR_PREFIX);
-}
-
-static int check_peer(const struct host *h, const struct sf_move *m, char *err, size_t errlen)
-{
-	struct sf_addr peer = sf_move_peer(m);
-
-	if (!is_place(h, &m->valid) || (!sf_addr_is_zero(&m->cand) && !is_place(h, &m->cand)))
-		return sf_errtext(err, errlen, -EBADMSG,
-				  "state: its peer: expected a locator of the network");
-	if (sf_locator_same_host(&peer, &h->datapath.config.own))
-		return sf_errtext(err, errlen, -ELOOP, "connection: its other end is on this host");
-	return 0;
 }
 
 static int make_socket(const struct exported *e, char *err, size_t errlen)
 {
 	int fd;
 
-	/* The service's own listener was allowed this port. */
+	/* The program may, importer.h. */
 	sf_priv_raise(SF_CAP(CAP_NET_BIND_SERVICE), true);
 	fd = repair_restore(&e->tuple, &e->tcp);
 	sf_priv_raise(SF_CAP(CAP_NET_BIND_SERVICE), false);
@@ -388,24 +338,14 @@ static int make_flow(struct host *h, struct transfer_in *in, char *err, size_t e
 	return 0;
 }
 
-int transfer_may_import(const struct host *h, const struct sf_http_peer *who, char *err,
-			size_t errlen)
-{
-	uint8_t reason = judge(h, who);
-
-	return reason ? sf_errtext(err, errlen, -EACCES, "%s", sf_reason_text(reason)) : 0;
-}
-
-int transfer_import(struct host *h, const uint8_t *state, size_t len, struct transfer_in *in,
-		    char *err, size_t errlen)
+int transfer_import(struct host *h, const struct sf_http_peer *who, const uint8_t *state,
+		    size_t len, struct transfer_in *in, char *err, size_t errlen)
 {
 	struct transfer_in t = { .fd = -1, .began_ms = sf_now_ms() };
 	int ret = exported_decode(state, len, sf_wall_ms(), &t.e, err, errlen);
 
 	if (!ret)
-		ret = check_place(h, &t.e, err, errlen);
-	if (!ret)
-		ret = check_peer(h, &t.e.move, err, errlen);
+		ret = importer_check(h, who, &t.e, err, errlen);
 	if (!ret) {
 		t.fd = make_socket(&t.e, err, errlen);
 		ret = t.fd < 0 ? t.fd : make_flow(h, &t, err, errlen);

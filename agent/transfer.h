@@ -86,20 +86,14 @@ struct transfer_in {
 };
 
 /**
- * transfer_may_import() - whether program @who may take connections over: as if it wanted to
- * register a service. Return: 0, or -EACCES with @err.
- */
-int transfer_may_import(const struct host *h, const struct sf_http_peer *who, char *err,
-			size_t errlen);
-
-/**
  * transfer_import() - begin to take a connection over.
+ * @who: asks; importer_may()
  * @in: transfer_finish() or transfer_abandon() ends it; on failure there is nothing to end
- * Return: 0, or -errno with @err: as exported_decode(); -EADDRNOTAVAIL the service is not
- * registered here; -EEXIST the connection is here; -ENETDOWN not joined.
+ * Return: 0, or -errno with @err: as exported_decode(), importer_check(); -EEXIST the connection is
+ * here.
  */
-int transfer_import(struct host *h, const uint8_t *state, size_t len, struct transfer_in *in,
-		    char *err, size_t errlen);
+int transfer_import(struct host *h, const struct sf_http_peer *who, const uint8_t *state,
+		    size_t len, struct transfer_in *in, char *err, size_t errlen);
 
 /**
  * transfer_state() - how far it is.

@@ -57,7 +57,8 @@ int sf_export(int fd, void *state, size_t *len);
  *	EPROTONOSUPPORT	of another version
  *	ESTALE		it was exported too long ago
  *	EADDRNOTAVAIL	its service and port are not registered on this host: listen there first
- *	EACCES		this user may not register services on this host
+ *	EACCES		this user may not register services on this host, another user serves
+ *			this one here, or the port wants CAP_NET_BIND_SERVICE, as bind(2) does
  *	EEXIST		it is on this host already
  *	ELOOP		its other end is on this host
  *	ECONNRESET	it was imported elsewhere before, or is over; or the agent ended meanwhile

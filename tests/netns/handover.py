@@ -3,7 +3,8 @@
 """A cooperating server for the tests of hand-over, which does by commands what relay-server does by itself, and badly what
 that does well: libscaffold by ctypes.
 
-    handover.py LIBRARY serve ADDRESS PORT       listen, and take commands from standard input, each answered by one line:
+    handover.py LIBRARY serve ADDRESS PORT [UID [cap]]
+        listen, as a user, who may have privileged ports; and take commands from standard input, each answered by one line:
         accept                 one connection; "ok N", its number here
         send N BYTES           write as much of a pattern as goes without waiting; "ok DONE"
         read N BYTES           read so much; "ok SHA256" of it
@@ -15,8 +16,9 @@ that does well: libscaffold by ctypes.
         junk                   requests that are none; what is answered to each
         close N
         plain N                an ordinary connection to itself, of no service; a number
-    handover.py LIBRARY import FILE [UID]        once, without a listener, as a user: "ok" or the errno
-    handover.py LIBRARY edit FILE OUT WHAT       another state: expired, cut, garbage, version, long, empty, flipped, elsewhere
+    handover.py LIBRARY import FILE [UID [cap]]  once, without a listener, as a user: "ok" or the errno
+    handover.py LIBRARY edit FILE OUT WHAT       another state: expired, cut, garbage, version, long, empty, flipped, elsewhere,
+                                                 shown=ADDRESS, place=LOCATOR, local=ADDRESS, port=N
     handover.py LIBRARY stop BPFFS PORT          flows of a local port are exported, as far as their entries say
     handover.py LIBRARY age BPFFS PORT           those that are exported have been so for three minutes
     handover.py LIBRARY talk ADDRESS PORT N SEED client: sends N bytes of the pattern while it reads N; "ok" if all came
@@ -38,6 +40,7 @@ import time
 
 DOMAIN = b"scaffold exported connection v1\0"
 TCP_REPAIR = 19
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, CAP_NET_BIND_SERVICE, CAP_VERSION_3 = 4, 8, 10, 0x20080522
 STATE_AT, LPORT_AT, MOVED_AT, BOUND, EXPORTED = 36, 96, 188, 4, 7  # of struct sf_flow
 SIOCOUTQ, SIOCINQ, SIOCOUTQNSD = 0x5411, 0x541B, 0x894B
 
@@ -216,10 +219,31 @@ def edit(path, out, what):
         b[200] ^= 1
     elif what == "elsewhere":  # its peer is where no host of the network can be
         b[180:182] = b"\x20\x01"
-    if what in ("expired", "version", "elsewhere"):
+    elif "=" in what:
+        name, value = what.split("=")
+        if name == "port":
+            struct.pack_into(">H", b, 64, int(value))
+        else:
+            at, n = {"shown": (48, 16), "local": (32, 16), "place": (180, 10)}[name]
+            b[at:at + n] = socket.inet_pton(socket.AF_INET6, value)[:n]
+    if what in ("expired", "version", "elsewhere") or "=" in what:
         b[-32:] = hashlib.sha256(DOMAIN + bytes(b[:-32])).digest()
     with open(out, "wb") as f:
         f.write(b)
+
+
+def become(uid, cap=None):
+    """A user, without privileges but that for low ports."""
+    libc, uid = ctypes.CDLL(None, use_errno=True), int(uid)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setresuid(uid, uid, uid)
+    bits = 1 << CAP_NET_BIND_SERVICE if cap else 0
+    header, data = struct.pack("=Ii", CAP_VERSION_3, 0), struct.pack("=6I", bits, bits, 0, 0, 0, 0)
+    if libc.capset(header, data):
+        raise OSError(ctypes.get_errno(), "capset")
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def entries(bpffs, port, state, change, said):
@@ -278,14 +302,14 @@ def talk(address, port, n):
 def main():
     lib, what, *args = Library(sys.argv[1]), *sys.argv[2:]
     if what == "serve":
+        if len(args) > 2:
+            become(*args[2:])
         Server(lib, args[0], int(args[1])).run()
     elif what == "import":
         with open(args[0], "rb") as f:
             state = f.read()
         if len(args) > 1:
-            os.setgroups([])
-            os.setresgid(*[int(args[1])] * 3)
-            os.setresuid(*[int(args[1])] * 3)
+            become(*args[1:])
         fd = lib.import_(state)
         print("ok" if fd >= 0 else lib.why(), flush=True)
     elif what == "edit":

@@ -5,9 +5,20 @@ declare -A IN OUT
 CLIENT=h1
 server() { # NODE
 	mkfifo "$TMP/$1.in" "$TMP/$1.out"
-	lab exec "$1" -- python3 "$HERE/handover.py" "$LIBRARY" serve "$TWO" 7 <"$TMP/$1.in" >"$TMP/$1.out" 2>"$TMP/$1.err" & pids+=($!)
+	# shellcheck disable=SC2086 # two words
+	lab exec "$1" -- python3 "$HERE/handover.py" "$LIBRARY" serve "$TWO" 7 $SERVE_AS <"$TMP/$1.in" >"$TMP/$1.out" 2>"$TMP/$1.err" & pids+=($!)
 	exec {in}>"$TMP/$1.in" {out}<"$TMP/$1.out"
 	IN[$1]=$in OUT[$1]=$out
+}
+# servers_end: all of them; their listeners go
+servers_end() {
+	local h in out
+	for h in $SERVERS; do
+		in=${IN[$h]} out=${OUT[$h]}
+		exec {in}>&- {out}<&-
+		rm -f "$TMP/$h.in" "$TMP/$h.out" "$TMP/old.$h"
+	done
+	registered two 0 7
 }
 # tell NODE COMMAND...: its answer
 tell() {
@@ -16,6 +27,8 @@ tell() {
 	read -r -t 40 said <&"${OUT[$1]}" || said="no answer: $(tail -n 1 "$TMP/$1.err")"
 	echo "$said"
 }
+# servers NODE...: each as "$SERVE_AS", a user and "cap", or as root
+SERVE_AS=
 servers() { SERVERS=$*; for n in $SERVERS; do server "$n"; done; }
 talk() { lab exec $CLIENT -- python3 "$HERE/handover.py" "$LIBRARY" talk "$TWO" 7 "$1" >"$TMP/talk" 2>&1 & talk=$!; pids+=($talk); }
 # begin BYTES: a client, at whichever server it comes to: $at, where it is connection $n

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 LIBRARY=$(readlink -f "$2")
 need bpftool
-chmod 755 "$TMP" # its sockets are for users, too
+chmod 777 "$TMP" # its sockets are for users, too, who write there
 "$SF" lab topologies fig6 | sed 's/^link h1-r1 h2-r1/link h1-r1 delay=1ms\nlink h2-r1/' >"$TMP/safe.lab"
 lab_up "$TMP/safe.lab"
 TWO=$(address two)
@@ -67,4 +67,47 @@ says "who imports it is told that the agent has died" ECONNRESET cat "$TMP/impor
 daemon_start "$at"; daemon_ready "$at"
 still_waits "killed where it came from"
 registered two 3 7
+
+# ---- who may import what: two servers of user 901, who may have port 7
+servers_end
+rm "$TMP/state"
+SERVE_AS="901 cap"
+servers h2 h3
+registered two 2 7
+begin $SIZE
+says "a user exports its connection" ok tell "$at" export "$n" "$TMP/state"
+to=$(others)
+says "another user's service" "EACCES service of the connection, port 7: user 901 serves it here" once "$to" 902 cap
+says "a port that the program could not have" "EACCES port 7 of the connection: expected a program with CAP_NET_BIND_SERVICE" once "$to" 901
+says "who has privileges, but may not register" "EACCES" once "$to" 4242 cap
+mv "$TMP/state" "$TMP/good"
+# forged TEXT EDIT EXPECTED: a state that says something else is refused, also to root
+forged() {
+	rm -f "$TMP/state"
+	python3 "$HERE/handover.py" "$LIBRARY" edit "$TMP/good" "$TMP/state" "$2"
+	says "a state of $1" "$3" once "$to"
+}
+forged "another port of the host" port=22 "EADDRNOTAVAIL service of the connection, port 22"
+forged "the host's own address" "local=$(rest "$to" agent /v1/status | jq -r .address)" EADDRNOTAVAIL
+forged "a peer outside of the network" shown=2001:db8::1 "EBADMSG state: address of its peer"
+forged "a peer that is this machine" shown=::1 "EBADMSG state: address of its peer"
+forged "a peer by another's name" "shown=$(address web)" "EBADMSG state: address of its peer"
+forged "a peer that is somewhere else" place=2001:db8:0:1:1:: "EBADMSG state: its peer"
+forged "a peer that is this host" "place=$(locator "$to")" ELOOP
+mv -f "$TMP/good" "$TMP/state"
+read -r said m _ < <(tell "$to" import "$TMP/state")
+equal "none of that has spent it: its own user imports it" ok "$said"
+tell "$to" sendall "$m" $SIZE >/dev/null
+equal "all that the client sent arrives" ok "$(tell "$to" read "$m" $SIZE)"
+arrives "all arrives at the client"
+tell "$to" close "$m" >/dev/null
+wait "$talk"; settle
+rm "$TMP/state"
+begin $SIZE
+says "a user exports another one" ok tell "$at" export "$n" "$TMP/state"
+to=$(others)
+on "$to" sysctl -qw net.ipv4.ip_unprivileged_port_start=7
+equal "a port that is everybody's" ok "$(once "$to" 901)"
+on "$to" sysctl -qw net.ipv4.ip_unprivileged_port_start=1024
+wait "$talk"; settle
 finish

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Who asks by a Unix socket: not who has his number now. Needs root: it chooses process numbers. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -11,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -175,6 +178,61 @@ static void test_groups(void **state)
 	assert_int_equal(peer_groups(&who, gids, 8), 2);
 }
 
+static void test_can(void **state)
+{
+	struct sf_http_peer self = { .local = true, .uid = 0, .pid = getpid() };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	self.fd = pair[0];
+	self.since_ns = UINT64_MAX;
+	assert_int_equal(peer_can(&self, CAP_NET_BIND_SERVICE), 0);
+	assert_int_equal(peer_can(&self, 63), -EPERM); /* there is none of this number */
+	/* It is another user now than the one that connected. */
+	self.uid = 4000;
+	assert_int_equal(peer_can(&self, CAP_NET_BIND_SERVICE), -EPERM);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(peer_can(&who, CAP_NET_BIND_SERVICE), -EPERM);
+	replace_child();
+	assert_int_equal(peer_can(&who, CAP_NET_BIND_SERVICE), -ESRCH);
+}
+
+/* Root of a user namespace of its own has all capabilities there, and none here. */
+static void test_can_elsewhere(void **state)
+{
+	struct sf_http_peer its = { .local = true, .since_ns = UINT64_MAX };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(sa_family_t)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		int to = socket(AF_UNIX, SOCK_STREAM, 0);
+		int map = unshare(CLONE_NEWUSER) ? -1 : open("/proc/self/uid_map", O_WRONLY);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where an assertion ends the test */
+		if (map < 0 || write(map, "0 0 1", 5) != 5 ||
+		    connect(to, (struct sockaddr *)&a, len))
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	its.pid = pid;
+	its.fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(its.fd >= 0);
+	assert_int_equal(peer_can(&its, CAP_NET_BIND_SERVICE), -EPERM);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(its.fd);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +240,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_by_age, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_can, setup, teardown),
+		cmocka_unit_test(test_can_elsewhere),
 	};
 
 	if (geteuid()) {
