@@ -557,6 +557,7 @@ static void take_late(struct mover *m, const struct rsyn_in *in, struct mover_en
 		m->ops->redirect(m->ops->ctx, in, &e->move.valid);
 	} else {
 		m->counts.unknown++;
+		m->counts.ignored[SF_HANDED_OVER]++;
 	}
 }
 
@@ -582,6 +583,8 @@ static void take_message(struct mover *m, const struct rsyn_in *in, struct mover
 	}
 	m->counts.stale += !!(out.acts & SF_MOVE_STALE);
 	m->counts.taken += !(out.acts & SF_MOVE_STALE);
+	if (out.acts & SF_MOVE_STALE)
+		m->counts.ignored[out.fail ? out.fail : SF_DUPLICATE]++;
 	/* Strangers must not make us keep anything. */
 	if (made && ((out.acts & SF_MOVE_STALE) || insert(m, made))) {
 		free(made);
@@ -607,8 +610,11 @@ static void take_refusal(struct mover *m, const struct rsyn_in *in, struct mover
 	struct sf_move_out out;
 
 	sf_move_failed(&e->move, in->reason, &in->msg, &in->src, &in->host, &out);
-	if (!(out.acts & SF_MOVE_OVER))
+	if (!(out.acts & SF_MOVE_OVER)) {
+		/* A soft one says what may be so, and ends nothing. */
+		m->counts.ignored[SF_WRONG_STATE] += sf_reason_is_hard(in->reason);
 		return;
+	}
 	m->counts.over++;
 	m->ops->over(m->ops->ctx, f, out.fail);
 	drop(m, e);
@@ -623,8 +629,10 @@ static void take_redirect(struct mover *m, const struct rsyn_in *in, struct move
 	if (env_of(m, &env))
 		return;
 	sf_move_redirected(&e->move, &in->msg, &in->place, &env, &out);
-	if (!out.acts)
+	if (!out.acts) {
+		m->counts.ignored[SF_WRONG_STATE]++;
 		return;
+	}
 	m->counts.redirected++;
 	queue(m, e, sf_locator_sock(&f->own), &out);
 }
@@ -643,6 +651,7 @@ void mover_in(struct mover *m, const struct rsyn_in *in)
 	}
 	if (ret || (about_ours ? !e : !e && !is_established(&f))) {
 		m->counts.unknown++;
+		m->counts.ignored[ret == -ENOENT ? SF_UNKNOWN_SOCKET : SF_WRONG_STATE]++;
 		if (ret == -ENOENT && in->kind == SF_KIND_RSYN) {
 			m->counts.refused++;
 			m->ops->refuse(m->ops->ctx, in, SF_NO_SUCH_SOCKET);

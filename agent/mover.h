@@ -99,12 +99,14 @@ struct mover_ops {
 	void (*moved)(void *ctx, const struct mover_report *report);
 };
 
-/** struct mover_counts - since the start; docs/api.md. */
+/** struct mover_counts - since the start; docs/api.md. @ignored: what came and brought nothing
+ * about, by reason, as far as the datapath had not counted it. */
 struct mover_counts {
 	uint64_t begun, settled, peer;
 	uint64_t sent, unsent, taken, repeated;
 	uint64_t stale, unknown, bad, refused;
 	uint64_t over, redirected, sent_on;
+	uint64_t ignored[SF_REASON_MAX];
 };
 
 struct mover_item;

@@ -526,6 +526,12 @@ size_t moves_pending(const struct host *h)
 
 /* ---- events ----------------------------------------------------------------------------- */
 
+static void count_bad(struct mover_counts *c, uint8_t reason)
+{
+	c->bad++;
+	c->ignored[reason < SF_REASON_MAX ? reason : SF_BAD_HEADER]++;
+}
+
 static int on_control(void *ctx, void *data, size_t size)
 {
 	struct host *h = ctx;
@@ -541,7 +547,7 @@ static int on_control(void *ctx, void *data, size_t size)
 	if (!ret)
 		mover_in(&h->moves.mover, &in);
 	else if (ret == -EBADMSG)
-		h->moves.mover.counts.bad++;
+		count_bad(&h->moves.mover.counts, reason);
 	return 0;
 }
 

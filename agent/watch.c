@@ -12,7 +12,7 @@
 #include "util/text.h"
 
 /* What the hooks and we count beside the datapath. */
-static uint64_t count_beside(const struct host *h, unsigned int reason)
+static uint64_t count_elsewhere(const struct host *h, unsigned int reason)
 {
 	struct sf_hook_counts counts;
 
@@ -31,6 +31,13 @@ static uint64_t count_beside(const struct host *h, unsigned int reason)
 	default:
 		return 0;
 	}
+}
+
+static uint64_t count_beside(const struct host *h, unsigned int reason)
+{
+	uint64_t n = count_elsewhere(h, reason);
+
+	return reason < SF_REASON_MAX ? n + h->moves.mover.counts.ignored[reason] : n;
 }
 
 int watch_count(struct host *h, unsigned int reason, struct sf_count *out)

@@ -539,6 +539,8 @@ static void test_stranger(void **state)
 	mover_flush(&b->mover);
 	assert_int_equal(mover_size(&b->mover, NULL), 0);
 	assert_int_equal(b->mover.counts.stale, 1);
+	assert_int_equal(
+		b->mover.counts.ignored[SF_DUPLICATE] + b->mover.counts.ignored[SF_SUPERSEDED], 1);
 	assert_int_equal(world.n, 0);
 	assert_false(b->has[0]);
 	for (size_t len = 0; len < sizeof(data); len++)
