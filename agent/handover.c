@@ -22,13 +22,20 @@
 #include "agent/transfer.h"
 #include "core/handover.h"
 #include "util/clock.h"
+#include "util/errtext.h"
 #include "util/http.h"
 #include "util/listen.h"
 #include "util/log.h"
 
-#define TALKS_MAX   64
-#define TALKS_USER  16			   /* of one user but root */
-#define BYTES_MAX   (256ull * 1024 * 1024) /* of states that are on their way in */
+#define MIB (1024ull * 1024)
+/* Requests at a time, and bytes of states that are on their way in: of one user, of all users but
+ * root, of all. So nobody's leave others nothing, and root always has a share. */
+#define TALKS_USER  16
+#define TALKS_USERS 112
+#define TALKS_MAX   128
+#define BYTES_USER  (64 * MIB)
+#define BYTES_USERS (192 * MIB)
+#define BYTES_MAX   (256 * MIB)
 #define REQUEST_MS  5000
 #define LOOK_MS	    1
 #define SPEAK_NS    400000
@@ -58,6 +65,43 @@ static void talk_free(struct talk *t)
 	if (t->next)
 		t->next->at = t->at;
 	free(t);
+}
+
+/* ---- shares ----------------------------------------------------------------------------- */
+
+/* What user @uid has in hand, and all users but root. */
+struct share {
+	unsigned int talks, talks_users;
+	uint64_t bytes, bytes_users;
+};
+
+static struct share share_of(const struct host *h, uid_t uid)
+{
+	struct share s = { .talks = 0 };
+
+	for (const struct talk *t = h->handover.talks; t; t = t->next) {
+		s.talks += t->peer.uid == uid;
+		s.bytes += t->peer.uid == uid ? t->bytes : 0;
+		s.talks_users += !!t->peer.uid;
+		s.bytes_users += t->peer.uid ? t->bytes : 0;
+	}
+	return s;
+}
+
+/* Whether one request more may come from this user. */
+static int check_talks(const struct host *h, uid_t uid, char *err, size_t errlen)
+{
+	struct share s = share_of(h, uid);
+
+	if (uid && s.talks >= TALKS_USER)
+		return sf_errtext(err, errlen, -EAGAIN,
+				  "agent: user %u has %u hand-overs in hand, expected at most %u",
+				  uid, s.talks, TALKS_USER);
+	if ((uid && s.talks_users >= TALKS_USERS) || h->handover.n_talks >= TALKS_MAX)
+		return sf_errtext(err, errlen, -EAGAIN,
+				  "agent: it has %u hand-overs in hand, expected at most %u",
+				  h->handover.n_talks, uid ? TALKS_USERS : TALKS_MAX);
+	return 0;
 }
 
 /* ---- messages --------------------------------------------------------------------------- */
@@ -151,19 +195,45 @@ static int state_share(const uint8_t *state, size_t len)
 	return fd;
 }
 
+/* Whether a state of so many bytes may come in, too. */
+static int check_bytes(const struct talk *t, uint64_t bytes, char *err, size_t errlen)
+{
+	const uid_t uid = t->peer.uid;
+	struct share s = share_of(t->h, uid);
+
+	if (uid && s.bytes + bytes > BYTES_USER)
+		return sf_errtext(err, errlen, -EAGAIN,
+				  "state of %llu bytes: user %u has %llu on their way in, "
+				  "expected at most %llu in all",
+				  (unsigned long long)bytes, uid, (unsigned long long)s.bytes,
+				  BYTES_USER);
+	if ((uid && s.bytes_users + bytes > BYTES_USERS) ||
+	    t->h->handover.bytes + bytes > BYTES_MAX)
+		return sf_errtext(err, errlen, -EAGAIN,
+				  "state of %llu bytes: the agent has %llu on their way in, "
+				  "expected at most %llu in all",
+				  (unsigned long long)bytes,
+				  (unsigned long long)t->h->handover.bytes,
+				  uid ? BYTES_USERS : BYTES_MAX);
+	return 0;
+}
+
 /* A file that nobody can change, nor make us wait for. Return: 0 with @state, malloc'ed; -errno. */
-static int state_read(int fd, uint64_t max, uint8_t **state, size_t *len)
+static int state_read(int fd, const struct talk *t, uint8_t **state, size_t *len, char *err,
+		      size_t errlen)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 	size_t done = 0;
 	uint8_t *b;
+	int ret;
 
 	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) || st.st_size < 0 ||
 	    (uint64_t)st.st_size > EXPORTED_MAX)
 		return -EBADMSG;
-	if ((uint64_t)st.st_size > max)
-		return -EAGAIN;
+	ret = check_bytes(t, (uint64_t)st.st_size, err, errlen);
+	if (ret)
+		return ret;
 	b = malloc((size_t)st.st_size + 1);
 	if (!b)
 		return -ENOMEM;
@@ -237,9 +307,7 @@ static void import(struct talk *t, int fd)
 	int ret = importer_may(t->h, &t->peer, err, sizeof(err));
 
 	if (!ret)
-		ret = state_read(fd, BYTES_MAX - t->h->handover.bytes, &state, &len);
-	if (ret == -EAGAIN)
-		snprintf(err, sizeof(err), "agent: it has large hand-overs in hand");
+		ret = state_read(fd, t, &state, &len, err, sizeof(err));
 	t->bytes = len;
 	t->h->handover.bytes += len;
 	if (!ret)
@@ -379,32 +447,30 @@ static int who_is(int fd, struct sf_http_peer *peer)
 	return 0;
 }
 
-/* No user keeps others waiting. */
-static bool is_many(const struct host *h, uid_t uid)
-{
-	unsigned int n = 0;
-
-	for (const struct talk *t = h->handover.talks; t; t = t->next)
-		n += t->peer.uid == uid;
-	return h->handover.n_talks >= TALKS_MAX || (uid && n >= TALKS_USER);
-}
-
-static struct talk *talk_new(struct host *h, int fd)
+static int talk_new(struct host *h, int fd, char *err, size_t errlen)
 {
 	const struct timeval wait = sf_ms_timeval(REQUEST_MS);
-	struct talk *t = calloc(1, sizeof(*t));
+	struct sf_http_peer peer;
+	struct talk *t;
+	int ret = who_is(fd, &peer);
 
+	if (ret)
+		return sf_errtext(err, errlen, ret, "agent: who asks: %s", strerror(-ret));
+	ret = check_talks(h, peer.uid, err, errlen);
+	if (ret)
+		return ret;
+	t = calloc(1, sizeof(*t));
 	if (!t)
-		return NULL;
+		return sf_errtext(err, errlen, -ENOMEM, "agent: no memory");
 	t->h = h;
+	t->peer = peer;
 	t->in.fd = -1;
 	t->readable = event_new(h->daemon.base, fd, EV_READ, on_readable, t);
-	if (!t->readable || who_is(fd, &t->peer) || is_many(h, t->peer.uid) ||
-	    event_add(t->readable, &wait)) {
+	if (!t->readable || event_add(t->readable, &wait)) {
 		if (t->readable)
 			event_free(t->readable);
 		free(t);
-		return NULL;
+		return sf_errtext(err, errlen, -ENOMEM, "agent: no memory");
 	}
 	h->handover.n_talks++;
 	t->at = &h->handover.talks;
@@ -412,19 +478,18 @@ static struct talk *talk_new(struct host *h, int fd)
 	if (t->next)
 		t->next->at = &t->next;
 	h->handover.talks = t;
-	return t;
+	return 0;
 }
 
 static void on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *from, int len,
 		      void *arg)
 {
-	const struct sf_handover_answer busy = { .version = SF_HANDOVER_VERSION,
-						 .error = EAGAIN,
-						 .text = "agent: it has many hand-overs in hand" };
-	struct host *h = arg;
+	struct sf_handover_answer busy = { .version = SF_HANDOVER_VERSION };
+	int ret = talk_new(arg, fd, busy.text, sizeof(busy.text));
 
-	if (talk_new(h, fd))
+	if (!ret)
 		return;
+	busy.error = (uint32_t)-ret;
 	answer(fd, &busy, -1);
 	close(fd);
 }

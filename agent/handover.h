@@ -5,7 +5,7 @@
  *
  * Everybody on the host may ask: whoever can pass the descriptor of a connection has it, and who
  * imports one is judged by importer.h. One request for each connection to the
- * socket; so many at a time; who says nothing is not waited for.
+ * socket; so many at a time, of each user and in all; who says nothing is not waited for.
  */
 #ifndef SF_AGENT_HANDOVER_H
 #define SF_AGENT_HANDOVER_H

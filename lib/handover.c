@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,12 +102,18 @@ static int hear(int agent, struct sf_handover_answer *a, int *fd)
 			    .msg_control = &control,
 			    .msg_controllen = ONE_RIGHT };
 	struct cmsghdr *c;
+	bool reset = false;
 	ssize_t n;
 
 	*fd = -1;
-	do
+	/* An agent that refuses before it has read the request resets; its answer comes after that.
+	 */
+	do {
 		n = recvmsg(agent, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			break;
+		reset |= errno == ECONNRESET;
+	} while (true);
 	if (n < 0)
 		return -1;
 	c = CMSG_FIRSTHDR(&m);
@@ -136,7 +143,7 @@ static int ask(uint32_t kind, uint64_t room, int fd, struct sf_handover_answer *
 	agent = agent_connect();
 	if (agent < 0)
 		return -1;
-	if (say(agent, &q, fd) || hear(agent, a, &got)) {
+	if ((say(agent, &q, fd) && errno != EPIPE) || hear(agent, a, &got)) {
 		error = errno;
 		close(agent);
 		return failed(error == EPIPE ? ECONNRESET : error, "agent: it has not answered: %s",

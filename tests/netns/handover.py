@@ -19,6 +19,8 @@ that does well: libscaffold by ctypes.
     handover.py LIBRARY import FILE [UID [cap]]  once, without a listener, as a user: "ok" or the errno
     handover.py LIBRARY edit FILE OUT WHAT       another state: expired, cut, garbage, version, long, empty, flipped, elsewhere,
                                                  shown=ADDRESS, place=LOCATOR, local=ADDRESS, port=N
+    handover.py LIBRARY crowd UID OTHER          as many idle requests as a user may have; what the next is told, and another user
+    handover.py LIBRARY big UID                  a state of 65 MiB: what is said of it
     handover.py LIBRARY stop BPFFS PORT          flows of a local port are exported, as far as their entries say
     handover.py LIBRARY age BPFFS PORT           those that are exported have been so for three minutes
     handover.py LIBRARY talk ADDRESS PORT N SEED client: sends N bytes of the pattern while it reads N; "ok" if all came
@@ -246,6 +248,48 @@ def become(uid, cap=None):
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
+def ask(data=b"", fds=()):
+    """A connection to the agent, and a request."""
+    agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    agent.settimeout(4)
+    agent.connect(os.environ["SCAFFOLD_RUN"] + "/handover.sock")
+    if data:
+        try:
+            socket.send_fds(agent, [data], list(fds))
+        except BrokenPipeError:
+            pass  # it was answered before it was asked
+    return agent
+
+
+def said(agent):
+    b = agent.recv(4096)
+    return f"{errno.errorcode[struct.unpack_from('=I', b, 4)[0]]} {b[16:].split(bytes(1))[0].decode()}"
+
+
+def crowd(uid, other):
+    theirs, ours = os.pipe()
+    pid = os.fork()
+    if not pid:
+        become(uid)
+        idle = [ask() for _ in range(16)]
+        print(said(ask()), flush=True)
+        os.write(ours, b"x")
+        time.sleep(30)
+        os._exit(len(idle))
+    os.read(theirs, 1)
+    become(other)
+    print("other:", said(ask(struct.pack("=IIQ", 9, 1, 0), [0])), flush=True)
+    os.kill(pid, 9)
+
+
+def big(uid):
+    become(uid)
+    fd = os.memfd_create("big", os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, 65 << 20)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    print(said(ask(struct.pack("=IIQ", 1, 2, 0), [fd])), flush=True)
+
+
 def entries(bpffs, port, state, change, said):
     """Change the entries of all flows of a local port in one state."""
     for table in glob.glob(bpffs + "/host-*/flows"):
@@ -314,6 +358,10 @@ def main():
         print("ok" if fd >= 0 else lib.why(), flush=True)
     elif what == "edit":
         edit(*args)
+    elif what == "crowd":
+        crowd(*args)
+    elif what == "big":
+        big(*args)
     elif what == "stop":
         stop(args[0], int(args[1]))
     elif what == "age":

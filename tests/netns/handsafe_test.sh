@@ -110,4 +110,12 @@ on "$to" sysctl -qw net.ipv4.ip_unprivileged_port_start=7
 equal "a port that is everybody's" ok "$(once "$to" 901)"
 on "$to" sysctl -qw net.ipv4.ip_unprivileged_port_start=1024
 wait "$talk"; settle
+
+# ---- one user leaves the others their share
+on_agent() { lab exec h3 -- python3 "$HERE/handover.py" "$LIBRARY" "$@"; }
+on_agent crowd 902 903 >"$TMP/crowd" 2>&1
+says "a user's 17th request at a time" "EAGAIN agent: user 902 has 16 hand-overs in hand, expected at most 16" cat "$TMP/crowd"
+says "another user's meanwhile" "other: EPROTONOSUPPORT" cat "$TMP/crowd"
+says "a state beyond a user's share" "EAGAIN state of 68157440 bytes: user 904 has 0 on their way in, expected at most 67108864 in all" on_agent big 904
+says "root may bring so much (if it were one)" "EBADMSG state begins with something else" on_agent big 0
 finish
