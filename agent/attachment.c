@@ -220,8 +220,8 @@ static void tell_place(struct host *h, const struct attachment *a, const struct 
 	char was[SF_ADDR_STRLEN];
 
 	e.router = a->join.router_id;
-	host_tell(h, SF_LOG_INFO, &e, "on %s, was %s: %s", a->link.name, sf_addr_print(before, was),
-		  why);
+	host_tell(h, SF_LOG_INFO, &e, "on %s: %s (was %s)", a->link.name, why,
+		  sf_addr_print(before, was));
 }
 
 /* The kernel is as the primary wants it; its router is to get all registrations. */

@@ -84,10 +84,9 @@ static void groups_tell(struct host *h)
 		char place[SF_ADDR_STRLEN];
 
 		e.service_name = names_of(h, &e.service);
-		host_tell(h, SF_LOG_INFO, &e, "%llu flow%s with %s: %s",
+		host_tell(h, SF_LOG_INFO, &e, "%s (%llu flow%s with %s)", sf_reason_text(g->reason),
 			  (unsigned long long)g->count, g->count == 1 ? "" : "s",
-			  one ? sf_addr_print(&g->peer, place) : "several hosts",
-			  sf_reason_text(g->reason));
+			  one ? sf_addr_print(&g->peer, place) : "several hosts");
 	}
 	p->n_groups = 0;
 }

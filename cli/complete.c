@@ -96,15 +96,57 @@ static void flows_print(const struct sf_cli *cli)
 	json_decref(reply);
 }
 
-static void links_print(void)
+static void interfaces_print(void)
 {
 	struct if_nameindex *list = if_nameindex();
 
 	for (const struct if_nameindex *l = list; l && l->if_index; l++)
-		if (strcmp(l->if_name, "lo") != 0)
+		if (strcmp(l->if_name, "lo") != 0 && strncmp(l->if_name, "sf-", 3) != 0)
 			puts(l->if_name);
 	if (list)
 		if_freenameindex(list);
+}
+
+/* Uplinks, as the agent has them; without it, whatever is not our own. */
+static void links_print(const struct sf_cli *cli)
+{
+	json_t *status = NULL;
+	const json_t *uplink;
+	char err[256];
+	size_t i;
+
+	if (sf_cli_try(cli, SF_AGENT, "GET", "/v1/status", NULL, &status, err, sizeof(err))) {
+		interfaces_print();
+		return;
+	}
+	json_array_foreach (json_object_get(status, "uplinks"), i, uplink)
+		if (json_is_string(json_object_get(uplink, "link")))
+			puts(json_string_value(json_object_get(uplink, "link")));
+	json_decref(status);
+}
+
+/* Of the flows of this host, whichever end has the name. */
+static void flow_services_print(const struct sf_cli *cli)
+{
+	static const char *const keys[] = { "local_name", "peer_name" };
+	json_t *reply = NULL, *seen = json_object();
+	const json_t *flow;
+	char err[256];
+	size_t i;
+
+	if (!sf_cli_try(cli, SF_AGENT, "GET", "/v1/flows", NULL, &reply, err, sizeof(err)))
+		json_array_foreach (json_object_get(reply, "flows"), i, flow)
+			for (int k = 0; k < 2; k++) {
+				const char *name =
+					json_string_value(json_object_get(flow, keys[k]));
+
+				if (!name || json_object_get(seen, name) || strpbrk(name, ": \n"))
+					continue;
+				json_object_set_new(seen, name, json_true());
+				puts(name);
+			}
+	json_decref(reply);
+	json_decref(seen);
 }
 
 static void kind_print(struct sf_cli *cli, const char *kind)
@@ -113,6 +155,8 @@ static void kind_print(struct sf_cli *cli, const char *kind)
 
 	if (islower((unsigned char)*kind))
 		words_print(kind);
+	else if (!strcmp(kind, "SERVICE") && !strcmp(cli->command, "migrate"))
+		flow_services_print(cli);
 	else if (!strcmp(kind, "SERVICE") &&
 		 !sf_services_rows(cli, sf_cli_who(cli), NULL, false, &rows))
 		names_print(rows, "service");
@@ -121,7 +165,7 @@ static void kind_print(struct sf_cli *cli, const char *kind)
 	else if (!strcmp(kind, "FLOW"))
 		flows_print(cli);
 	else if (!strcmp(kind, "LINK"))
-		links_print();
+		links_print(cli);
 	else if (!strcmp(kind, "PROTO"))
 		puts("tcp\nudp\nany");
 	else if (!strcmp(kind, "STATE"))

@@ -92,9 +92,9 @@ static int parse(struct drain *d, int argc, char **argv, bool waits)
 		} else if (opt == 'w' && waits) {
 			d->wait = true;
 		} else if (opt == 't' && waits) {
-			d->left.timeout_ms = sf_target_seconds(optarg);
+			d->left.timeout_ms = sf_target_seconds(d->cli, "--timeout", optarg);
 			if (d->left.timeout_ms < 0)
-				return sf_cli_usage(d->cli);
+				return SF_EXIT_USAGE;
 		} else {
 			return sf_cli_usage(d->cli);
 		}
@@ -187,6 +187,37 @@ static int undrain_here(const struct drain *d)
 	return ret;
 }
 
+/* Whether a policy says nothing but what holds without one. */
+static bool is_void(json_t *policy)
+{
+	json_t *entry;
+	const char *host;
+
+	json_object_foreach (json_object_get(policy, "instances"), host, entry)
+		if (json_is_true(json_object_get(entry, "draining")) ||
+		    json_is_integer(json_object_get(entry, "weight")))
+			return false;
+	return json_is_true(json_object_get(policy, "enabled")) &&
+	       !json_is_true(json_object_get(policy, "sticky")) &&
+	       json_is_null(json_object_get(policy, "weight")) &&
+	       json_is_null(json_object_get(policy, "move_grace_ms")) &&
+	       json_is_null(json_object_get(policy, "allow"));
+}
+
+/* A drain that is taken back leaves nothing that `scaffold policy list` would show. */
+static void tidy(const struct drain *d)
+{
+	char *path = sf_cli_path("/v1/services/%s/policy", d->service), err[700];
+	json_t *policy = NULL;
+
+	if (path &&
+	    !sf_cli_try(d->cli, SF_CONTROLLER, "GET", path, NULL, &policy, err, sizeof(err)) &&
+	    is_void(policy))
+		sf_cli_try(d->cli, SF_CONTROLLER, "DELETE", path, NULL, NULL, err, sizeof(err));
+	json_decref(policy);
+	free(path);
+}
+
 static int undrain(struct drain *d)
 {
 	int ret;
@@ -196,7 +227,10 @@ static int undrain(struct drain *d)
 	ret = sf_known(d->cli, d->service, d->host, d->ahead);
 	if (ret)
 		return ret;
-	return d->host ? change(d, false) : undrain_all(d);
+	ret = d->host ? change(d, false) : undrain_all(d);
+	if (!ret)
+		tidy(d);
+	return ret;
 }
 
 int cmd_undrain(struct sf_cli *cli, int argc, char **argv)

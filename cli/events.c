@@ -126,12 +126,16 @@ static int list(struct events *e, const char *path)
 	return ret;
 }
 
-static bool number(const char *text, unsigned long long max, unsigned long long *out)
+static bool number(const struct sf_cli *cli, const char *what, const char *text,
+		   unsigned long long max, unsigned long long *out)
 {
 	char *end;
 
 	*out = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && *out <= max;
+	if (*text >= '0' && *text <= '9' && !*end && *out <= max)
+		return true;
+	sf_cli_fail(cli, "%s '%s': expected a number from 0 to %llu", what, text, max);
+	return false;
 }
 
 int cmd_events(struct sf_cli *cli, int argc, char **argv)
@@ -149,9 +153,11 @@ int cmd_events(struct sf_cli *cli, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "fs:n:", options, NULL)) != -1) {
 		if (opt == 'f')
 			following = true;
-		else if (!(opt == 's' && number(optarg, INT64_MAX - 1, &since)) &&
-			 !(opt == 'n' && number(optarg, 10000, &limit)))
+		else if (opt != 's' && opt != 'n')
 			return sf_cli_usage(cli);
+		else if (!(opt == 's' ? number(cli, "--since", optarg, INT64_MAX - 1, &since)
+				      : number(cli, "--limit", optarg, 10000, &limit)))
+			return SF_EXIT_USAGE;
 	}
 	if (optind != argc)
 		return sf_cli_usage(cli);

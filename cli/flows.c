@@ -12,7 +12,8 @@
 #include "cli/target.h"
 #include "core/flow.h"
 
-#define LIMIT_MAX 100000 /* as the agent has it */
+#define LEAST_WATCH_MS 50
+#define LIMIT_MAX      100000 /* as the agent has it */
 
 struct flows {
 	struct sf_cli *cli;
@@ -207,10 +208,10 @@ static int flows_parse(struct flows *f, int argc, char **argv, const char **limi
 				return SF_EXIT_USAGE;
 			*limit = optarg;
 		} else if (opt == 'w') {
-			ms = sf_target_seconds(optarg);
-			if (ms < 50)
-				return sf_cli_usage(f->cli);
-			f->watch_ms = (unsigned int)ms;
+			ms = sf_target_seconds(f->cli, "--watch", optarg);
+			if (ms < 0)
+				return SF_EXIT_USAGE;
+			f->watch_ms = ms < LEAST_WATCH_MS ? LEAST_WATCH_MS : (unsigned int)ms;
 		} else {
 			return sf_cli_usage(f->cli);
 		}

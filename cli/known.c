@@ -63,6 +63,12 @@ static bool names(json_t *policy, const char *host)
 	return false;
 }
 
+/* What is to come has no flows to shed. */
+static bool takes_ahead(const struct sf_cli *cli)
+{
+	return strcmp(cli->command, "shed") != 0;
+}
+
 int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahead)
 {
 	json_t *reply = NULL;
@@ -77,8 +83,9 @@ int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahe
 	if (ret && !ahead)
 		return sf_cli_fail(cli,
 				   "service '%s': the controller knows no instance and no policy "
-				   "of it (--ahead for one that is to come)",
-				   service);
+				   "of it%s",
+				   service,
+				   takes_ahead(cli) ? " (--ahead for one that is to come)" : "");
 	if (!host)
 		return 0;
 	ret = ask(cli, "/v1/hosts/%s", host, NULL, err, sizeof(err));
@@ -87,10 +94,10 @@ int sf_known(struct sf_cli *cli, const char *service, const char *host, bool ahe
 	if (ret && ret != -ENOENT)
 		return sf_cli_fail(cli, "%s", err);
 	if (ret && !of_policy && (!ahead || !strchr(host, ':')))
-		return sf_cli_fail(cli,
-				   "host '%s': none of this name has joined (one that is to come: "
-				   "its identity, and --ahead)",
-				   host);
+		return sf_cli_fail(cli, "host '%s': none of this name has joined%s", host,
+				   takes_ahead(cli)
+					   ? " (one that is to come: its identity, and --ahead)"
+					   : "");
 	return 0;
 }
 

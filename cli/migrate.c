@@ -224,9 +224,9 @@ static int parse(struct migrate *m, int argc, char **argv)
 		} else if (opt == 't') {
 			m->to = optarg;
 		} else if (opt == 'w') {
-			m->timeout_ms = sf_target_seconds(optarg);
+			m->timeout_ms = sf_target_seconds(m->cli, "--timeout", optarg);
 			if (m->timeout_ms < 0)
-				return sf_cli_usage(m->cli);
+				return SF_EXIT_USAGE;
 		} else {
 			return sf_cli_usage(m->cli);
 		}

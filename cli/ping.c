@@ -112,13 +112,15 @@ int cmd_ping(struct sf_cli *cli, int argc, char **argv)
 		else if (opt == 'c')
 			p.count = sf_target_number(cli, "-c", optarg, 1, 1000000000);
 		else if (opt == 'i')
-			p.interval_ms = sf_target_seconds(optarg);
+			p.interval_ms = sf_target_seconds(cli, "-i", optarg);
 		else if (opt == 'W')
-			p.timeout_ms = sf_target_seconds(optarg);
+			p.timeout_ms = sf_target_seconds(cli, "-W", optarg);
 		else
 			return sf_cli_usage(cli);
+		if (p.count < 0 || p.interval_ms < 0 || p.timeout_ms < 0)
+			return SF_EXIT_USAGE;
 	}
-	if (optind + 1 != argc || p.count < 0 || p.interval_ms < 0 || p.timeout_ms < 0)
+	if (optind + 1 != argc)
 		return sf_cli_usage(cli);
 	p.service = argv[optind];
 	ret = sf_target_open(cli, p.service, &target, &prober);

@@ -62,9 +62,9 @@ static int parse(struct shed *s, int argc, char **argv)
 		if (opt == 'h') {
 			s->left.host = optarg;
 		} else if (opt == 't') {
-			s->left.timeout_ms = sf_target_seconds(optarg);
-			if (s->left.timeout_ms <= 0)
-				return sf_cli_usage(s->cli);
+			s->left.timeout_ms = sf_target_seconds(s->cli, "--timeout", optarg);
+			if (s->left.timeout_ms < 0)
+				return SF_EXIT_USAGE;
 		} else {
 			return sf_cli_usage(s->cli);
 		}

@@ -224,14 +224,15 @@ long sf_target_number(const struct sf_cli *cli, const char *what, const char *te
 	return -EINVAL;
 }
 
-int sf_target_seconds(const char *text)
+int sf_target_seconds(const struct sf_cli *cli, const char *what, const char *text)
 {
 	char *end;
 	double s = strtod(text, &end);
 
-	if (end == text || *end || !(s > 0) || s > 3600)
-		return -EINVAL;
-	return (int)(s * 1000 + 0.5);
+	if (end != text && !*end && s >= 0.001 && s <= 3600)
+		return (int)(s * 1000 + 0.5);
+	sf_cli_fail(cli, "%s '%s': expected seconds, from 0.001 to 3600", what, text);
+	return -EINVAL;
 }
 
 const char *sf_target_who(const struct sf_cli *cli, struct sf_names *names,

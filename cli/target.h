@@ -21,8 +21,9 @@ int sf_target_open(const struct sf_cli *cli, const char *text, struct sf_probe_t
 long sf_target_number(const struct sf_cli *cli, const char *what, const char *text, long min,
 		      long max);
 
-/** sf_target_seconds() - a number of seconds from the command line as milliseconds, or -EINVAL. */
-int sf_target_seconds(const char *text);
+/** sf_target_seconds() - a number of seconds from the command line; failures are printed, @what
+ * names the option. Return: milliseconds, or -EINVAL. */
+int sf_target_seconds(const struct sf_cli *cli, const char *what, const char *text);
 
 /**
  * sf_target_who() - what the host with identity @who calls itself, which the network is asked,

@@ -104,11 +104,13 @@ int cmd_trace(struct sf_cli *cli, int argc, char **argv)
 		else if (opt == 'm')
 			hops = (int)sf_target_number(cli, "-m", optarg, 1, 255);
 		else if (opt == 'W')
-			timeout_ms = sf_target_seconds(optarg);
+			timeout_ms = sf_target_seconds(cli, "-W", optarg);
 		else
 			return sf_cli_usage(cli);
+		if (hops < 0 || timeout_ms < 0)
+			return SF_EXIT_USAGE;
 	}
-	if (optind + 1 != argc || hops < 1 || hops > 255 || timeout_ms < 0)
+	if (optind + 1 != argc)
 		return sf_cli_usage(cli);
 	t.service = argv[optind];
 	ret = sf_target_open(cli, t.service, &target, &prober);

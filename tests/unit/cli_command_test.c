@@ -155,6 +155,49 @@ static void undrain_takes_all_back(void **state)
 				       "{\"enabled\":true,\"instances\":{\"h4\":{\"draining\":"
 				       "false}}}\n");
 	assert_string_equal(fake_text("out"), "web: takes new flows\n");
+	/* Somebody decided more than that. */
+	assert_has_not(fake_text("asked"), "DELETE");
+}
+
+#define VOID(draining)                                                               \
+	"{\"enabled\":true,\"sticky\":false,\"weight\":null,\"move_grace_ms\":null," \
+	"\"allow\":null,\"instances\":{\"h4\":{\"weight\":null,\"draining\":" draining "}}}"
+
+/* What says nothing any more goes. */
+static void undrain_leaves_no_empty_policy(void **state)
+{
+	static const struct canned c[] = {
+		{ "GET", "/v1/services/web", 200, DRAINING("3") },
+		{ "GET", "/v1/services/web/policy", 200, VOID("true") },
+		{ "PATCH", "/v1/services/web/policy", 200, "{}" },
+		{ "GET", "/v1/services/web/policy", 200, VOID("false") },
+		{ "DELETE", "/v1/services/web/policy", 200, "{}" },
+		{ 0 },
+	};
+
+	(void)state;
+	fake_start("controller", c);
+	assert_int_equal(fake_run(cmd_undrain, false, "undrain", "web", NULL), 0);
+	assert_has(fake_text("asked"), "DELETE /v1/services/web/policy");
+}
+
+static void bad_values_are_named(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_run(cmd_shed, false, "shed", "web", "--timeout", "soon", NULL),
+			 SF_EXIT_USAGE);
+	assert_has(fake_text("err"), "--timeout 'soon': expected seconds, from 0.001 to 3600");
+	assert_int_equal(fake_run(cmd_drain, false, "drain", "web", "--timeout", "0", NULL),
+			 SF_EXIT_USAGE);
+	assert_has(fake_text("err"), "--timeout '0': expected seconds");
+	assert_int_equal(fake_run(cmd_events, false, "events", "--limit", "many", NULL),
+			 SF_EXIT_USAGE);
+	assert_has(fake_text("err"), "--limit 'many': expected a number from 0 to 10000");
+	assert_int_equal(fake_run(cmd_migrate, false, "migrate", "--all", "--to", "eth0",
+				  "--timeout", "-1", NULL),
+			 SF_EXIT_USAGE);
+	assert_has(fake_text("err"), "--timeout '-1': expected seconds");
+	assert_has_not(fake_text("err"), "usage:");
 }
 
 /* A slip of the pen changes nothing, and a script hears of it. */
@@ -177,6 +220,10 @@ static void unknown_is_refused(void **state)
 	fake_start("controller", c);
 	assert_int_equal(fake_run(cmd_drain, false, "drain", "wbe", NULL), SF_EXIT_FAILED);
 	assert_has(fake_text("err"), "scaffold drain: service 'wbe': the controller knows no");
+	assert_has(fake_text("err"), "(--ahead");
+	assert_int_equal(fake_run(cmd_shed, false, "shed", "wbe", NULL), SF_EXIT_FAILED);
+	assert_has(fake_text("err"), "service 'wbe': the controller knows no");
+	assert_has_not(fake_text("err"), "--ahead");
 	assert_int_equal(fake_run(cmd_undrain, false, "undrain", "web", "--host", "h9", NULL),
 			 SF_EXIT_FAILED);
 	assert_has(fake_text("err"), "host 'h9': none of this name has joined");
@@ -462,6 +509,24 @@ static void completes(void **state)
 	assert_has(completed((char[]){ "ping w" }), "web\n");
 }
 
+/* A client has no service registered, but flows of some. */
+static void completes_what_moves(void **state)
+{
+	static const struct canned c[] = {
+		{ "GET", "/v1/flows", 200,
+		  "{\"flows\":[{\"id\":\"00c0ffee\",\"local_name\":\"h1\",\"peer_name\":\"web\"},"
+		  "{\"id\":\"00c0ffef\",\"local_name\":null,\"peer_name\":\"web\"}]}" },
+		{ "GET", "/v1/status", 200, "{\"uplinks\":[{\"link\":\"eth7\"}]}" },
+		{ 0 },
+	};
+
+	(void)state;
+	fake_start("agent", c);
+	assert_string_equal(completed((char[]){ "migrate --service " }), "h1\nweb\n");
+	assert_string_equal(completed((char[]){ "migrate --flow " }), "00c0ffee\n00c0ffef\n");
+	assert_string_equal(completed((char[]){ "migrate --to " }), "eth7\n");
+}
+
 #define T(f) cmocka_unit_test_teardown(f, fake_each_teardown)
 
 int main(void)
@@ -473,6 +538,8 @@ int main(void)
 		T(shed_ends_flows),
 		T(shed_of_a_host_without_a_controller),
 		T(undrain_takes_all_back),
+		T(undrain_leaves_no_empty_policy),
+		T(bad_values_are_named),
 		T(unknown_is_refused),
 		T(names_are_told),
 		T(names_are_no_condition),
@@ -484,6 +551,7 @@ int main(void)
 		T(status_of_all),
 		T(status_of_nobody),
 		T(completes),
+		T(completes_what_moves),
 	};
 
 	return cmocka_run_group_tests(tests, fake_setup, fake_teardown);
