@@ -30,6 +30,7 @@
 #define BATCH	   1024 /* flows ended at once, */
 #define ROUNDS	   64	/* and so often in one scan */
 #define READ_BURST 64
+#define ROUSE_MS   20	/* for others that answer, too */
 #define ASKED_MAX  4096 /* pairs in one scan; others are in the next, when these have answered */
 
 static uint64_t now_ns(void)
@@ -213,6 +214,26 @@ static void end_all(struct host *h)
 
 /* ---- PROBE-ACK -------------------------------------------------------------------------- */
 
+/* One look at the flow table for all that have answered: where a network is whole again these are
+ * thousands, one after the other. */
+static void on_rouser(evutil_socket_t fd, short what, void *arg)
+{
+	struct silence_pair *pair, *tmp;
+	struct host *h = arg;
+
+	rouse_peers(h);
+	HASH_ITER (hh, h->probes.silence.pairs, pair, tmp)
+		pair->back = false;
+}
+
+static void rouse(struct host *h)
+{
+	struct timeval wait = sf_ms_timeval(ROUSE_MS);
+
+	if (!evtimer_pending(h->probes.rouser, NULL))
+		event_add(h->probes.rouser, &wait);
+}
+
 /* The peer says that it has no such flow. It must still be the one that was asked about. */
 static void end_dead(struct host *h, struct silence_pair *p, uint64_t sock)
 {
@@ -246,7 +267,8 @@ static void take_answer(struct host *h, const struct sf_packet *packet)
 			    now_ns()))
 		return;
 	h->probes.answered++;
-	h->probes.back |= p->back;
+	if (p->back)
+		rouse(h);
 	n = sf_tlv_find(packet->tlvs, packet->tlvs_len, SF_TLV_SOCKS, &socks);
 	for (int i = 0; i + SOCK_LEN <= n; i += SOCK_LEN) {
 		sock = 0;
@@ -254,17 +276,6 @@ static void take_answer(struct host *h, const struct sf_packet *packet)
 			sock = sock << 8 | socks[i + k];
 		end_dead(h, p, sock);
 	}
-}
-
-/* One look at the flow table for all that have answered. */
-static void rouse(struct host *h)
-{
-	struct silence_pair *pair, *tmp;
-
-	h->probes.back = false;
-	rouse_peers(h);
-	HASH_ITER (hh, h->probes.silence.pairs, pair, tmp)
-		pair->back = false;
 }
 
 /* What comes begins behind the IPv6 header, which the decoder's checksum needs. */
@@ -314,13 +325,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		ssize_t n = receive(fd, buf, sizeof(buf));
 
 		if (n == -EAGAIN || n == -EINTR)
-			break;
+			return;
 		if (n > 0 && !sf_packet_decode(buf, (size_t)n, &packet, &reason) &&
 		    sf_hdr_kind(&packet.hdr) == SF_KIND_PROBE_ACK)
 			take_answer(h, &packet);
 	}
-	if (h->probes.back)
-		rouse(h);
 }
 
 /* ---- the scan --------------------------------------------------------------------------- */
@@ -452,7 +461,8 @@ int probes_open(struct host *h, char *err, size_t errlen)
 	}
 	p->timer = evtimer_new(h->daemon.base, on_timer, h);
 	p->readable = event_new(h->daemon.base, p->in, EV_READ | EV_PERSIST, on_readable, h);
-	if (!p->timer || !p->readable || event_add(p->readable, NULL)) {
+	p->rouser = evtimer_new(h->daemon.base, on_rouser, h);
+	if (!p->timer || !p->rouser || !p->readable || event_add(p->readable, NULL)) {
 		snprintf(err, errlen, "no memory");
 		return -ENOMEM;
 	}
@@ -466,6 +476,8 @@ void probes_close(struct host *h)
 
 	if (p->timer)
 		event_free(p->timer);
+	if (p->rouser)
+		event_free(p->rouser);
 	if (p->readable)
 		event_free(p->readable);
 	if (p->in > 0)

@@ -37,8 +37,8 @@ struct probes_group {
 struct probes {
 	int in; /* raw socket: answers; PROBEs leave by the one of refuse.h */
 	struct event *readable, *timer;
+	struct event *rouser; /* runs while some pair's @back is set */
 	struct silence silence;
-	bool back;		   /* some pair's is set */
 	struct gc_set told, fresh; /* socketIDs of failed flows that were told */
 	struct probes_group groups[PROBES_GROUPS];
 	size_t n_groups;

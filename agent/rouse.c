@@ -46,6 +46,7 @@ static void job_end(struct rouse_job *j)
 	while (*at != j)
 		at = &(*at)->next;
 	*at = j->next;
+	j->host->rouse.n--;
 	job_free(j);
 }
 
@@ -106,9 +107,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void begin(struct host *h, const struct sf_addr *place)
 {
-	struct rouse_job *j = calloc(1, sizeof(*j));
+	struct rouse_job *j;
 	int ret = -ENOMEM;
 
+	if (h->rouse.n == ROUSE_JOBS)
+		return;
+	j = calloc(1, sizeof(*j));
 	if (j) {
 		j->host = h;
 		j->place = place;
@@ -127,6 +131,7 @@ static void begin(struct host *h, const struct sf_addr *place)
 	}
 	j->next = h->rouse.jobs;
 	h->rouse.jobs = j;
+	h->rouse.n++;
 	event_active(j->timer, EV_TIMEOUT, 0);
 }
 
@@ -148,4 +153,5 @@ void rouse_close(struct host *h)
 		h->rouse.jobs = j->next;
 		job_free(j);
 	}
+	h->rouse.n = 0;
 }

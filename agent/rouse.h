@@ -9,13 +9,18 @@
 #ifndef SF_AGENT_ROUSE_H
 #define SF_AGENT_ROUSE_H
 
+#include <stddef.h>
+
 #include "core/addr.h"
 
 struct host;
 struct rouse_job;
 
+#define ROUSE_JOBS 16 /* under way at once; the sockets of others wait for their timers */
+
 struct rouse {
 	struct rouse_job *jobs;
+	size_t n;
 };
 
 /** rouse_place() - packets can leave from our place @place again, as before. */
