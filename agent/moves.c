@@ -458,16 +458,6 @@ int moves_list(struct host *h, uint64_t *keys, size_t n, const struct sf_addr *t
 	return 0;
 }
 
-int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to)
-{
-	struct sf_addr place = sf_locator_place(to);
-	int ret = mover_start(&h->moves.mover, key, &place, MOVER_ORDERED);
-
-	mover_flush(&h->moves.mover);
-	arm(h);
-	return ret;
-}
-
 int moves_import(struct host *h, const struct sf_flow *f, const struct sf_move *m,
 		 const struct sf_addr *exporter)
 {

@@ -55,9 +55,6 @@ void moves_close(struct host *h);
  */
 void moves_place(struct host *h, const struct sf_addr *from, const struct sf_addr *to);
 
-/** moves_flow() - flow @key moves to @to. Return: as mover_start(). */
-int moves_flow(struct host *h, uint64_t key, const struct sf_addr *to);
-
 /**
  * moves_list() - these flows move to @to, as with moves_place().
  * @keys: @n of them, malloc'ed; the callee's, also on failure
