@@ -202,7 +202,9 @@ static int show(struct sf_cli *cli, const char *service)
 		       "%s\nmove grace    %s%s\n",
 		       name ? name : "", name ? " " : "", id, yes_no(p, "enabled"),
 		       yes_no(p, "sticky"), json_string_value(weight), json_string_value(grace),
-		       json_is_integer(json_object_get(p, "move_grace_ms")) ? " ms" : "");
+		       json_is_integer(json_object_get(p, "move_grace_ms"))
+			       ? " ms (hosts may use a former one for a minute)"
+			       : "");
 		allow_print(json_object_get(p, "allow"), &names);
 		ret = json_object_size(json_object_get(p, "instances"))
 			      ? hosts_print(cli, json_object_get(p, "instances"), &names)

@@ -59,9 +59,11 @@ static void shown(void **state)
 	(void)state;
 	fake_start("controller", controller);
 	assert_int_equal(fake_run(cmd_policy, false, "policy", "show", "web", NULL), 0);
-	assert_has(fake_text("out"), "service       web " WEB "\nenabled       no\nsticky        "
-				     "yes\nweight        as registered, else 100\nmove grace    "
-				     "2500 ms\nmay register  h3 " H3 "\n              " H5 "\n");
+	assert_has(fake_text("out"),
+		   "service       web " WEB "\nenabled       no\nsticky        "
+		   "yes\nweight        as registered, else 100\nmove grace    "
+		   "2500 ms (hosts may use a former one for a minute)\nmay register  h3 " H3
+		   "\n              " H5 "\n");
 	/* What it is called now, else what it was called then. */
 	assert_has(fake_text("out"), "h3    300     no        " H3 "\n");
 	assert_has(fake_text("out"), "h4    -       yes       " H4 "\n");
