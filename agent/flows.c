@@ -130,6 +130,8 @@ static void free_flows(struct host *h, const struct gc_flow *gone, size_t n)
 		if (flows_take(flows, gone[i].id, &f))
 			continue;
 		keep_load(h, &f);
+		if (f.state == SF_FLOW_EXPORTED)
+			transfer_expired(h, &f);
 		moves_forget(h, sf_socket_key(gone[i].id));
 		h->flows.freed++;
 	}

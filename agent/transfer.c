@@ -13,6 +13,7 @@
 #include "agent/host.h"
 #include "agent/importer.h"
 #include "agent/moves.h"
+#include "agent/refuse.h"
 #include "agent/tell.h"
 #include "util/clock.h"
 #include "util/errtext.h"
@@ -453,4 +454,15 @@ void transfer_recover(struct host *h, uint64_t key, struct sf_move *m)
 	f.moved = f.created;
 	if (bpf_map_update_elem(datapath_map(h, "flows"), &key, &f, BPF_EXIST))
 		sf_error("flow table: %s", strerror(errno));
+}
+
+void transfer_expired(struct host *h, const struct sf_flow *f)
+{
+	const struct sf_move *m = moves_find(h, sf_socket_key(sf_locator_sock(&f->own)));
+
+	if (m && !sf_addr_is_zero(&m->valid))
+		return;
+	tell(h, SF_LOG_WARN, "export-expired", &f->tuple, "nobody has told of importing it");
+	/* A peer that has heard of an importer does not believe it: we are not its peer's place. */
+	refuse_peer(h, f, SF_NO_SUCH_SOCKET);
 }

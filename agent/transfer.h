@@ -117,6 +117,13 @@ int transfer_finish(struct host *h, struct transfer_in *in);
 void transfer_abandon(struct host *h, struct transfer_in *in);
 
 /**
+ * transfer_expired() - the entry of an exported flow, @f, has kept quiet for long enough, and was
+ * taken out of the table: unless somebody has told that the flow is elsewhere its peer need not
+ * wait any more.
+ */
+void transfer_expired(struct host *h, const struct sf_flow *f);
+
+/**
  * transfer_recover() - an earlier agent's state of a flow, before it is gone on with: one that was
  * on its way in then is over here. @m: may be changed.
  */

@@ -29,9 +29,9 @@ extern "C" {
  * @len: how much room is there; receives how much was written
  *
  * On success nothing of the connection is left here: close @fd. It exists in @state alone, for a
- * minute; without an import in that time its other end is reset, some time later. @state is a
- * secret: who has it can have the connection. What the program has not read of it is inside, and so
- * is what it has written and the other end has not acknowledged.
+ * minute; without an import in that time its other end is reset, two minutes after the export.
+ * @state is a secret: who has it can have the connection. What the program has not read of it is
+ * inside, and so is what it has written and the other end has not acknowledged.
  *
  * Return: 0, or -1 with errno, and the connection goes on as before:
  *	ENOBUFS		the room is too small; *@len is what will do

@@ -111,6 +111,31 @@ equal "a port that is everybody's" ok "$(once "$to" 901)"
 on "$to" sysctl -qw net.ipv4.ip_unprivileged_port_start=1024
 wait "$talk"; settle
 
+# ---- nobody imports it, its client only waits, and all else between the two hosts goes on
+servers_end
+SERVE_AS=
+servers h3
+registered two 1 7
+begin $SIZE
+equal "a client has said all that it has to say" ok "$(tell h3 read "$n" $SIZE)"
+says "and its connection is exported" ok tell h3 export "$n" "$TMP/left"
+waiting=$talk said_of=$TMP/waiting
+mv "$TMP/talk" "$said_of" # the client writes on
+on h3 ss -Htn6 state established "sport = :7" | awk '{ print $4 }' | sort >"$TMP/old.h3"
+begin $SIZE
+other=$n at_byte=0
+chatters() { # a little more for the other client; whether the first one is through with waiting
+	tell h3 send "$other" 100 $at_byte >/dev/null
+	at_byte=$((at_byte + 100))
+	grep -q ConnectionResetError "$said_of"
+}
+chatters
+says "three minutes later" aged python3 "$HERE/handover.py" "$LIBRARY" age "$DIR/bpf" 7
+tries 60 chatters && ok "it is told that it waits in vain" || bad "it waits on: $(cat "$said_of")"
+says "the exporter's events have it" '"export-expired"' rest h3 agent /v1/events
+grep -q Error "$TMP/talk" && bad "the other client: $(cat "$TMP/talk")" || ok "the other connection goes on"
+end "$(client_pid)" "$talk" "$waiting"
+
 # ---- one user leaves the others their share
 on_agent() { lab exec h3 -- python3 "$HERE/handover.py" "$LIBRARY" "$@"; }
 on_agent crowd 902 903 >"$TMP/crowd" 2>&1
