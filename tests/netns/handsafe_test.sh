@@ -68,6 +68,28 @@ daemon_start "$at"; daemon_ready "$at"
 still_waits "killed where it came from"
 registered two 3 7
 
+# ---- two hosts import one state at the same time, and both before the client can answer
+begin $SIZE
+says "a connection is exported" ok tell "$at" export "$n" "$TMP/state"
+read -r one two < <(others | tr '\n' ' ')
+unreachable
+tell "$one" import "$TMP/state" >"$TMP/one" & first=$!
+tell "$two" import "$TMP/state" >"$TMP/two" & second=$!
+pids+=($first $second)
+sleep 0.5
+reachable
+wait $first $second
+equal "one of two has it, the other is told" "ECONNRESET ok" "$(cut -d' ' -f1 "$TMP/one" "$TMP/two" | sort | tr '\n' ' ' | sed 's/ $//')"
+says "and why" "imported at another host before" cat "$TMP/one" "$TMP/two"
+to=$one; grep -q ^ok "$TMP/two" && to=$two
+m=$(grep -h ^ok "$TMP/one" "$TMP/two" | cut -d' ' -f2)
+tell "$to" sendall "$m" $SIZE >/dev/null
+equal "who has it has all that the client sent" ok "$(tell "$to" read "$m" $SIZE)"
+arrives "and its client all"
+tell "$to" close "$m" >/dev/null
+check "and it ends in order, with one of two" wait "$talk"
+settle
+
 # ---- who may import what: two servers of user 901, who may have port 7
 servers_end
 rm "$TMP/state"
