@@ -16,10 +16,10 @@
 #define PADDED_MAX 32
 
 struct mover_entry {
+	struct deadline timer; /* first: entry_of() */
 	uint64_t key;
 	struct sf_move move;
 	UT_hash_handle hh;
-	size_t at; /* in the heap, from 1 on; 0: no timer */
 	bool parked, queued, dead;
 	bool behind;		    /* the flow's entry is: apply with the next event */
 	bool own_moved, peer_moved; /* not told yet */
@@ -37,65 +37,11 @@ struct mover_item {
 	uint32_t received;
 };
 
-/* ---- heap of timers --------------------------------------------------------------------- */
+/* ---- timers ----------------------------------------------------------------------------- */
 
-static void heap_set(struct mover *m, size_t at, struct mover_entry *e)
+static struct mover_entry *entry_of(struct deadline *d)
 {
-	m->heap[at - 1] = e;
-	e->at = at;
-}
-
-static uint64_t heap_due(const struct mover *m, size_t at)
-{
-	return m->heap[at - 1]->move.due;
-}
-
-/* Put @e, whose place @at is free, to where it belongs. */
-static void heap_sift(struct mover *m, size_t at, struct mover_entry *e)
-{
-	while (at > 1 && heap_due(m, at / 2) > e->move.due) {
-		heap_set(m, at, m->heap[at / 2 - 1]);
-		at /= 2;
-	}
-	for (size_t child; (child = 2 * at) <= m->n_heap; at = child) {
-		if (child < m->n_heap && heap_due(m, child + 1) < heap_due(m, child))
-			child++;
-		if (heap_due(m, child) >= e->move.due)
-			break;
-		heap_set(m, at, m->heap[child - 1]);
-	}
-	heap_set(m, at, e);
-}
-
-static void heap_remove(struct mover *m, struct mover_entry *e)
-{
-	size_t at = e->at;
-	struct mover_entry *last;
-
-	if (!at)
-		return;
-	e->at = 0;
-	last = m->heap[--m->n_heap];
-	if (last != e)
-		heap_sift(m, at, last);
-}
-
-/* A place for each entry is there from its making on. */
-static int heap_reserve(struct mover *m, size_t n)
-{
-	size_t room = m->room ? m->room : 64;
-	struct mover_entry **more;
-
-	if (n <= m->room)
-		return 0;
-	while (room < n)
-		room *= 2;
-	more = reallocarray(m->heap, room, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	m->heap = more;
-	m->room = room;
-	return 0;
+	return (struct mover_entry *)d;
 }
 
 /* Bring timer and parking in line with the state. */
@@ -109,10 +55,10 @@ static void schedule(struct mover *m, struct mover_entry *e)
 		window_leave(&m->window,
 			     &e->seat); /* that nothing is heard says nothing of the way */
 	if (!e->move.due || parked) {
-		heap_remove(m, e);
+		deadlines_drop(&m->timers, &e->timer);
 		return;
 	}
-	heap_sift(m, e->at ? e->at : ++m->n_heap, e);
+	deadlines_set(&m->timers, &e->timer, e->move.due);
 }
 
 /* ---- entries ---------------------------------------------------------------------------- */
@@ -128,7 +74,7 @@ static struct mover_entry *find(const struct mover *m, uint64_t key)
 /* @e is the caller's until now. */
 static int insert(struct mover *m, struct mover_entry *e)
 {
-	int ret = heap_reserve(m, HASH_COUNT(m->table) + 1);
+	int ret = deadlines_reserve(&m->timers, HASH_COUNT(m->table) + 1);
 
 	if (!ret)
 		HASH_ADD(hh, m->table, key, sizeof(e->key), e);
@@ -137,7 +83,7 @@ static int insert(struct mover *m, struct mover_entry *e)
 
 static void drop(struct mover *m, struct mover_entry *e)
 {
-	heap_remove(m, e);
+	deadlines_drop(&m->timers, &e->timer);
 	window_leave(&m->window, &e->seat);
 	kicks_drop(&m->kicks, &e->kick);
 	m->parked -= e->parked;
@@ -212,7 +158,7 @@ static int env_of(const struct mover *m, struct sf_move_env *env)
 	env->key = m->key;
 	env->net = m->net;
 	env->self = m->self;
-	env->padded = m->n_heap < PADDED_MAX;
+	env->padded = m->timers.n < PADDED_MAX;
 	ret = m->ops->random(m->ops->ctx, random);
 	env->random[0] = random[0];
 	env->random[1] = random[1];
@@ -224,12 +170,12 @@ static int env_of(const struct mover *m, struct sf_move_env *env)
 /* Where many move, answers take their time. */
 static bool is_crowded(const struct mover *m)
 {
-	return m->n_heap > PADDED_MAX;
+	return m->timers.n > PADDED_MAX;
 }
 
 static uint64_t pace(const struct mover *m)
 {
-	uint64_t ns = m->n_heap * PACE_NS;
+	uint64_t ns = m->timers.n * PACE_NS;
 
 	if (is_crowded(m) && ns < 2 * m->window.rtt)
 		ns = 2 * m->window.rtt;
@@ -697,7 +643,8 @@ static void fire(struct mover *m, uint64_t key)
 
 uint64_t mover_due(const struct mover *m)
 {
-	uint64_t due = m->n_heap ? m->heap[0]->move.due : 0, kick = kicks_due(&m->kicks);
+	const struct deadline *first = deadlines_first(&m->timers);
+	uint64_t due = first ? first->due : 0, kick = kicks_due(&m->kicks);
 
 	return kick && (!due || kick < due) ? kick : due;
 }
@@ -705,10 +652,12 @@ uint64_t mover_due(const struct mover *m)
 uint64_t mover_run(struct mover *m, size_t max)
 {
 	uint64_t now = m->ops->now(m->ops->ctx);
+	struct deadline *first;
 
 	kicks_run(&m->kicks, now, max);
-	for (size_t n = 0; n < max && m->n_heap && m->heap[0]->move.due <= now; n++)
-		fire(m, m->heap[0]->key);
+	for (size_t n = 0; n < max && (first = deadlines_first(&m->timers)) && first->due <= now;
+	     n++)
+		fire(m, entry_of(first)->key);
 	mover_flush(m);
 	return mover_due(m);
 }
@@ -811,7 +760,7 @@ void mover_close(struct mover *m)
 		HASH_DEL(m->table, e);
 		free(e);
 	}
-	free(m->heap);
+	deadlines_free(&m->timers);
 	free(m->batch);
 	memset(m, 0, sizeof(*m));
 }

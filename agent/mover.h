@@ -12,8 +12,8 @@
  * know, and thousands of flows cost few system calls. Killed in between, the next agent finds the
  * states, changes the entries that are behind them (mover_load()) and asks again.
  *
- * Timers: one heap by when they are due. A flow whose own place is not usable is *parked*: it is
- * nobody's fault but ours that nothing is heard, so it waits, for ever, and begins anew when
+ * Timers: by when they are due (deadlines.h). A flow whose own place is not usable is *parked*: it
+ * is nobody's fault but ours that nothing is heard, so it waits, for ever, and begins anew when
  * mover_resume() is called.
  *
  * Pure but for memory: the caller brings clock, randomness, tables and wire.
@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "agent/deadlines.h"
 #include "agent/kicks.h"
 #include "agent/rsyn.h"
 #include "agent/window.h"
@@ -117,8 +118,7 @@ struct mover {
 	const struct sf_net *net;
 	struct sf_sid self;
 	struct mover_entry *table;
-	struct mover_entry **heap;
-	size_t n_heap, room;
+	struct deadlines timers;
 	struct mover_item *batch;
 	size_t n_batch;
 	struct window window;
