@@ -80,6 +80,11 @@ static void moved_line(const struct moved *g, const char *flows, char *text, siz
 	if (!sf_addr_is_zero(&g->from))
 		snprintf(from, sizeof(from), " from %s", sf_addr_print(&g->from, addr));
 	cause = cause_text(g, why, sizeof(why));
+	if (g->own && sf_addr_eq(&g->from, &g->to)) {
+		snprintf(text, len, "%s moved away from %s and back%s%s", flows, to,
+			 *cause ? ": " : "", cause);
+		return;
+	}
 	snprintf(text, len, "%s%s moved%s to %s in %llu ms%s%s", flows,
 		 g->own ? "" : (many ? "' peers" : "'s peer"), from, to, ms, *cause ? ": " : "",
 		 cause);

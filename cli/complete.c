@@ -13,6 +13,7 @@
 
 #include "cli/complete.h"
 #include "cli/hosts.h"
+#include "cli/names.h"
 #include "cli/services.h"
 #include "core/flow.h"
 
@@ -128,23 +129,27 @@ static void links_print(const struct sf_cli *cli)
 /* Of the flows of this host, whichever end has the name. */
 static void flow_services_print(const struct sf_cli *cli)
 {
-	static const char *const keys[] = { "local_name", "peer_name" };
+	static const char *const ends[] = { "local", "peer" };
 	json_t *reply = NULL, *seen = json_object();
+	struct sf_names names = { 0 };
+	char err[256], sid[SF_ADDR_STRLEN];
 	const json_t *flow;
-	char err[256];
 	size_t i;
 
+	sf_names_load(cli, &names);
 	if (!sf_cli_try(cli, SF_AGENT, "GET", "/v1/flows", NULL, &reply, err, sizeof(err)))
 		json_array_foreach (json_object_get(reply, "flows"), i, flow)
 			for (int k = 0; k < 2; k++) {
+				const json_t *addr = json_object_get(flow, ends[k]);
 				const char *name =
-					json_string_value(json_object_get(flow, keys[k]));
+					sf_names_of_addr(&names, json_string_value(addr), sid);
 
-				if (!name || json_object_get(seen, name) || strpbrk(name, ": \n"))
-					continue;
-				json_object_set_new(seen, name, json_true());
-				puts(name);
+				if (name && !strpbrk(name, ": \n") &&
+				    !json_object_get(seen, name) &&
+				    !json_object_set_new(seen, name, json_true()))
+					puts(name);
 			}
+	sf_names_free(&names);
 	json_decref(reply);
 	json_decref(seen);
 }

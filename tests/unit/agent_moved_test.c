@@ -64,6 +64,10 @@ static void test_cause(void **state)
 		assert_non_null(strstr(text(&g), cases[i].says));
 		assert_non_null(strstr(text(&g), "a flow moved from fd5c:"));
 	}
+	/* Its second move came before the first was over. */
+	g.to = g.from;
+	assert_non_null(strstr(text(&g), "a flow moved away from fd5c:"));
+	assert_non_null(strstr(text(&g), " and back: the place had gone"));
 	g = moved(true, MOVER_UNSAID);
 	snprintf(tail, sizeof(tail), "%s", text(&g) + strlen(text(&g)) - 7);
 	assert_string_equal(tail, "in 7 ms");

@@ -509,20 +509,26 @@ static void completes(void **state)
 	assert_has(completed((char[]){ "ping w" }), "web\n");
 }
 
+#define WEB_ADDR "fd5e::1:52ac:1db8:5f5e:cb14"
+
 /* A client has no service registered, but flows of some. */
+
 static void completes_what_moves(void **state)
 {
 	static const struct canned c[] = {
+		{ "GET", "/v1/names", 200, "{\"names\":[{\"name\":\"web\",\"id\":\"" WEB "\"}]}" },
 		{ "GET", "/v1/flows", 200,
-		  "{\"flows\":[{\"id\":\"00c0ffee\",\"local_name\":\"h1\",\"peer_name\":\"web\"},"
-		  "{\"id\":\"00c0ffef\",\"local_name\":null,\"peer_name\":\"web\"}]}" },
+		  "{\"flows\":[{\"id\":\"00c0ffee\",\"local\":\"fd5e:0:8000::1\",\"peer\":"
+		  "\"" WEB_ADDR
+		  "\"},{\"id\":\"00c0ffef\",\"local\":\"fd5e:0:8000::1\",\"peer\":\"" WEB_ADDR
+		  "\"}]}" },
 		{ "GET", "/v1/status", 200, "{\"uplinks\":[{\"link\":\"eth7\"}]}" },
 		{ 0 },
 	};
 
 	(void)state;
 	fake_start("agent", c);
-	assert_string_equal(completed((char[]){ "migrate --service " }), "h1\nweb\n");
+	assert_string_equal(completed((char[]){ "migrate --service " }), "web\n");
 	assert_string_equal(completed((char[]){ "migrate --flow " }), "00c0ffee\n00c0ffef\n");
 	assert_string_equal(completed((char[]){ "migrate --to " }), "eth7\n");
 }
