@@ -106,7 +106,8 @@ static void tell(struct host *h, struct shed_job *job)
 	e.service_name = names_of(h, &e.service);
 	if (job->told && job->told == job->ended)
 		return;
-	host_tell(h, SF_LOG_INFO, &e, "%llu flows ended", (unsigned long long)e.count);
+	host_tell(h, SF_LOG_INFO, &e, "%llu flow%s ended", (unsigned long long)e.count,
+		  e.count == 1 ? "" : "s");
 	job->told = job->ended;
 }
 
