@@ -406,7 +406,9 @@ int sf_listen(struct bpf_sock_ops *ctx)
 	    ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
 		if (speaks_to_service(ctx, h)) {
 			hasten(ctx);
-			if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+			/* No SYN-ACK made it: it was in repair mode, so whoever set the mark
+			 * may set all of a connection's state. */
+			if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB && !ctx->skb_len)
 				widen(ctx, sk->mark);
 		}
 		return 1;

@@ -62,6 +62,17 @@ sleep 1
 lines=$(grep -c 'denied' "$DIR/h1/scaffoldd.log")
 [ "$lines" -gt 20 ] && [ "$lines" -lt 200 ] && ok "denials are in the log, $lines lines" || bad "denials made $lines lines of log"
 
+# the mark by which the agent asks for a wide window, for a connection that was handed over: no other program's is heeded
+cat >"$TMP/mark.py" <<'EOF'
+import socket, struct, sys
+s = socket.socket(socket.AF_INET6)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 0x5f48ffff)
+s.connect((sys.argv[1], 80))
+print("window", struct.unpack_from("=I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 80)[0])  # tcpi_snd_cwnd
+EOF
+window=$(on h3 python3 "$TMP/mark.py" "$WEB" | sed -n 's/^window //p')
+[ "${window:-65535}" -lt 1000 ] && ok "a forged mark gives no window: $window segments" || bad "a forged mark gives a window of $window segments"
+
 # an overheard JOIN, said again where it was not heard
 cat >"$TMP/hear.py" <<'EOF'
 import socket, sys
