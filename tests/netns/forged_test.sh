@@ -7,6 +7,7 @@
 #        \                |            /
 #         [r1] -------- [ sr ] ---- [r2]
 . "$(dirname "$0")/lib.sh"
+need curl
 lab_up fig6
 WEB=$(address fweb)
 serve h1 "$WEB" 80 echo
@@ -72,6 +73,14 @@ print("window", struct.unpack_from("=I", s.getsockopt(socket.IPPROTO_TCP, socket
 EOF
 window=$(on h3 python3 "$TMP/mark.py" "$WEB" | sed -n 's/^window //p')
 [ "${window:-65535}" -lt 1000 ] && ok "a forged mark gives no window: $window segments" || bad "a forged mark gives a window of $window segments"
+
+# flows are nobody's to move or end but of those who may
+chmod 755 "$TMP"
+asks() { on h1 setpriv --reuid "$1" --regid "$1" --clear-groups curl -sS -m 5 -o /dev/null -w '%{http_code}' --unix-socket "$DIR/h1/agent.sock" -X POST -H 'Content-Type: application/json' -d '{"all": true, "to": "r1"}' "http://localhost/v1/$2"; }
+for what in migrate services/fweb/tcp/80/shed services/fweb/tcp/80/drain services/fweb/tcp/80/undrain; do
+	equal "an ordinary user may not: ${what##*/}" 403 "$(asks 1000 "$what")"
+	[ "$(asks 0 "$what")" != 403 ] && ok "root may" || bad "root may not: ${what##*/}"
+done
 
 # an overheard JOIN, said again where it was not heard
 cat >"$TMP/hear.py" <<'EOF'
