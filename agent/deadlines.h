@@ -25,7 +25,8 @@ struct deadlines {
 /** deadlines_reserve() - @n of them may be set. Return: 0 or -ENOMEM. */
 int deadlines_reserve(struct deadlines *ds, size_t n);
 
-/** deadlines_set() - @d is at @when from now on, whether it was set or not. There is room for it. */
+/** deadlines_set() - @d is at @when from now on, whether it was set or not. There is room for it.
+ */
 void deadlines_set(struct deadlines *ds, struct deadline *d, uint64_t when);
 
 /** deadlines_drop() - @d is set no more. Harmless where it is not. */

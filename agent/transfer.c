@@ -167,7 +167,6 @@ static int check_flow(const struct host *h, int fd, struct sf_tuple *t, struct s
 static void fill_move(const struct host *h, const struct sf_flow *f, struct exported *e)
 {
 	const struct sf_move *m = moves_find(h, sf_socket_key(sf_locator_sock(&f->own)));
-
 	struct sf_move none;
 
 	if (!m)

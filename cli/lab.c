@@ -623,7 +623,7 @@ enum { HOSTS = 1 << SF_NODE_HOST, ROUTERS = 1 << SF_NODE_ROUTER, ALL_NODES = ~0 
 static void nodes_print(const struct sf_topology *t, int kinds)
 {
 	for (size_t i = 0; i < t->n_nodes; i++)
-		if (kinds >> t->nodes[i].kind & 1)
+		if (kinds & 1 << t->nodes[i].kind)
 			puts(t->nodes[i].name);
 }
 

@@ -223,8 +223,9 @@ static void move(struct end *e, uint32_t to)
 {
 	struct sf_addr place = sf_locator(&world.net, to, 0);
 
-	assert_int_equal(
-		mover_start(&e->mover, sf_socket_key(sf_locator_sock(&e->flow.own)), &place, MOVER_ORDERED), 0);
+	assert_int_equal(mover_start(&e->mover, sf_socket_key(sf_locator_sock(&e->flow.own)),
+				     &place, MOVER_ORDERED),
+			 0);
 	mover_flush(&e->mover);
 }
 
