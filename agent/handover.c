@@ -450,7 +450,7 @@ static int who_is(int fd, struct sf_http_peer *peer)
 static int talk_new(struct host *h, int fd, char *err, size_t errlen)
 {
 	const struct timeval wait = sf_ms_timeval(REQUEST_MS);
-	struct sf_http_peer peer;
+	struct sf_http_peer peer = { .uid = (uid_t)-1 };
 	struct talk *t;
 	int ret = who_is(fd, &peer);
 

@@ -385,6 +385,13 @@ static void adopt_net(struct host *h)
 		host_set_net(h, &h->datapath.config.net);
 }
 
+/* In this order, once the datapath is there. */
+static int (*const openers[])(struct host *h, char *err, size_t errlen) = {
+	setup_open,  search_open,  attachments_open, runs_open,	    sockets_open,
+	flows_open,  moves_open,   shed_open,	     probes_open,   watch_open,
+	uplink_open, hooks_listen, control_open,     handover_open,
+};
+
 static int open_parts(struct host *h, char *err, size_t errlen)
 {
 	static struct registry_ops registry_ops;
@@ -413,33 +420,8 @@ static int open_parts(struct host *h, char *err, size_t errlen)
 	if (ret)
 		return ret;
 	adopt_net(h);
-	ret = setup_open(h, err, errlen);
-	if (!ret)
-		ret = search_open(h, err, errlen);
-	if (!ret)
-		ret = attachments_open(h, err, errlen);
-	if (!ret)
-		ret = runs_open(h, err, errlen);
-	if (!ret)
-		ret = sockets_open(h, err, errlen);
-	if (!ret)
-		ret = flows_open(h, err, errlen);
-	if (!ret)
-		ret = moves_open(h, err, errlen);
-	if (!ret)
-		ret = shed_open(h, err, errlen);
-	if (!ret)
-		ret = probes_open(h, err, errlen);
-	if (!ret)
-		ret = watch_open(h, err, errlen);
-	if (!ret)
-		ret = uplink_open(h, err, errlen);
-	if (!ret)
-		ret = hooks_listen(h, err, errlen);
-	if (!ret)
-		ret = control_open(h, err, errlen);
-	if (!ret)
-		ret = handover_open(h, err, errlen);
+	for (size_t i = 0; !ret && i < sizeof(openers) / sizeof(openers[0]); i++)
+		ret = openers[i](h, err, errlen);
 	if (ret)
 		return ret;
 	memset(&self, 0, sizeof(self));

@@ -19,10 +19,10 @@
 struct host;
 
 /**
- * importer_may() - whether program @who may take over connections at all: as if it wanted to
+ * importer_may() - whether program @peer may take over connections at all: as if it wanted to
  * register a service. Return: 0, or -EACCES with @err.
  */
-int importer_may(const struct host *h, const struct sf_http_peer *who, char *err, size_t errlen);
+int importer_may(const struct host *h, const struct sf_http_peer *peer, char *err, size_t errlen);
 
 /**
  * importer_check() - whether @who may take over @e here.
