@@ -205,6 +205,7 @@ static void test_can_elsewhere(void **state)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	socklen_t len = sizeof(a);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char made = 0;
 	pid_t pid;
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(sa_family_t)), 0);
@@ -216,17 +217,21 @@ static void test_can_elsewhere(void **state)
 		int to = socket(AF_UNIX, SOCK_STREAM, 0);
 		int map = unshare(CLONE_NEWUSER) ? -1 : open("/proc/self/uid_map", O_WRONLY);
 
+		made = map >= 0 && write(map, "0 0 1", 5) == 5;
+
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where an assertion ends the test */
-		if (map < 0 || write(map, "0 0 1", 5) != 5 ||
-		    connect(to, (struct sockaddr *)&a, len))
-			_exit(1);
-		pause();
-		_exit(0);
+		if (!connect(to, (struct sockaddr *)&a, len) && write(to, &made, 1) == 1)
+			pause();
+		_exit(1);
 	}
 	its.pid = pid;
 	its.fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(its.fd >= 0);
-	assert_int_equal(peer_can(&its, CAP_NET_BIND_SERVICE), -EPERM);
+	assert_int_equal(read(its.fd, &made, 1), 1);
+	if (made)
+		assert_int_equal(peer_can(&its, CAP_NET_BIND_SERVICE), -EPERM);
+	else
+		printf("SKIPPED root of a user namespace: none can be made here (a chroot?)\n");
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	close(its.fd);
