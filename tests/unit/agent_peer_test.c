@@ -218,7 +218,6 @@ static void test_can_elsewhere(void **state)
 		int map = unshare(CLONE_NEWUSER) ? -1 : open("/proc/self/uid_map", O_WRONLY);
 
 		made = map >= 0 && write(map, "0 0 1", 5) == 5;
-
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where an assertion ends the test */
 		if (!connect(to, (struct sockaddr *)&a, len) && write(to, &made, 1) == 1)
 			pause();
