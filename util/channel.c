@@ -46,6 +46,7 @@
 
 #define HEADER_LEN 4u
 #define READ_HIGH  (4ul * (HEADER_LEN + SF_CHANNEL_FRAME_MAX)) /* bytes read ahead of the user */
+#define EARLY_MS   2000 /* for a connection from a link-local address to what is further away */
 
 enum state { DOWN, CONNECTING, GREETING, OPEN };
 
@@ -82,6 +83,7 @@ struct sf_channel {
 	struct evdns_base *dns;
 	struct event *retry;
 	unsigned backoff_ms;
+	unsigned connect_ms; /* so long a connection may take to be there */
 };
 
 /* ---- life ------------------------------------------------------------------------------- */
@@ -383,14 +385,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct sf_channel *ch = arg;
 	uint64_t now = sf_now_ms();
+	bool connecting = ch->state == CONNECTING;
+	unsigned most_ms = connecting ? ch->connect_ms : ch->opts.dead_ms;
 
 	(void)fd;
 	(void)what;
-	if (now - ch->heard_ms >= ch->opts.dead_ms) {
+	if (now - ch->heard_ms >= most_ms) {
 		channel_downf(ch,
-			      ch->state == CONNECTING ? "no connection within %u ms"
-						      : "peer silent for %u ms",
-			      ch->opts.dead_ms);
+			      connecting ? "no connection within %u ms" : "peer silent for %u ms",
+			      most_ms);
 		return;
 	}
 	if (ch->state >= GREETING && now - ch->sent_ms >= ch->opts.ping_ms / 2)
@@ -434,6 +437,7 @@ static int channel_start(struct sf_channel *ch, int fd)
 	if (!ch->bev)
 		return -ENOMEM;
 	ch->state = CONNECTING;
+	ch->connect_ms = ch->opts.dead_ms;
 	ch->heard_ms = ch->sent_ms = sf_now_ms();
 	bufferevent_setcb(ch->bev, on_read, on_write, on_event, ch);
 	bufferevent_setwatermark(ch->bev, EV_READ, 0, READ_HIGH);
@@ -476,6 +480,20 @@ static int opts_take(struct sf_channel_opts *to, const struct sf_channel_opts *f
 
 /* ---- connecting side -------------------------------------------------------------------- */
 
+/* A link-local source reaches neighbours alone, and a connection keeps the one that it was begun
+ * with: while addresses are tentative (as a machine starts) there is no other, a moment later there
+ * is. */
+static bool is_begun_too_early(const struct sf_channel *ch, const struct sockaddr_storage *to)
+{
+	const struct sockaddr_in6 *to6 = (const struct sockaddr_in6 *)to;
+	struct sockaddr_in6 from;
+	socklen_t len = sizeof(from);
+
+	return to->ss_family == AF_INET6 && !IN6_IS_ADDR_LINKLOCAL(&to6->sin6_addr) &&
+	       !getsockname(bufferevent_getfd(ch->bev), (struct sockaddr *)&from, &len) &&
+	       from.sin6_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&from.sin6_addr);
+}
+
 static void channel_connect(struct sf_channel *ch)
 {
 	struct sockaddr_storage ss;
@@ -491,6 +509,8 @@ static void channel_connect(struct sf_channel *ch)
 	if (!sf_sockaddr_parse(ch->host, ch->port, &ss, &len)) {
 		format_address((struct sockaddr *)&ss, ch->peer, sizeof(ch->peer));
 		rc = bufferevent_socket_connect(ch->bev, (struct sockaddr *)&ss, (int)len);
+		if (!rc && ch->bev && is_begun_too_early(ch, &ss) && ch->connect_ms > EARLY_MS)
+			ch->connect_ms = EARLY_MS;
 	} else {
 		if (!ch->dns)
 			ch->dns =

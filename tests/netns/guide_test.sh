@@ -137,6 +137,8 @@ of r2 ip -6 address add 2001:db8:2::12/64 dev eth0
 wait_for "the controller's address" settled ctl
 of between sh -c "ip -6 address add 2001:db8::ff/64 dev b-ctl; ip -6 address add 2001:db8:1::ff/64 dev b-r1; ip -6 address add 2001:db8:2::ff/64 dev b-r2"
 as_written "between# ip -6 route add"
+# r1's address is tentative as it starts: what is begun then has a link-local source, which goes no further than `between`.
+of r1 ip -6 address del 2001:db8:1::11/64 dev eth0 && of r1 ip -6 address add 2001:db8:1::11/64 dev eth0
 daemons_up
 served
 machines_down
