@@ -486,7 +486,7 @@ static int opts_take(struct sf_channel_opts *to, const struct sf_channel_opts *f
 static bool is_begun_too_early(const struct sf_channel *ch, const struct sockaddr_storage *to)
 {
 	const struct sockaddr_in6 *to6 = (const struct sockaddr_in6 *)to;
-	struct sockaddr_in6 from;
+	struct sockaddr_in6 from = { 0 };
 	socklen_t len = sizeof(from);
 
 	return to->ss_family == AF_INET6 && !IN6_IS_ADDR_LINKLOCAL(&to6->sin6_addr) &&
